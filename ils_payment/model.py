@@ -1,0 +1,477 @@
+"""The frozen things that pass the doors between the core and its plugins.
+
+All amounts are integers in minor units of the library's currency ("cents"). All instants are
+timezone-aware :class:`datetime.datetime` in UTC; all days are :class:`datetime.date`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, NewType
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import date, datetime, timedelta
+
+PatronRef = NewType("PatronRef", str)
+"""The library system's own, stable, opaque id of a patron (Koha: ``patron_id``). Never the card number."""
+
+LocalText = dict[str, str]
+"""A text by language code, e.g. ``{"de": "...", "en": "..."}``; pages fall back to the first."""
+
+
+# --- the library system's side ---------------------------------------------------------------
+
+
+class Level(StrEnum):
+    """How bad a finding is: an ``error`` keeps the part from working, a ``warning`` does not."""
+
+    OK = "ok"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of ``ils-payment check``: what was looked at, what was seen, what to do."""
+
+    level: Level
+    subject: str
+    seen: str
+    mend: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Card and PIN do not fit. Never says which of the two is wrong, nor whether a card exists."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """The question could not be answered now; ``reason`` is for the log, without personal data."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fee:
+    """One open debit line of a patron.
+
+    ``ref`` is the library system's id of the line, None where it lists none. ``claim_key`` is
+    what no two open payments of this patron may share: the ref, or ``account`` where there are
+    no refs. ``cents`` is what is still open (> 0). ``kind`` is the library system's own code of
+    the fee kind (Koha: debit type), ``status`` its own status code. ``growing`` is true while
+    the amount can still rise by itself. ``payable`` is false when the library system could not
+    settle this line; ``reason`` then says why, for the patron. ``since`` is the day the fee
+    arose. ``item`` leads to the title (see ``LibrarySystem.titles``).
+    """
+
+    ref: str | None
+    claim_key: str
+    cents: int
+    kind: str
+    text: str
+    status: str = ""
+    growing: bool = False
+    payable: bool = True
+    reason: LocalText | None = None
+    since: date | None = None
+    item: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """What a patron owes, as the library system says at ``read_at``.
+
+    ``balance`` is what is owed after open credit has been counted (may be negative);
+    ``open_credit`` (>= 0) is credit that no fee has used yet. ``complete`` is false when the
+    library system cut the list.
+    """
+
+    balance: int
+    open_credit: int
+    fees: tuple[Fee, ...]
+    read_at: datetime
+    complete: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """Something that keeps the patron from borrowing.
+
+    ``kind``: ``expired``, ``fees``, ``restriction``, ``lost_card``, ``address`` or the library
+    system's own word. ``manual``: a person set it and only a person lifts it.
+    """
+
+    kind: str
+    manual: bool = False
+    liftable: bool = False
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """The patron's library card. ``number`` is personal: it is shown to the patron, never stored."""
+
+    number: str | None
+    valid_until: date | None
+    category: str = ""
+    birth_date: date | None = None
+    blocks: tuple[Block, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderLine:
+    """One fee to settle: at most ``cents`` of the line ``ref``."""
+
+    ref: str | None
+    claim_key: str
+    cents: int
+    kind: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreditOrder:
+    """What ``LibrarySystem.settle`` is to write: exactly ``cents`` on exactly these lines.
+
+    ``marker`` (<= 30 characters, ``ILSP-XXXXXX-C``) is written with the credit and searched for
+    afterwards. ``method`` is what the payer chose, for the library system's statistics.
+    """
+
+    patron: PatronRef
+    marker: str
+    cents: int
+    currency: str
+    method: str
+    lines: tuple[OrderLine, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """The credit is in the library system: its id, what the fees took, what no fee took (both >= 0)."""
+
+    remote_ref: str
+    applied: int
+    unapplied: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotApplied:
+    """The credit is certainly not there. ``permanent``: asking again cannot help, a person has to."""
+
+    reason: str
+    permanent: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unclear:
+    """Nobody can tell whether it happened: the default for every answer that is not classified."""
+
+    reason: str
+
+
+SettleOutcome = Applied | NotApplied | Unclear
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credit:
+    """One credit that the library system shows in a patron's account (cents >= 0)."""
+
+    remote_ref: str
+    marker: str | None
+    cents: int
+    unapplied: int
+    at: datetime | None = None
+
+
+class MarkerSupport(StrEnum):
+    """Whether a marker can be written with a credit and found again."""
+
+    READABLE = "readable"
+    WRITE_ONLY = "write_only"
+    NONE = "none"
+
+
+class Binding(StrEnum):
+    """How a credit hangs on fees: refused when paid, directed at lines, or a lump sum."""
+
+    REFUSED_WHEN_PAID = "refused_when_paid"
+    DIRECTED = "directed"
+    LUMP = "lump"
+
+
+class Partial(StrEnum):
+    """Whether less than a whole fee can be settled: never, for a line, or for the sum only."""
+
+    NONE = "none"
+    LINE = "line"
+    SUM = "sum"
+
+
+class Surplus(StrEnum):
+    """What the library system does with more than is owed: refuses, flows on, or keeps a credit."""
+
+    REFUSED = "refused"
+    FLOWS = "flows"
+    CREDIT = "credit"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SystemCapabilities:
+    """What a library system can do. The core never calls a method whose capability is absent.
+
+    ``unattended_read``: reading needs no PIN. ``late_apply_max``: the longest time after which a
+    call that seemed lost may still take effect. ``parallel_calls``: how many calls at once it
+    bears. ``min_cents``/``max_cents``: limits of one credit.
+    """
+
+    unattended_read: bool
+    fee_ids: bool
+    marker: MarkerSupport
+    bound: Binding
+    batch: bool
+    partial: Partial
+    surplus: Surplus
+    credit_list: bool
+    late_apply_max: timedelta
+    sign_in: bool = False
+    can_charge: bool = False
+    can_reverse: bool = False
+    can_renew: bool = False
+    can_lift: bool = False
+    titles: bool = False
+    repeat_is_same_answer: bool = False
+    min_cents: int = 1
+    max_cents: int = 99_999_999
+    parallel_calls: int = 4
+
+
+# --- the provider's side ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptLine:
+    """What the payer sees on the provider's page: a text without personal data, and cents."""
+
+    text: str
+    cents: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One try to be paid.
+
+    ``key`` is the idempotency key, ``reference`` our payment's id that comes back in every
+    observation. ``return_url`` and ``cancel_url`` are absolute. ``request`` is the exact request
+    as ``prepare`` made it and the ledger stored it; empty before that.
+    """
+
+    key: str
+    reference: str
+    cents: int
+    currency: str
+    method: str
+    lines: tuple[AttemptLine, ...]
+    language: str
+    return_url: str
+    cancel_url: str
+    created_at: datetime
+    request: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """The payer's browser is sent to ``url``."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """The provider has a session in which the payer can pay until ``expires_at`` (None: unknown)."""
+
+    session_ref: str
+    interaction: Redirect
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartRefused:
+    """There is certainly no session. ``reason`` is for the administrator."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CannotTell:
+    """The provider has no way of saying whether an attempt has a session."""
+
+    reason: str
+
+
+class PayState(StrEnum):
+    """What a provider says about a session."""
+
+    OPEN = "open"
+    PENDING = "pending"
+    PAID = "paid"
+    VOID = "void"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reversal:
+    """Money that left again at the provider: a ``refund`` or a ``chargeback``."""
+
+    ref: str
+    kind: str
+    cents: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What the provider says is true now.
+
+    ``captured`` cents were taken in ``currency`` into the provider account ``account``
+    (empty: the provider does not tell). ``live`` is false for play money. ``reference`` is the
+    payment id that the session carries. ``final``: a void session can never be paid any more.
+    ``evidence`` is a short, non-personal note of what was read, kept in the audit trail.
+    """
+
+    state: PayState
+    captured: int
+    currency: str
+    account: str
+    live: bool
+    reference: str
+    final: bool
+    evidence: str
+    reversals: tuple[Reversal, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawRequest:
+    """An HTTP request as it came in. Header names are lower case; the body is untouched bytes."""
+
+    method: str
+    path: str
+    query: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """An HTTP answer; header lines as pairs because a name may come more than once."""
+
+    status: int
+    body: bytes = b""
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """What a webhook told us: a reason to read the provider.
+
+    ``key`` is unique per provider account (a repeated delivery has the same key).
+    ``session_ref`` and ``reference`` lead to the payment, whichever the provider gives.
+    ``observation`` is set only by providers that cannot be read.
+    """
+
+    key: str
+    kind: str
+    session_ref: str | None = None
+    reference: str | None = None
+    observation: Observation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Forged:
+    """The request is not from the provider; ``reason`` is for counters and logs."""
+
+    reason: str
+
+
+class NoticeOutcome(StrEnum):
+    """What became of an incoming webhook, for ``PaymentProvider.reply``."""
+
+    STORED = "stored"
+    FORGED = "forged"
+    BUSY = "busy"
+
+
+class ReadSupport(StrEnum):
+    """Whether a session can be read at any time, only with the return parameters, or never."""
+
+    FULL = "full"
+    WITH_RETURN = "with_return"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderCapabilities:
+    """What a provider can do. The core never calls a method whose capability is absent.
+
+    ``live``: the configured credentials move real money. ``key_lifetime``: how long a repeated
+    key gets the first answer again. ``longest_pending``: how long a pending payment may take.
+    ``redirect_origins`` join the ``form-action`` of our pages' Content-Security-Policy.
+    """
+
+    live: bool
+    read: ReadSupport
+    notices: bool
+    close: bool
+    find: bool
+    key_lifetime: timedelta
+    longest_pending: timedelta
+    text_limit: int
+    redirect_origins: tuple[str, ...]
+    currencies: tuple[str, ...]
+    refund: Partial = Partial.NONE
+    listing: bool = False
+
+
+# --- our own side ----------------------------------------------------------------------------
+
+
+class State(StrEnum):
+    """Where the money of a payment is. Whether a person is needed is the flag *held*."""
+
+    CREATED = "created"
+    OPEN = "open"
+    PENDING = "pending"
+    VOID = "void"
+    PAID = "paid"
+    SETTLING = "settling"
+    UNKNOWN = "unknown"
+    SETTLED = "settled"
+    RESOLVED = "resolved"
+
+
+class Input(StrEnum):
+    """What can be learned about a payment: the columns of the state table."""
+
+    PENDING = "pending"
+    PAID_RIGHT = "paid_right"
+    PAID_WRONG = "paid_wrong"
+    VOID_FINAL = "void_final"
+    FEES_STAND = "fees_stand"
+    FEES_DIFFER = "fees_differ"
+    APPLIED = "applied"
+    NOT_APPLIED = "not_applied"
+    UNCLEAR = "unclear"
+    MARKER_FOUND = "marker_found"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettledPayment:
+    """What observers learn of a payment that has been settled: nothing personal."""
+
+    payment_id: str
+    library: str
+    cents: int
+    currency: str
+    method: str
+    provider: str
+    settled_at: datetime
+    live: bool
