@@ -1,0 +1,49 @@
+# Everything a developer types. It needs python3 (3.11 or newer) and git; the rest comes into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+# Recorded traffic of real systems, for the tests that replay it (CONTRIBUTING.md, "Recordings").
+ifndef ILS_PAYMENT_SHARED_DATA
+ifneq ($(wildcard ../shared/data/.),)
+export ILS_PAYMENT_SHARED_DATA := $(abspath ../shared/data)
+endif
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format bench clean .venv
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[.a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "Options go into ARGS: make demo ARGS=--auto, make test ARGS='-k koha -x'"
+
+demo: .venv ## Pay a fee in a simulated library: prints the address to open
+	@$(BIN)/ils-payment demo $(ARGS)
+
+test: .venv ## Run all tests, on SQLite, PostgreSQL and in a real browser
+	@chromium=$$($(BIN)/python scripts/find_browser.py) || exit 1; \
+	ILS_PAYMENT_CHROMIUM="$$chromium" $(BIN)/python -m pytest -n 2 $(ARGS)
+
+lint: .venv ## Check format, rules, types, import directions and the lock file
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	@$(BIN)/uv lock --check --offline --quiet || { echo "uv.lock does not fit pyproject.toml. Type: .venv/bin/uv lock"; exit 1; }
+
+format: .venv ## Put all Python files into the house's format
+	$(BIN)/ruff check --fix-only --quiet
+	$(BIN)/ruff format
+
+bench: .venv ## Measure; prints ratios to limits taken in the same run
+	@$(BIN)/python benchmarks/run.py $(ARGS)
+
+clean: ## Remove everything that make made
+	rm -rf .venv .venv.lock dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage htmlcov
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml uv.lock scripts/make_venv.py
+	@$(PYTHON) scripts/make_venv.py
+	@touch $@

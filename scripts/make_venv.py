@@ -1,0 +1,109 @@
+"""Make `.venv` as `uv.lock` describes it, with nothing but Python 3.11 on the machine.
+
+Three things that distributions do differently are handled here: Debian packages `ensurepip` apart, a system Python
+refuses installs outside a virtual environment (PEP 668), and some networks know PyPI only through a mirror that is
+configured for pip.
+"""
+
+import fcntl
+import hashlib
+import importlib.util
+import os
+import subprocess
+import sys
+import tempfile
+import tomllib
+import urllib.request
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+ENVIRONMENT = ROOT / ".venv"
+PYTHON = ENVIRONMENT / "bin" / "python"
+UV = ENVIRONMENT / "bin" / "uv"
+OLDEST = (3, 11)
+
+
+def main() -> None:
+    """Make or refresh the environment; two callers at once take turns."""
+    if sys.version_info < OLDEST:
+        sys.exit(f"ils-payment needs Python 3.11 or newer; this is {sys.version.split()[0]}. Try: make PYTHON=python3.11")
+    with (ROOT / ".venv.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not answers(UV, "--version"):
+            bootstrap()
+        synchronise()
+
+
+def bootstrap() -> None:
+    """Create an empty environment and put uv into it, in the version that `uv.lock` pins."""
+    uv = f"uv=={pinned('uv')['version']}"
+    if importlib.util.find_spec("ensurepip"):
+        venv.create(ENVIRONMENT, with_pip=True, clear=True, symlinks=True)
+        run(PYTHON, "-m", "pip", "install", "--quiet", uv)
+        return
+    venv.create(ENVIRONMENT, clear=True, symlinks=True)
+    if importlib.util.find_spec("pip"):
+        run(sys.executable, "-m", "pip", "--python", PYTHON, "install", "--quiet", uv)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        pip = download(pinned("pip"), Path(folder))
+        run(PYTHON, pip / "pip", "install", "--quiet", uv)
+
+
+def synchronise() -> None:
+    """Install exactly what `uv.lock` names, by uv or, where only pip knows the way to PyPI, by pip."""
+    settings = {**os.environ, "UV_PYTHON_DOWNLOADS": "never", "UV_PROJECT_ENVIRONMENT": str(ENVIRONMENT)}
+    settings.pop("VIRTUAL_ENV", None)
+    uv = [str(UV), "sync", "--quiet", "--frozen", "--all-extras", "--python", str(PYTHON)]
+    if subprocess.run(uv, cwd=ROOT, env=settings, check=False).returncode == 0:
+        return
+    print("uv could not install; trying once more with pip and its own configuration.", file=sys.stderr)
+    requirements = ENVIRONMENT / "requirements.txt"
+    export = ["export", "--quiet", "--frozen", "--all-extras", "--no-emit-project", "--output-file", requirements]
+    run(UV, *export, env=settings)
+    pip = [PYTHON, "-m", "pip", "install", "--quiet"]
+    if not answers(PYTHON, "-m", "pip", "--version"):
+        pip = [sys.executable, "-m", "pip", "--python", PYTHON, "install", "--quiet"]
+    run(*pip, "--require-hashes", "--requirement", requirements)
+    run(*pip, "--no-deps", "--editable", ROOT)
+
+
+def pinned(name: str) -> dict:
+    """Read what `uv.lock` says about one package."""
+    lock = tomllib.loads((ROOT / "uv.lock").read_text(encoding="utf-8"))
+    return next(package for package in lock["package"] if package["name"] == name)
+
+
+def download(package: dict, folder: Path) -> Path:
+    """Fetch the pure wheel of a package, which Python can run as it is, and hold it against its locked hash."""
+    wheel = next(entry for entry in package["wheels"] if entry["url"].endswith("-none-any.whl"))
+    try:
+        with urllib.request.urlopen(wheel["url"], timeout=60) as answer:
+            content = answer.read()
+    except OSError as cause:
+        sys.exit(f"There is no pip here and PyPI cannot be reached ({cause}). Try: apt install python3-venv")
+    if "sha256:" + hashlib.sha256(content).hexdigest() != wheel["hash"]:
+        sys.exit(f"{wheel['url']} is not the file that uv.lock names; nothing was installed.")
+    target = folder / wheel["url"].rsplit("/", 1)[1]
+    target.write_bytes(content)
+    return target
+
+
+def answers(*command: object) -> bool:
+    """Say whether a command is there and runs."""
+    try:
+        return subprocess.run([str(part) for part in command], capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+def run(*command: object, env: dict[str, str] | None = None) -> None:
+    """Run a command; its own message is the best one when it fails."""
+    result = subprocess.run([str(part) for part in command], cwd=ROOT, env=env, check=False)
+    if result.returncode:
+        sys.exit(f"Making .venv failed at: {' '.join(str(part) for part in command)}")
+
+
+if __name__ == "__main__":
+    main()
