@@ -1,0 +1,290 @@
+"""The doors of the house: what a plugin implements and what it gets. This is the specification.
+
+A plugin is a Python distribution with an entry point in the group ``ils_payment`` whose module
+implements hooks (:mod:`ils_payment.hookspecs`). A hook hands over classes; the classes follow the
+Protocols below. Rules for all of them:
+
+* Constructors take ``(config, host)`` and do no I/O. ``config`` is an instance of the class's
+  ``Config`` (the plugin's own table of the configuration, already validated; a plugin never sees
+  another table). Plugins keep no state but caches that may be lost at any time (a token).
+* Everything outside is reached through ``host``: HTTP, sockets, the clock. No ``requests.get``,
+  no ``datetime.now()``, no threads: the simulator replaces the host and runs this very code.
+* Amounts are integer minor units ("cents") of the library's currency. Floats never touch money.
+* Questions that change nothing raise a :class:`~ils_payment.errors.RemoteError` when they cannot
+  be answered: ``RemoteUnavailableError`` (down, slow: later), ``RemoteRefusedError`` (credentials,
+  rights: the administrator), ``RemoteGarbledError`` (an answer against the specification). No
+  exception of an SDK or transport crosses the door.
+* Calls that move money never raise for anything the remote did: they *return* what is known,
+  and **unclear is the default** for everything that is not classified as applied or as certainly
+  not applied. They are never repeated inside a plugin; retries of SDK and transport are 0.
+* No card number, name, e-mail address, title of a book or secret in an exception, a ``reason``,
+  a log line or anything sent to a provider.
+* Methods may be called from several threads at once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+
+from pydantic import BaseModel, ConfigDict
+
+from ils_payment.secret import Secret
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+
+    import requests
+
+    from ils_payment.model import (
+        Account,
+        Attempt,
+        CannotTell,
+        Card,
+        Credit,
+        CreditOrder,
+        Fee,
+        Finding,
+        Forged,
+        Notice,
+        NoticeOutcome,
+        Observation,
+        PatronRef,
+        ProviderCapabilities,
+        RawRequest,
+        Refused,
+        Reply,
+        SettleOutcome,
+        Started,
+        StartRefused,
+        SystemCapabilities,
+        Unavailable,
+        Unclear,
+    )
+
+__all__ = [
+    "Host",
+    "LibraryInfo",
+    "LibrarySystem",
+    "PaymentProvider",
+    "PluginConfig",
+    "Runner",
+    "Secret",
+]
+
+
+class PluginConfig(BaseModel):
+    """The base of every plugin's ``Config``: frozen, and an unknown key is an error.
+
+    Field descriptions are shown by ``ils-payment init`` and in the documentation. A field of type
+    :data:`~ils_payment.secret.Secret` can only be given as ``{ env = ... }`` or ``{ file = ... }``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class LibraryInfo(BaseModel):
+    """What a plugin may know of the library it works for."""
+
+    model_config = ConfigDict(frozen=True)
+
+    key: str
+    name: str
+    currency: str
+    languages: tuple[str, ...]
+    time_zone: str
+
+
+class Host(Protocol):
+    """The world as a plugin sees it; one host for each library and plugin."""
+
+    library: LibraryInfo
+
+    def now(self) -> datetime:
+        """Return the current instant (timezone-aware, UTC)."""
+
+    def monotonic(self) -> float:
+        """Return seconds of a clock that never goes back, for deadlines."""
+
+    def session(self, *, deadline: float = 20.0, max_bytes: int = 5 * 1024 * 1024) -> requests.Session:
+        """Return a new HTTP session with the rules of the house.
+
+        Every call ends within ``deadline`` seconds in all (connect, headers and body together;
+        ``requests.Timeout`` otherwise) and reads at most ``max_bytes``. TLS is verified against
+        the system's or the configured CA bundle; redirects are not followed; nothing is retried.
+        """
+
+    def connect(self, address: tuple[str, int], *, deadline: float = 20.0) -> socket.socket:
+        """Return a connected TCP socket, for protocols that are not HTTP; OSError otherwise."""
+
+    def failpoint(self, name: str) -> None:
+        """Mark a point at which a test may crash or delay the program; does nothing in real life."""
+
+
+@runtime_checkable
+class LibrarySystem(Protocol):
+    """A library system (ILS) of one library.
+
+    The core calls ``check`` from ``ils-payment check``; ``sign_in``, ``find_patron``, ``account``,
+    ``card`` and ``titles`` while a patron looks at pages; ``account``, ``settle``, ``find_credits``
+    and ``recent_credits`` in the settle protocol, unattended, at any hour.
+    """
+
+    Config: ClassVar[type[PluginConfig]]
+
+    def __init__(self, config: Any, host: Host) -> None:  # noqa: ANN401 - each plugin has its own Config
+        """Keep *config* (an instance of ``Config``) and *host*. No I/O here."""
+
+    def capabilities(self) -> SystemCapabilities:
+        """Return what this library system can do, from configuration alone, without I/O."""
+
+    def check(self) -> list[Finding]:
+        """Test address, credentials, version and every right; money may not move here.
+
+        Called by ``ils-payment check`` only. Never raises for what the remote does: each problem
+        is a finding with its cause and its mend. Warns of rights that are not needed.
+        """
+
+    def sign_in(self, card: str, pin: str) -> PatronRef | Refused | Unavailable:
+        """Tell who signs in with card number and PIN. Money may not move here.
+
+        Needs the capability ``sign_in``. An expired or blocked patron is signed in like any
+        other. ``Refused`` for every wrong combination alike; ``Unavailable`` when the library
+        system does not answer the question (also for an expired PIN). The PIN is neither kept
+        nor logged. The core limits the number of calls so that a stranger cannot lock a card.
+        """
+
+    def find_patron(self, card: str) -> PatronRef | None:
+        """Return the patron whose card number is exactly *card*, or None. Raises RemoteError."""
+
+    def account(self, patron: PatronRef) -> Account:
+        """Read fees and balance fresh. Money may not move here. Raises RemoteError.
+
+        Called before a patron sees fees, before the fees are frozen, and before and after every
+        settle call. Every open debit line is listed, also those that cannot be settled
+        (``payable=False`` with a ``reason``). Amounts that have more decimals than the currency
+        make the answer garbled rather than being rounded.
+        """
+
+    def card(self, patron: PatronRef) -> Card:
+        """Read card number, expiry, category and blocks. Money may not move. Raises RemoteError."""
+
+    def titles(self, fees: Sequence[Fee]) -> Mapping[str, str]:
+        """Return the titles of the items behind *fees*, by ``Fee.item``. Money may not move here.
+
+        Needs the capability ``titles``. An item that is gone is left out; the page shows the
+        fee's text then. Titles are shown to the patron only; they are never stored.
+        """
+
+    def settle(self, order: CreditOrder) -> SettleOutcome:
+        """Write the order's fees as paid: **money moves here.** Called once for each try.
+
+        Write exactly ``order.cents`` to exactly ``order.lines``, with ``order.marker`` where the
+        library system can keep it. If the library system does not check that the lines belong to
+        the patron, the core has read the patron's own account just before and passes only lines
+        from it; the plugin refuses (``NotApplied``) what it can see to be wrong without a call.
+
+        ``Applied`` only when the library system confirmed the credit; ``NotApplied`` only for
+        answers known to be given before anything is written; everything else, and any exception
+        of the transport after sending began, is ``Unclear``. Ends within the session's deadline.
+        """
+
+    def find_credits(self, patron: PatronRef, marker: str) -> Sequence[Credit]:
+        """Return every credit of the patron that carries *marker*. Raises RemoteError.
+
+        Needs ``marker=READABLE``. An empty answer must mean "not there (yet)", never "could not
+        look". Money may not move here.
+        """
+
+    def recent_credits(self, patron: PatronRef, since: datetime) -> Sequence[Credit]:
+        """Return the credits of the patron made at or after *since*, the newest first.
+
+        Needs ``credit_list``. Used after a settle call to see our marker once and no foreign
+        credit. Instants of the library system may have whole-second precision: include the
+        second of *since*. Money may not move here. Raises RemoteError.
+        """
+
+
+@runtime_checkable
+class PaymentProvider(Protocol):
+    """A payment provider account of one library.
+
+    A provider *returns* what it saw; the core decides what follows. The order of calls for one
+    payment: ``prepare`` -> (committed) -> ``start`` -> ``read`` (any number of times, from the
+    return page, after a notice, and from the sweep) -> perhaps ``close``.
+    """
+
+    Config: ClassVar[type[PluginConfig]]
+
+    def __init__(self, config: Any, host: Host) -> None:  # noqa: ANN401 - each plugin has its own Config
+        """Keep *config* (an instance of ``Config``) and *host*. No I/O here."""
+
+    def capabilities(self) -> ProviderCapabilities:
+        """Return what this account can do, from configuration alone, without I/O."""
+
+    def methods(self) -> Sequence[str]:
+        """Return the methods it can offer, in the core's words: ``card``, ``instant_bank_transfer``."""
+
+    def check(self) -> list[Finding]:
+        """Test credentials, mode and every right and method; money may not move here."""
+
+    def prepare(self, attempt: Attempt) -> str:
+        """Return the exact request for *attempt* as JSON text. Pure: no I/O, money may not move.
+
+        The core commits the text with the attempt before ``start`` and passes it unchanged in
+        ``attempt.request`` on every repetition, so nothing in it may be computed again later.
+        """
+
+    def start(self, attempt: Attempt) -> Started | StartRefused | Unclear:
+        """Open the provider session from ``attempt.request`` under ``attempt.key``.
+
+        The payer has confirmed; money moves only when the payer pays on the provider's page.
+        ``StartRefused`` only when there is certainly no session; ``Unclear`` otherwise: the core
+        looks it up with ``find`` and never starts the same payment under a new key meanwhile.
+        """
+
+    def find(self, attempt: Attempt) -> Started | None | CannotTell:
+        """Look up the session of an attempt whose start was unclear. Raises RemoteError.
+
+        ``None``: there is certainly none (and the key can be used again). May repeat the stored
+        request under the same key only within ``key_lifetime``. Money may not move here.
+        """
+
+    def read(self, session_ref: str, return_params: Mapping[str, str] | None = None) -> Observation:
+        """Say what is true of a session now; this answer decides. Raises RemoteError.
+
+        ``paid`` only when the money has been captured (or will be without any further doubt by
+        the provider's own words); a completed page with an unpaid amount is ``pending``. ``final``
+        only when the session can never be paid any more.
+        """
+
+    def close(self, session_ref: str) -> Observation:
+        """Make the session unpayable if it is not paid, and say what is true then.
+
+        Needs ``close``. A session that was paid meanwhile answers ``paid``: nobody gets lost.
+        Raises RemoteError. Money may not move here.
+        """
+
+    def notice(self, request: RawRequest, now: datetime) -> Sequence[Notice] | Forged:
+        """Verify a webhook's raw bytes and translate it; no I/O, changes nothing.
+
+        Try every configured secret, compare in constant time, check the time in both directions
+        and the mode. An authentic notice of a kind that is not needed is an empty list.
+        """
+
+    def reply(self, outcome: NoticeOutcome) -> Reply:
+        """Return the HTTP answer that makes the provider do the right thing (repeat or not)."""
+
+
+class Runner(Protocol):
+    """Who calls ``advance`` for payments that are due; the embedded one is a thread of ``serve``."""
+
+    def start(self, advance: Callable[[str], None], due: Callable[[int], Sequence[str]]) -> None:
+        """Begin to call ``advance(payment_id)`` for what ``due(limit)`` names, until ``stop``."""
+
+    def wake(self) -> None:
+        """Say that something became due; may be called from any thread, is allowed to be lost."""
+
+    def stop(self) -> None:
+        """Finish what is being advanced and return."""

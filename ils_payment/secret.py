@@ -1,0 +1,56 @@
+"""How a secret is named in the configuration: never in clear, always by where it lies.
+
+``{ env = "NAME" }`` reads an environment variable, ``{ file = "/path" }`` a file (its trailing
+newline is cut; a file that others may read is refused). A plugin declares a secret field with
+the type :data:`Secret` and gets a pydantic ``SecretStr`` whose ``repr`` is stars.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, SecretStr
+
+
+def _resolve(value: Any) -> SecretStr:  # noqa: ANN401 - it is whatever the administrator wrote
+    """Turn ``{env=...}`` or ``{file=...}`` into the secret, or say what is wrong (ValueError)."""
+    if isinstance(value, SecretStr):
+        return value
+    if isinstance(value, str):
+        raise ValueError(  # noqa: TRY004 - pydantic wants ValueError
+            'a secret must not stand here in clear; write { env = "NAME" } or { file = "/path" } instead'
+        )
+    if not isinstance(value, dict) or len(value) != 1:
+        raise ValueError('write { env = "NAME" } or { file = "/path" }')
+    (source, name), *_ = value.items()
+    if source == "env":
+        text = os.environ.get(str(name), "")
+        if not text:
+            raise ValueError(f"the environment variable {name} is not set or empty")
+        return SecretStr(text)
+    if source == "file":
+        return SecretStr(_read(Path(str(name))))
+    raise ValueError('write { env = "NAME" } or { file = "/path" }')
+
+
+def _read(path: Path) -> str:
+    """Return the content of a secret file that nobody else may read."""
+    try:
+        mode = path.stat().st_mode
+        text = path.read_text(encoding="utf-8").rstrip("\r\n")
+    except OSError as error:
+        raise ValueError(f"the file {path} cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"the file {path} is not text") from None
+    if mode & stat.S_IROTH:
+        raise ValueError(f"the file {path} can be read by everybody; type: chmod o-r {path}")
+    if not text:
+        raise ValueError(f"the file {path} is empty")
+    return text
+
+
+Secret = Annotated[SecretStr, BeforeValidator(_resolve)]
+"""The type of a secret field in a plugin's ``Config``."""
