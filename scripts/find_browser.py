@@ -1,7 +1,7 @@
 """Print the path of a Chromium for the browser tests; install one if the machine has none.
 
-Looked for in this order: the variable ILS_PAYMENT_CHROMIUM, the usual names on the PATH, what Playwright has downloaded,
-apt (as root or by a sudo that asks nothing), Playwright's own download.
+Looked for in this order: the variable ILS_PAYMENT_CHROMIUM, the usual names on the PATH, what Playwright has
+downloaded, apt (as root or by a sudo that asks nothing), Playwright's own download.
 """
 
 import os
@@ -40,7 +40,7 @@ def by_apt() -> str | None:
     if rights and not (shutil.which("sudo") and succeeds(*rights, "true")):
         return None
     note("Installing Chromium with apt for the browser tests.")
-    quiet = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet", "--quiet"]
+    quiet = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-o", "Dpkg::Use-Pty=0"]
     # A stale or partly unreachable index may still do, so only the installation itself decides.
     succeeds(*rights, *quiet, "update")
     succeeds(*rights, *quiet, "install", "--yes", "--no-install-recommends", "chromium")

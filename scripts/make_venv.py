@@ -1,8 +1,8 @@
 """Make `.venv` as `uv.lock` describes it, with nothing but Python 3.11 on the machine.
 
-Three things that distributions do differently are handled here: Debian packages `ensurepip` apart, a system Python
-refuses installs outside a virtual environment (PEP 668), and some networks know PyPI only through a mirror that is
-configured for pip.
+Three differences between machines are handled here: Debian packages `ensurepip` apart, a system Python
+refuses installs outside a virtual environment (PEP 668), and some networks reach PyPI only through a mirror
+that is configured for pip.
 """
 
 import fcntl
@@ -16,6 +16,7 @@ import tomllib
 import urllib.request
 import venv
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = ROOT / ".venv"
@@ -27,7 +28,8 @@ OLDEST = (3, 11)
 def main() -> None:
     """Make or refresh the environment; two callers at once take turns."""
     if sys.version_info < OLDEST:
-        sys.exit(f"ils-payment needs Python 3.11 or newer; this is {sys.version.split()[0]}. Try: make PYTHON=python3.11")
+        found = sys.version.split()[0]
+        sys.exit(f"ils-payment needs Python 3.11 or newer; this is {found}. Try: make PYTHON=python3.11")
     with (ROOT / ".venv.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not answers(UV, "--version"):
@@ -60,8 +62,8 @@ def synchronise() -> None:
         return
     print("uv could not install; trying once more with pip and its own configuration.", file=sys.stderr)
     requirements = ENVIRONMENT / "requirements.txt"
-    export = ["export", "--quiet", "--frozen", "--all-extras", "--no-emit-project", "--output-file", requirements]
-    run(UV, *export, env=settings)
+    export = ["export", "--quiet", "--frozen", "--all-extras", "--no-emit-project"]
+    run(UV, *export, "--output-file", requirements, env=settings)
     pip = [PYTHON, "-m", "pip", "install", "--quiet"]
     if not answers(PYTHON, "-m", "pip", "--version"):
         pip = [sys.executable, "-m", "pip", "--python", PYTHON, "install", "--quiet"]
@@ -69,14 +71,14 @@ def synchronise() -> None:
     run(*pip, "--no-deps", "--editable", ROOT)
 
 
-def pinned(name: str) -> dict:
+def pinned(name: str) -> dict[str, Any]:
     """Read what `uv.lock` says about one package."""
     lock = tomllib.loads((ROOT / "uv.lock").read_text(encoding="utf-8"))
     return next(package for package in lock["package"] if package["name"] == name)
 
 
-def download(package: dict, folder: Path) -> Path:
-    """Fetch the pure wheel of a package, which Python can run as it is, and hold it against its locked hash."""
+def download(package: dict[str, Any], folder: Path) -> Path:
+    """Fetch the pure wheel of a package, which Python runs as it is, and compare it with its locked hash."""
     wheel = next(entry for entry in package["wheels"] if entry["url"].endswith("-none-any.whl"))
     try:
         with urllib.request.urlopen(wheel["url"], timeout=60) as answer:
@@ -93,9 +95,10 @@ def download(package: dict, folder: Path) -> Path:
 def answers(*command: object) -> bool:
     """Say whether a command is there and runs."""
     try:
-        return subprocess.run([str(part) for part in command], capture_output=True, check=False).returncode == 0
+        result = subprocess.run([str(part) for part in command], capture_output=True, check=False)
     except OSError:
         return False
+    return result.returncode == 0
 
 
 def run(*command: object, env: dict[str, str] | None = None) -> None:
