@@ -32,7 +32,7 @@ def main() -> None:
         sys.exit(f"ils-payment needs Python 3.11 or newer; this is {found}. Try: make PYTHON=python3.11")
     with (ROOT / ".venv.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not answers(UV, "--version"):
+        if not (answers(UV, "--version") and answers(PYTHON, "--version")):
             bootstrap()
         synchronise()
 
