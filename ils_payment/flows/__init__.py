@@ -1,0 +1,1 @@
+"""One file for each journey, read top to bottom like a story."""

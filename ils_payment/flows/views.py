@@ -1,0 +1,154 @@
+"""What the flows tell the pages, the API and the command line: frozen, and nothing to interpret."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import date, datetime
+
+    from ils_payment.model import LocalText, State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeeLine:
+    """One open fee as the patron sees it.
+
+    ``key`` is what the form sends back. ``label`` is the configured name of the fee kind or
+    None, ``text`` the library system's own words (may be empty). Not payable: ``reason`` says
+    why in words for the patron, or ``running`` names the open payment that holds the fee.
+    """
+
+    key: str
+    kind: str
+    label: LocalText | None
+    text: str
+    title: str | None
+    cents: int
+    since: date | None
+    payable: bool
+    reason: LocalText | None = None
+    running: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodChoice:
+    """One way to pay; the smallest sum for it, and whether today's total reaches that."""
+
+    method: str
+    minimum_cents: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeesView:
+    """The fees page: every open fee, what can be paid, what runs already.
+
+    ``payable_cents`` is what all payable lines together would cost; ``limit_cents`` is the most
+    that may be paid (what is owed after open credit). ``paused``: no new payments now.
+    """
+
+    currency: str
+    lines: tuple[FeeLine, ...]
+    open_credit: int
+    payable_cents: int
+    limit_cents: int
+    methods: tuple[MethodChoice, ...]
+    running: tuple[PaymentView, ...]
+    paused: bool
+    test_mode: bool
+    read_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaidLine:
+    """One frozen line of a payment; texts are None after they were erased."""
+
+    kind: str
+    label: LocalText | None
+    text: str | None
+    cents: int
+    cost_centre: str
+    account: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentView:
+    """A payment as pages, API and command line show it.
+
+    ``held``: an open case waits for a person. ``can_cancel``: the provider session may still be
+    closed. ``continue_url``: where the payer can go on paying, while that is possible.
+    ``receipt_number`` exists from ``paid`` on. ``test``: no money moved.
+    """
+
+    payment_id: str
+    library: str
+    state: State
+    void_reason: str | None
+    held: bool
+    cents: int
+    currency: str
+    method: str
+    provider: str
+    lines: tuple[PaidLine, ...]
+    created_at: datetime
+    paid_at: datetime | None
+    settled_at: datetime | None
+    receipt_number: str | None
+    marker: str | None
+    can_cancel: bool
+    continue_url: str | None
+    test: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """The payment is committed and the provider waits: send the payer to ``url``."""
+
+    payment_id: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotBegun:
+    """Nothing was started, nothing is held. ``code`` is one of :data:`NOT_BEGUN`.
+
+    ``payment_id`` names the running payment for ``already_running``.
+    """
+
+    code: str
+    payment_id: str | None = None
+
+
+NOT_BEGUN = (
+    "nothing_chosen",  # No line was chosen.
+    "changed",  # The fees differ from what the patron confirmed: show them again.
+    "not_payable",  # A chosen line cannot be paid online (any more).
+    "above_balance",  # Open credit makes the chosen sum more than what is owed.
+    "below_minimum",  # The sum is below the method's minimum amount.
+    "unknown_method",  # The method is not offered.
+    "already_running",  # Another open payment holds one of the lines.
+    "paused",  # No new payments are accepted now.
+    "test_mode",  # Play money only, and this card is not a test card.
+    "provider_refused",  # The provider certainly opened no session.
+    "provider_unavailable",  # Nobody knows yet whether a session exists; the sweep finds out.
+    "library_unavailable",  # The library system does not answer.
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseView:
+    """Something that a person must decide, with codes only; private texts are read separately."""
+
+    case_id: str
+    payment_id: str
+    library: str
+    kind: str
+    opened_at: datetime
+    closed_at: datetime | None
+    version: int
+    cents: int
+    currency: str
+    state: State
+    facts: dict[str, str]
+    next_steps: tuple[str, ...]
