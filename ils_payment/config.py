@@ -6,15 +6,26 @@ Every field has a description: ``ils-payment init`` writes it as a comment and
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from ipaddress import ip_network
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from ils_payment.model import LocalText
-from ils_payment.money import MoneyError, minor_digits
+from ils_payment.money import MoneyError, minor_digits, parse
 from ils_payment.secret import Secret
 
 GONE_METHODS = {
@@ -24,11 +35,36 @@ GONE_METHODS = {
 }
 
 
+_MAIL = r"^[^@\s]+@[^@\s]+$"
+_WEB = r"^https?://"
+
+
+def _wrong_at(where: str, text: str) -> PydanticCustomError:
+    """Return a problem of a key further down, which a check of the whole table found."""
+    return PydanticCustomError("wrong_at", "{text}", {"text": text, "at": where})
+
+
+def _plain_key(key: str) -> str:
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?", key):
+        raise ValueError("use lower-case letters, digits and hyphens in this name (it stands in addresses)")
+    return key
+
+
+def _network(value: str) -> str:
+    try:
+        ip_network(value)
+    except ValueError:
+        raise ValueError(f"{value!r} is no address or network; write e.g. 10.0.0.0/8") from None
+    return value
+
+
 def _one_language(value: Any) -> Any:  # noqa: ANN401 - whatever the administrator wrote
     """Let a plain string stand for a text that is the same in every language."""
     return {"de": value} if isinstance(value, str) else value
 
 
+PlainKey = Annotated[str, AfterValidator(_plain_key)]
+Network = Annotated[str, AfterValidator(_network)]
 Text = Annotated[LocalText, BeforeValidator(_one_language)]
 """A text for patrons: ``"..."`` or ``{ de = "...", en = "..." }``."""
 
@@ -42,21 +78,31 @@ class Table(BaseModel):
 class Server(Table):
     """``[server]``: the process, its address and its database."""
 
-    public_url: str = Field(description="Address under which patrons and providers reach this program, without a path.")
+    public_url: str = Field(
+        description="Address under which patrons and providers reach this program, without a path."
+    )
     database: str = Field(
         "sqlite:////var/lib/ils-payment/ledger.db",
         description="SQLAlchemy URL of the ledger: sqlite:////absolute/path or postgresql://user@host/name.",
     )
-    database_password: Secret | None = Field(None, description="Password of the PostgreSQL user, if it needs one.")
-    bind: str = Field("127.0.0.1", description="Address on which the program listens (the web server is in front).")
-    port: int = Field(8480, ge=1, le=65535, description="Port on which the program listens.")
-    trusted_proxies: tuple[str, ...] = Field(
-        ("127.0.0.1", "::1"),
-        description="Addresses or networks of the web servers in front; X-Forwarded-For counts only from these.",
+    database_password: Secret | None = Field(
+        None, description="Password of the PostgreSQL user, if it needs one."
     )
-    ca_bundle: str | None = Field(None, description="File with additional certificate authorities (PEM), if needed.")
+    bind: str = Field(
+        "127.0.0.1", description="Address on which the program listens (the web server is in front)."
+    )
+    port: int = Field(8480, ge=1, le=65535, description="Port on which the program listens.")
+    trusted_proxies: tuple[Network, ...] = Field(
+        ("127.0.0.1", "::1"),
+        description="Addresses or networks of the web servers in front: only these may say X-Forwarded-For.",
+    )
+    ca_bundle: str | None = Field(
+        None, description="File with additional certificate authorities (PEM), if needed."
+    )
     log_format: Literal["text", "json"] = Field("text", description="Form of the log lines: text or json.")
-    metrics_token: Secret | None = Field(None, description="Bearer token for /metrics; without it only this host may ask.")
+    metrics_token: Secret | None = Field(
+        None, description="Bearer token for /metrics; without it only this host may ask."
+    )
 
     @field_validator("public_url")
     @classmethod
@@ -69,16 +115,35 @@ class Server(Table):
             raise ValueError("must begin with https:// (payments need an encrypted connection)")
         return value.rstrip("/")
 
+    @field_validator("database")
+    @classmethod
+    def _without_password(cls, value: str) -> str:
+        if not value.startswith(("sqlite:////", "postgresql://", "postgresql+psycopg://")):
+            raise ValueError("write it as sqlite:////absolute/path or postgresql://user@host/name")
+        if urlsplit(value).password:
+            raise ValueError("a password must not stand here in clear; use database_password")
+        return value
+
 
 class Mail(Table):
     """``[mail]``: the mail server for staff messages and receipts. Without it no mail is sent."""
 
     host: str = Field(description="Name of the mail server.")
     port: int = Field(587, ge=1, le=65535, description="Port: 587 (STARTTLS), 465 (TLS) or 25 on this host.")
-    security: Literal["starttls", "tls", "none"] = Field("starttls", description="Encryption: starttls, tls, or none.")
+    security: Literal["starttls", "tls", "none"] = Field(
+        "starttls", description="Encryption: starttls, tls, or none."
+    )
     user: str | None = Field(None, description="User name at the mail server, if it wants one.")
     password: Secret | None = Field(None, description="Password at the mail server.")
-    sender: str = Field(description="From address of all mails.")
+    sender: str = Field(pattern=_MAIL, description="From address of all mails.")
+
+    @model_validator(mode="after")
+    def _user_and_password(self) -> Mail:
+        if (self.user is None) != (self.password is None):
+            raise _wrong_at("user", "user and password belong together")
+        if self.password is not None and self.security == "none":
+            raise _wrong_at("security", "a password goes over starttls or tls only")
+        return self
 
 
 class Key(Table):
@@ -90,7 +155,7 @@ class Key(Table):
     @field_validator("secret")
     @classmethod
     def _long(cls, value: Secret) -> Secret:
-        if len(value.get_secret_value().encode()) < 32:  # noqa: PLR2004 - RFC 7518 asks for 256 bits with HS256
+        if len(value.get_secret_value().encode()) < 32:  # RFC 7518 asks for 256 bits with HS256.
             raise ValueError("the hand-over secret is shorter than 32 bytes; type: openssl rand -hex 32")
         return value
 
@@ -98,10 +163,25 @@ class Key(Table):
 class Arrival(Table):
     """``[libraries.x.arrival]``: how patrons come in."""
 
-    keys: tuple[Key, ...] = Field((), description="Keys for signed links from the OPAC; several while one is changed.")
+    keys: tuple[Key, ...] = Field(
+        (), description="Keys for signed links from the OPAC; several while one is changed."
+    )
     issuer: str = Field("opac", description="The `iss` that tokens must carry.")
-    card_and_pin: bool = Field(True, description="Whether patrons may also sign in here with card number and PIN.")
-    opac_url: str | None = Field(None, description="Address of the OPAC account, for the way back.")
+    card_and_pin: bool = Field(
+        default=True, description="Whether patrons may also sign in here with card number and PIN."
+    )
+    opac_url: str | None = Field(
+        None, pattern=_WEB, description="Address of the OPAC account, for the way back."
+    )
+
+    @model_validator(mode="after")
+    def _some_door(self) -> Arrival:
+        kids = [key.kid for key in self.keys]
+        if len(kids) != len(set(kids)):
+            raise _wrong_at("keys", "two keys have the same kid")
+        if not self.keys and not self.card_and_pin:
+            raise _wrong_at("card_and_pin", "without a key and without card and PIN, no patron can come in")
+        return self
 
 
 class Method(Table):
@@ -109,7 +189,9 @@ class Method(Table):
 
     method: str = Field(description="What the payer chooses: card or instant_bank_transfer.")
     provider: str = Field(description="Name of the provider's table below [libraries.x.providers].")
-    minimum_amount: str = Field("0.00", description="Smallest sum for this method, e.g. 1.00.")
+    minimum_amount: str = Field(
+        "0.00", pattern=r"^\d+(\.\d+)?$", description="Smallest sum for this method, e.g. 1.00."
+    )
 
     @field_validator("method")
     @classmethod
@@ -120,7 +202,7 @@ class Method(Table):
 
 
 class FeeKind(Table):
-    """``[libraries.x.fee_kinds.CODE]``: what one fee kind (Koha: debit type) is called and where it is booked."""
+    """``[libraries.x.fee_kinds.CODE]``: the name of a fee kind (Koha: debit type) and where it is booked."""
 
     label: Text | None = Field(None, description="What the patron reads; else the library system's own text.")
     cost_centre: str = Field("", description="Cost centre (Kostenstelle, Haushaltsstelle) for the books.")
@@ -136,12 +218,14 @@ class NotPayable(Table):
     kind: str | None = Field(None, description="Fee kind (Koha: debit type), e.g. LOST.")
     status: str | None = Field(None, description="Status of the fee in the library system.")
     older_than_days: int | None = Field(None, ge=0, description="Fees that are older than so many days.")
-    text: Text = Field(description='Why, and what to do, e.g. "Handed over to the city treasury: please pay there."')
+    text: Text = Field(
+        description='Why, and what to do, e.g. "Handed over to the city treasury: please pay there."'
+    )
 
     @model_validator(mode="after")
     def _some_condition(self) -> NotPayable:
         if self.kind is None and self.status is None and self.older_than_days is None:
-            raise ValueError("name at least one of kind, status, older_than_days; otherwise nothing could be paid")
+            raise ValueError("name a kind, a status or older_than_days; otherwise nothing could be paid")
         return self
 
 
@@ -149,16 +233,16 @@ class Contact(Table):
     """``[libraries.x.contact]``: shown on every page."""
 
     phone: str = Field(min_length=3, description="Telephone number.")
-    mail: str = Field(pattern=r"^[^@\s]+@[^@\s]+$", description="Mail address for patrons.")
+    mail: str = Field(pattern=_MAIL, description="Mail address for patrons.")
     hours: Text = Field(description="Opening hours.")
 
 
 class Pages(Table):
     """``[libraries.x.pages]``: what every page links to, and how it looks."""
 
-    imprint_url: str = Field(pattern=r"^https?://", description="Address of the imprint (Impressum).")
-    privacy_url: str = Field(pattern=r"^https?://", description="Address of the privacy information for this service.")
-    accessibility_url: str = Field(pattern=r"^https?://", description="Address of the accessibility statement.")
+    imprint_url: str = Field(pattern=_WEB, description="Address of the imprint (Impressum).")
+    privacy_url: str = Field(pattern=_WEB, description="Address of the privacy information for this service.")
+    accessibility_url: str = Field(pattern=_WEB, description="Address of the accessibility statement.")
     accent: str = Field("#0b5394", pattern=r"^#[0-9a-fA-F]{6}$", description="Accent colour.")
     logo: str | None = Field(None, description="File with the logo (SVG or PNG, at most 100 kB).")
 
@@ -167,7 +251,7 @@ class Receipt(Table):
     """``[libraries.x.receipt]``: what stands on the receipt."""
 
     authority: str = Field(description="The authority that takes the money, e.g. Stadt Herrenberg.")
-    address: tuple[str, ...] = Field(description="Its address, one line each.")
+    address: tuple[str, ...] = Field(min_length=1, description="Its address, one line each.")
     tax_note: Text = Field(
         {
             "de": "Gebühr nach öffentlichem Recht; keine Umsatzsteuer.",
@@ -182,7 +266,9 @@ class PluginTable(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
-    plugin: str
+    plugin: str = Field(
+        min_length=1, description="Name of the plugin; ils-payment plugins lists what is installed."
+    )
 
     @property
     def own(self) -> dict[str, Any]:
@@ -194,9 +280,14 @@ class Settle(Table):
     """``[libraries.x.settle]``: patience of the settle protocol."""
 
     quarantine_minutes: int = Field(
-        15, ge=1, le=1440, description="Wait after an unclear answer; longer than the library system may be late."
+        15,
+        ge=1,
+        le=1440,
+        description="Wait after an unclear answer; longer than the library system may be late.",
     )
-    give_up_days: int = Field(4, ge=4, le=60, description="For how long a settle that cannot be done is tried again.")
+    give_up_days: int = Field(
+        4, ge=4, le=60, description="For how long a settle that cannot be done is tried again."
+    )
 
     @property
     def quarantine(self) -> timedelta:
@@ -209,21 +300,39 @@ class Library(Table):
 
     name: str = Field(min_length=1, description="Name of the library, as patrons know it.")
     currency: str = Field("EUR", description="ISO 4217 code.")
-    languages: tuple[Literal["de", "en"], ...] = Field(("de", "en"), min_length=1, description="Languages; first = default.")
-    time_zone: str = Field("Europe/Berlin", description="Time zone for dates on pages, receipts and in the books.")
-    staff_email: str | None = Field(None, description="Who is told of cases and of payments that do not settle.")
-    test_cards: tuple[str, ...] = Field((), description="Card numbers that may pay with a provider's test key.")
+    languages: tuple[Literal["de", "en"], ...] = Field(
+        ("de", "en"), min_length=1, description="Languages; first = default."
+    )
+    time_zone: str = Field(
+        "Europe/Berlin", description="Time zone for dates on pages, receipts and in the books."
+    )
+    staff_email: str | None = Field(
+        None, pattern=_MAIL, description="Who is told of cases and of payments that do not settle."
+    )
+    test_cards: tuple[str, ...] = Field(
+        (), description="Card numbers that may pay with a provider's test key."
+    )
     growing_fines_payable: bool = Field(
         default=False, description="Whether fines that still grow (item not returned) can be paid online."
     )
-    library_system: PluginTable = Field(description="The library system: plugin = its name, and the plugin's own keys.")
-    providers: dict[str, PluginTable] = Field(min_length=1, description="Payment providers; plugin defaults to the key.")
+    library_system: PluginTable = Field(
+        description="The library system: plugin = its name, and the plugin's own keys."
+    )
+    providers: dict[PlainKey, PluginTable] = Field(
+        min_length=1, description="Payment providers; plugin defaults to the key."
+    )
     methods: tuple[Method, ...] = Field(min_length=1, description="Ways to pay, in the order of the page.")
     arrival: Arrival = Field(default_factory=Arrival, description="How patrons come in.")
-    contact: Contact | None = Field(None, description="Shown on every page; live mode refuses to start without it.")
+    contact: Contact | None = Field(
+        None, description="Shown on every page; live mode refuses to start without it."
+    )
     pages: Pages | None = Field(None, description="Links and looks; live mode refuses to start without it.")
-    receipt: Receipt | None = Field(None, description="Texts of the receipt; live mode refuses to start without it.")
-    fee_kinds: dict[str, FeeKind] = Field(default_factory=dict, description="Labels and accounts by fee kind.")
+    receipt: Receipt | None = Field(
+        None, description="Texts of the receipt; live mode refuses to start without it."
+    )
+    fee_kinds: dict[str, FeeKind] = Field(
+        default_factory=dict, description="Labels and accounts by fee kind."
+    )
     not_payable: tuple[NotPayable, ...] = Field((), description="Fees that cannot be paid online.")
     settle: Settle = Field(default_factory=Settle, description="Patience of the settle protocol.")
 
@@ -248,16 +357,26 @@ class Library(Table):
     def _plugin_is_the_key(cls, value: Any) -> Any:  # noqa: ANN401 - whatever the administrator wrote
         if not isinstance(value, dict):
             return value
-        return {key: {"plugin": key, **table} if isinstance(table, dict) else table for key, table in value.items()}
+        return {
+            key: {"plugin": key, **table} if isinstance(table, dict) else table
+            for key, table in value.items()
+        }
 
     @model_validator(mode="after")
-    def _methods_have_providers(self) -> Library:
-        for method in self.methods:
+    def _methods_can_be_offered(self) -> Library:
+        seen: set[str] = set()
+        for number, method in enumerate(self.methods):
+            here = f"methods.{number}"
             if method.provider not in self.providers:
-                raise ValueError(f"the method {method.method} names the provider {method.provider}, which has no table")
-        seen = [method.method for method in self.methods]
-        if len(seen) != len(set(seen)):
-            raise ValueError("a method stands twice in methods")
+                known = ", ".join(sorted(self.providers))
+                raise _wrong_at(f"{here}.provider", f"no provider {method.provider!r} here, only: {known}")
+            if method.method in seen:
+                raise _wrong_at(f"{here}.method", f"the method {method.method!r} stands twice in methods")
+            seen.add(method.method)
+            try:
+                parse(method.minimum_amount, self.currency)
+            except MoneyError as error:
+                raise _wrong_at(f"{here}.minimum_amount", str(error)) from None
         return self
 
     @property
@@ -271,17 +390,11 @@ class Settings(Table):
 
     server: Server
     mail: Mail | None = None
-    libraries: dict[str, Library] = Field(min_length=1)
-
-    @field_validator("libraries")
-    @classmethod
-    def _plain_keys(cls, value: dict[str, Library]) -> dict[str, Library]:
-        for key in value:
-            if not (key.isascii() and key.replace("-", "").isalnum() and key == key.lower() and len(key) <= 40):  # noqa: PLR2004
-                raise ValueError(f"libraries.{key}: use lower-case letters, digits and hyphens (it stands in addresses)")
-        return value
+    libraries: dict[PlainKey, Library] = Field(min_length=1)
 
     def plugin_names(self) -> set[str]:
         """Return the names of all plugins that the configuration uses."""
         systems = {library.library_system.plugin for library in self.libraries.values()}
-        return systems | {table.plugin for library in self.libraries.values() for table in library.providers.values()}
+        return systems | {
+            table.plugin for library in self.libraries.values() for table in library.providers.values()
+        }

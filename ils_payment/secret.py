@@ -8,6 +8,7 @@ the type :data:`Secret` and gets a pydantic ``SecretStr`` whose ``repr`` is star
 from __future__ import annotations
 
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,11 +28,18 @@ def _resolve(value: Any) -> SecretStr:  # noqa: ANN401 - it is whatever the admi
         raise ValueError('write { env = "NAME" } or { file = "/path" }')
     (source, name), *_ = value.items()
     if source == "env":
+        # Whoever puts the secret itself here would otherwise read it in the message below.
+        if not re.fullmatch(r"[A-Z_][A-Z0-9_]*", str(name)):
+            raise ValueError(
+                "env wants the name of an environment variable, in capitals, e.g. KOHA_CLIENT_SECRET"
+            )
         text = os.environ.get(str(name), "")
         if not text:
             raise ValueError(f"the environment variable {name} is not set or empty")
         return SecretStr(text)
     if source == "file":
+        if not Path(str(name)).is_absolute():
+            raise ValueError("file wants an absolute path, e.g. /etc/ils-payment/koha-client-secret")
         return SecretStr(_read(Path(str(name))))
     raise ValueError('write { env = "NAME" } or { file = "/path" }')
 
