@@ -19,14 +19,11 @@ class MoneyError(ValueError):
 def minor_digits(currency: str) -> int:
     """Return how many decimals *currency* (ISO 4217, e.g. ``EUR``) has; raise MoneyError if unknown."""
     # The ISO table comes from stockholm; importing it here keeps the command line's help fast.
-    from stockholm.currency import get_currency  # noqa: PLC0415 - see the sentence above
+    from stockholm import currency as table  # noqa: PLC0415 - see the sentence above
 
-    if not (len(currency) == 3 and currency.isascii() and currency.isupper()):
+    if not (len(currency) == 3 and currency.isascii() and currency.isupper() and hasattr(table, currency)):
         raise MoneyError(f"{currency!r} is not an ISO 4217 currency code")
-    known = get_currency(currency, default=None)
-    if known is None:
-        raise MoneyError(f"{currency!r} is not an ISO 4217 currency code")
-    return int(known.decimal_digits)
+    return int(getattr(table, currency).decimal_digits)
 
 
 def parse(amount: Decimal | int | str, currency: str) -> int:
