@@ -19,6 +19,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     field_validator,
     model_validator,
 )
@@ -26,6 +27,7 @@ from pydantic_core import PydanticCustomError
 
 from ils_payment.model import LocalText
 from ils_payment.money import MoneyError, minor_digits, parse
+from ils_payment.problems import Source
 from ils_payment.secret import Secret
 
 GONE_METHODS = {
@@ -266,6 +268,7 @@ class PluginTable(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
+    _source: Source | None = PrivateAttr(None)
     plugin: str = Field(
         min_length=1, description="Name of the plugin; ils-payment plugins lists what is installed."
     )
@@ -274,6 +277,15 @@ class PluginTable(BaseModel):
     def own(self) -> dict[str, Any]:
         """Return what belongs to the plugin."""
         return dict(self.model_extra or {})
+
+    @property
+    def source(self) -> Source | None:
+        """Return where the table was read, for messages; None for settings that no file holds."""
+        return self._source
+
+    def come_from(self, source: Source) -> None:
+        """Remember where the table was read."""
+        self._source = source
 
 
 class Settle(Table):

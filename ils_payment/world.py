@@ -13,6 +13,7 @@ from email.message import EmailMessage
 from typing import TYPE_CHECKING, Any
 
 import requests
+import urllib3
 from requests.adapters import HTTPAdapter
 
 if TYPE_CHECKING:
@@ -160,13 +161,17 @@ class DeadlineSession(requests.Session):
         response = super().send(request, **kwargs)
         content = bytearray()
         try:
-            for chunk in response.iter_content(16 * 1024):
+            # read1() returns after one read of the socket, so that the deadline is looked at between any two.
+            while chunk := response.raw.read1(64 * 1024, decode_content=True):
                 content += chunk
                 if self._world.monotonic() - started > self._deadline:
-                    raise requests.ReadTimeout(f"the whole call took longer than {self._deadline} s", response=response)
+                    raise requests.ReadTimeout(f"the whole call took longer than {self._deadline} s")
                 if len(content) > self._max_bytes:
-                    raise requests.exceptions.ContentDecodingError("the answer is too large", response=response)
-        except BaseException:  # noqa: BLE001 - the connection must not go back to the pool half read; nothing is caught
+                    raise requests.exceptions.ContentDecodingError("the answer is too large")
+        except urllib3.exceptions.HTTPError as error:
+            response.close()
+            raise requests.ConnectionError(f"the answer broke off: {type(error).__name__}") from error
+        except requests.RequestException:
             response.close()
             raise
         response._content = bytes(content)  # noqa: SLF001 - the body was read here under the deadline

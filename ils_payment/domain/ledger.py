@@ -1,0 +1,85 @@
+"""Double entry: each posting moves cents from one account to another; undoing is a new posting.
+
+Accounts: ``provider`` (what the provider took and owes us), ``to_settle`` (paid, not yet written
+into the library system), ``library_system`` (settled there), ``case`` (a person decides),
+``returned`` (went back to the payer). Every posting has a source and a destination, so each
+payment, currency and day sums to zero by construction.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from ils_payment.errors import InvariantError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class Book(StrEnum):
+    """The accounts of the ledger."""
+
+    PROVIDER = "provider"
+    TO_SETTLE = "to_settle"
+    LIBRARY_SYSTEM = "library_system"
+    CASE = "case"
+    RETURNED = "returned"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posting:
+    """One movement of *cents*; ``line_id`` None where the amount belongs to no frozen line."""
+
+    line_id: str | None
+    source: Book
+    destination: Book
+    cents: int
+
+    def __post_init__(self) -> None:
+        """Refuse what no ledger may hold."""
+        if self.cents <= 0 or self.source == self.destination:
+            raise InvariantError("a posting moves a positive amount between two accounts")
+
+
+def paid(lines: Iterable[tuple[str, int]]) -> list[Posting]:
+    """Post a payment whose amount is right: line by line from the provider to what is to be settled."""
+    return [
+        Posting(line_id=line, source=Book.PROVIDER, destination=Book.TO_SETTLE, cents=cents)
+        for line, cents in lines
+    ]
+
+
+def paid_wrong(captured: int) -> list[Posting]:
+    """Post a captured amount that fits no frozen lines: a person decides where it goes."""
+    if captured == 0:
+        return []
+    return [Posting(line_id=None, source=Book.PROVIDER, destination=Book.CASE, cents=captured)]
+
+
+def settled(lines: Iterable[tuple[str, int]]) -> list[Posting]:
+    """Post lines that the library system has booked."""
+    return [
+        Posting(line_id=line, source=Book.TO_SETTLE, destination=Book.LIBRARY_SYSTEM, cents=cents)
+        for line, cents in lines
+    ]
+
+
+def balances(postings: Iterable[Posting]) -> dict[tuple[Book, str | None], int]:
+    """Return what each account holds of each line (sources negative); zero balances are left out."""
+    sums: dict[tuple[Book, str | None], int] = defaultdict(int)
+    for posting in postings:
+        sums[posting.source, posting.line_id] -= posting.cents
+        sums[posting.destination, posting.line_id] += posting.cents
+    return {key: cents for key, cents in sums.items() if cents}
+
+
+def to_case(postings: Iterable[Posting]) -> list[Posting]:
+    """Post whatever still waits for settling to the account of cases."""
+    return [
+        Posting(line_id=line, source=Book.TO_SETTLE, destination=Book.CASE, cents=cents)
+        for (book, line), cents in balances(postings).items()
+        if book is Book.TO_SETTLE
+    ]

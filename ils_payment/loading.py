@@ -1,0 +1,208 @@
+"""Finds, reads and checks the configuration; every way in which it can be wrong has a message with a mend."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
+
+from ils_payment.config import PluginTable, Settings
+from ils_payment.errors import ConfigurationError
+from ils_payment.plugins import Plugins, installed
+from ils_payment.problems import (
+    ENV_DELIMITER,
+    ENV_PREFIX,
+    Key,
+    Problem,
+    Source,
+    key_lines,
+    raise_all,
+    translate,
+    unknown,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from ils_payment.ports import LibrarySystem, PaymentProvider, PluginConfig
+
+CONFIG_VARIABLE = "ILS_PAYMENT_CONFIG"
+DEFAULT_PATH = Path("/etc/ils-payment/config.toml")
+
+
+class _Loaded(BaseSettings, Settings):
+    """The settings with their sources: the environment goes before the file."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_nested_delimiter=ENV_DELIMITER, extra="forbid", frozen=True
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take environment variables first, then the file (given as arguments), and nothing else."""
+        return env_settings, init_settings
+
+
+def config_path(path: Path | None) -> Path:
+    """Return the file to read: *path* (``--config``), else ``$ILS_PAYMENT_CONFIG``, else the usual place."""
+    return path or Path(os.environ.get(CONFIG_VARIABLE) or DEFAULT_PATH)
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """Read the configuration; raise ConfigurationError with every problem of the file at once.
+
+    Plugins are looked up by name, not imported: their own tables are checked by
+    :func:`plugin_config` and :func:`check_plugin_tables`.
+    """
+    chosen = config_path(path)
+    text = _read(chosen)
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(
+            f"{chosen} is not valid TOML: {error}.", mend="Correct that line; texts need quotation marks."
+        ) from None
+    source = Source(chosen, key_lines(text))
+    strangers = _unknown_variables()
+    try:
+        settings = _Loaded(**data)
+    except ValidationError as error:
+        raise_all(strangers + translate(error, Settings), source)
+        raise  # Only a validation error without any detail would come here.
+    except SettingsError as error:
+        # The text behind "error parsing" would be the value; the field's name is before it.
+        raise ConfigurationError(
+            f"An environment variable {ENV_PREFIX}... cannot be read: {error}.",
+            mend="Lists and tables are written as JSON, e.g. '[\"10.0.0.0/8\"]'.",
+        ) from None
+    raise_all(strangers + _plugins_absent(settings), source)
+    for _, table in plugin_tables(settings):
+        table.come_from(source)
+    return settings
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        mend = f"Type: ils-payment init {path} - or name another file with --config or {CONFIG_VARIABLE}."
+        raise ConfigurationError(f"There is no configuration file {path}.", mend=mend) from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path} is not UTF-8 text.", mend="Save it as UTF-8.") from None
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path} cannot be read ({error.strerror}).",
+            mend="Run this as the user of the service, e.g.: sudo -u ils-payment ils-payment check",
+        ) from None
+
+
+def _unknown_variables() -> list[Problem]:
+    """Find ILS_PAYMENT__ variables that name no table: they would be ignored without a word."""
+    tables = [name.upper() for name in Settings.model_fields]
+    found = []
+    for name in sorted(os.environ):
+        table = name.removeprefix(ENV_PREFIX).split(ENV_DELIMITER)[0]
+        if name.startswith(ENV_PREFIX) and table not in tables:
+            found.append(
+                Problem((), f"the environment variable {name} names no table", unknown(table, tables))
+            )
+    return found
+
+
+def plugin_tables(settings: Settings) -> Iterator[tuple[Key, PluginTable]]:
+    """Yield every table that a plugin reads, with its key."""
+    for key, library in settings.libraries.items():
+        yield ("libraries", key, "library_system"), library.library_system
+        for name, table in library.providers.items():
+            yield ("libraries", key, "providers", name), table
+
+
+def _plugins_absent(settings: Settings) -> list[Problem]:
+    known = sorted(installed())
+    return [
+        Problem(
+            (*key, "plugin"), f"the plugin {table.plugin!r} is not installed", unknown(table.plugin, known)
+        )
+        for key, table in plugin_tables(settings)
+        if table.plugin not in known
+    ]
+
+
+def plugin_config(
+    cls: type[LibrarySystem | PaymentProvider], table: PluginTable | Mapping[str, Any], where: str
+) -> PluginConfig:
+    """Check a plugin's own *table* against the ``Config`` of *cls*; raise ConfigurationError with all problems.
+
+    *where* is the dotted key of the table, e.g. ``libraries.herrenberg.library_system``.
+    """
+    config, problems = _checked(cls, table, tuple(where.split(".")))
+    raise_all(problems, table.source if isinstance(table, PluginTable) else None)
+    # Without a problem there is a configuration.
+    return cast("PluginConfig", config)
+
+
+def _checked(
+    cls: type[LibrarySystem | PaymentProvider], table: PluginTable | Mapping[str, Any], where: Key
+) -> tuple[PluginConfig | None, list[Problem]]:
+    own = table.own if isinstance(table, PluginTable) else dict(table)
+    try:
+        return cls.Config.model_validate(own), []
+    except ValidationError as error:
+        return None, translate(error, cls.Config, where)
+
+
+def check_plugin_tables(settings: Settings, plugins: Plugins) -> None:
+    """Check the tables of all plugins at once, so that all their problems are told together."""
+    problems: list[Problem] = []
+    source: Source | None = None
+    for key, table in plugin_tables(settings):
+        of_system = key[-1] == "library_system"
+        cls = plugins.library_system(table.plugin) if of_system else plugins.provider(table.plugin)
+        problems += _checked(cls, table, key)[1]
+        source = table.source
+    raise_all(problems, source)
+
+
+def check_live(settings: Settings, live: Collection[str]) -> None:
+    """Refuse to take real money without what the law and a patron in trouble need.
+
+    *live* names the libraries that have a provider whose ``capabilities().live`` is true.
+    """
+    problems: list[Problem] = []
+    source: Source | None = None
+    for key in sorted(live):
+        library = settings.libraries[key]
+        source = library.library_system.source
+        for name in ("contact", "pages", "receipt"):
+            if getattr(library, name) is None:
+                problems.append(
+                    _needed_live(("libraries", key, name), f"Add the table [libraries.{key}.{name}].")
+                )
+        if library.staff_email is None:
+            problems.append(
+                _needed_live(
+                    ("libraries", key, "staff_email"), "Name who is told when a payment needs a person."
+                )
+            )
+    if live and settings.mail is None:
+        problems.append(
+            _needed_live(("mail",), "Add the table [mail]; staff are told of open cases by mail.")
+        )
+    if live and not settings.server.public_url.startswith("https://"):
+        problems.append(_needed_live(("server", "public_url"), "It must begin with https://."))
+    raise_all(problems, source)
+
+
+def _needed_live(key: Key, mend: str) -> Problem:
+    return Problem(key, "is needed with a provider's live key", mend)

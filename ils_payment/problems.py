@@ -1,0 +1,210 @@
+"""Tells what is wrong in a configuration: the key, the file, the line where it can, and the mend.
+
+Nothing here repeats a value from the file: a secret may stand in the wrong place.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+import types
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel
+
+from ils_payment.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
+
+Key = tuple[str | int, ...]
+"""A key of the file, outermost first: ``("libraries", "herrenberg", "methods", 0, "method")``."""
+
+ENV_PREFIX = "ILS_PAYMENT__"
+ENV_DELIMITER = "__"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The file a configuration came from, and the line on which each key's statement begins."""
+
+    path: Path
+    lines: Mapping[Key, int] = field(default_factory=dict)
+
+    def place(self, key: Key) -> str:
+        """Say where *key* (or the nearest table around it) stands; an environment variable wins."""
+        name = ENV_PREFIX + ENV_DELIMITER.join(str(part) for part in key).upper()
+        if name in os.environ:
+            return f"environment variable {name}"
+        for length in range(len(key), 0, -1):
+            if key[:length] in self.lines:
+                return f"line {self.lines[key[:length]]}"
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong at one key."""
+
+    key: Key
+    what: str
+    mend: str
+
+
+def raise_all(problems: Sequence[Problem], source: Source | None) -> None:
+    """Raise one ConfigurationError that tells all *problems*; nothing happens when there are none."""
+    if not problems:
+        return
+    name = str(source.path) if source else "the configuration"
+    told = []
+    for problem in problems:
+        place = source.place(problem.key) if source else ""
+        told.append(
+            (place, f"{dotted(problem.key)}: {problem.what}" if problem.key else problem.what, problem)
+        )
+    if len(told) == 1:
+        [(place, text, problem)] = told
+        raise ConfigurationError(f"{name}{', ' if place else ''}{place}: {text}.", mend=problem.mend)
+    lines = [f"{name} has {len(told)} problems:"]
+    lines += [f"  {place + ': ' if place else ''}{text}. {problem.mend}" for place, text, problem in told]
+    raise ConfigurationError(
+        "\n".join(lines), mend="Correct each line above; docs/configuration.md explains each key."
+    )
+
+
+def dotted(key: Key) -> str:
+    """Write a key as an administrator would: ``libraries.herrenberg.methods[0].method``."""
+    text = ""
+    for part in key:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return text.removeprefix(".")
+
+
+def translate(error: ValidationError, model: type[BaseModel], where: Key = ()) -> list[Problem]:
+    """Turn pydantic's errors into problems; *where* is the key of the table that *model* checked."""
+    return [_translated(one, model, where) for one in error.errors(include_url=False, include_input=False)]
+
+
+def _translated(error: ErrorDetails, model: type[BaseModel], where: Key) -> Problem:
+    own: Key = tuple(part for part in error["loc"] if part != "[key]")
+    context = error.get("ctx", {})
+    if error["type"] == "wrong_at":
+        own += tuple(int(part) if part.isdigit() else part for part in context["at"].split("."))
+    key = where + own
+    meaning = _meaning(model, own)
+    if error["type"] == "missing":
+        return Problem(key, "is missing", f"Add it: {meaning}" if meaning else "Add it.")
+    if error["type"] == "extra_forbidden":
+        return Problem(key, "is not a key of this table", _suggestion(model, own))
+    text = str(context["error"]) if error["type"] == "value_error" else error["msg"]
+    if error["type"] in {"model_type", "model_attributes_type", "dict_type"}:
+        text = f"must be a table: [{dotted(key)}]"
+    elif error["type"] == "string_pattern_mismatch":
+        text = "is not in the right form"
+    return Problem(
+        key, text.replace("Input should be", "must be"), f"Meaning: {meaning}" if meaning else "Correct it."
+    )
+
+
+def unknown(word: str, known: Sequence[str]) -> str:
+    """Return the mend for a word that is not known: the nearest one, or all there are."""
+    near = get_close_matches(word, known, n=1)
+    return f"Did you mean {near[0]}?" if near else f"There is: {', '.join(sorted(known)) or 'none'}."
+
+
+def _suggestion(model: type[BaseModel], key: Key) -> str:
+    table = _table(model, key[:-1])
+    return unknown(str(key[-1]), sorted(table.model_fields)) if table else "Remove it."
+
+
+def _meaning(model: type[BaseModel], key: Key) -> str:
+    """Return the description of the field that *key* names, or of the nearest one around it."""
+    for length in range(len(key), 0, -1):
+        table = _table(model, key[: length - 1])
+        if table and key[length - 1] in table.model_fields:
+            return table.model_fields[str(key[length - 1])].description or ""
+    return ""
+
+
+def _table(model: type[BaseModel], key: Key) -> type[BaseModel] | None:
+    """Walk from *model* along *key* and return the model that stands there, if it is one."""
+    kind: Any = model
+    for part in key:
+        kind = bare(kind)
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            found = kind.model_fields.get(str(part))
+            kind = found.annotation if found else None
+        else:
+            arguments = get_args(kind)
+            kind = arguments[1 if get_origin(kind) is dict else 0] if arguments else None
+    kind = bare(kind)
+    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+
+
+def bare(kind: Any) -> Any:  # noqa: ANN401 - a type annotation may be of any form
+    """Strip ``Annotated`` and ``| None`` from an annotation."""
+    while True:
+        if get_origin(kind) is Annotated:
+            kind = get_args(kind)[0]
+        elif get_origin(kind) in {Union, types.UnionType}:
+            kind = next(one for one in get_args(kind) if one is not type(None))
+        else:
+            return kind
+
+
+def key_lines(text: str) -> dict[Key, int]:
+    """Return the line on which each key of a valid TOML file begins (inside a value: the value's).
+
+    ``tomllib`` itself says where a statement ends: the shortest run of lines that it can read.
+    """
+    found: dict[Key, int] = {}
+    table: Key = ()
+    tables: dict[Key, int] = {}
+    pending: list[str] = []
+    first = 0
+    for number, line in enumerate(text.splitlines(), start=1):
+        first = first if pending else number
+        pending.append(line)
+        try:
+            statement = tomllib.loads("\n".join(pending))
+        except tomllib.TOMLDecodeError:
+            continue
+        header = pending[0].lstrip()
+        pending = []
+        if not statement:
+            continue
+        if header.startswith("["):
+            table = _header(statement, tables)
+            found.setdefault(table, first)
+        else:
+            for key in _keys(statement):
+                found.setdefault(table + key, first)
+    return found
+
+
+def _header(statement: dict[str, Any], tables: dict[Key, int]) -> Key:
+    """Return the key of ``[a.b]`` or ``[[a.b]]``; *tables* counts the elements of arrays."""
+    key: Key = ()
+    value: Any = statement
+    while isinstance(value, dict) and value:
+        [(name, value)] = value.items()
+        key += (name,)
+        if isinstance(value, list):
+            tables[key] = tables.get(key, -1) + 1
+        if key in tables:
+            key += (tables[key],)
+    return key
+
+
+def _keys(value: Any) -> list[Key]:  # noqa: ANN401 - any TOML value
+    """Return every key inside of a value, the outer ones first."""
+    if not isinstance(value, dict | list):
+        return []
+    pairs = value.items() if isinstance(value, dict) else enumerate(value)
+    return [(name, *inner) for name, part in pairs for inner in ((), *_keys(part))]
