@@ -6,26 +6,14 @@ Every field has a description: ``ils-payment init`` writes it as a comment and
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
-from ipaddress import ip_network
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-    field_validator,
-    model_validator,
-)
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
-from ils_payment.model import LocalText
+from ils_payment.fields import MAIL, WEB, Network, PlainKey, Table, Text, wrong_at
 from ils_payment.money import MoneyError, minor_digits, parse
 from ils_payment.problems import Source
 from ils_payment.secret import Secret
@@ -35,46 +23,6 @@ GONE_METHODS = {
     "sofort": "Sofort was discontinued in March 2025; use instant_bank_transfer",
     "paydirekt": "paydirekt was shut down with giropay; use instant_bank_transfer",
 }
-
-
-_MAIL = r"^[^@\s]+@[^@\s]+$"
-_WEB = r"^https?://"
-
-
-def _wrong_at(where: str, text: str) -> PydanticCustomError:
-    """Return a problem of a key further down, which a check of the whole table found."""
-    return PydanticCustomError("wrong_at", "{text}", {"text": text, "at": where})
-
-
-def _plain_key(key: str) -> str:
-    if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?", key):
-        raise ValueError("use lower-case letters, digits and hyphens in this name (it stands in addresses)")
-    return key
-
-
-def _network(value: str) -> str:
-    try:
-        ip_network(value)
-    except ValueError:
-        raise ValueError(f"{value!r} is no address or network; write e.g. 10.0.0.0/8") from None
-    return value
-
-
-def _one_language(value: Any) -> Any:  # noqa: ANN401 - whatever the administrator wrote
-    """Let a plain string stand for a text that is the same in every language."""
-    return {"de": value} if isinstance(value, str) else value
-
-
-PlainKey = Annotated[str, AfterValidator(_plain_key)]
-Network = Annotated[str, AfterValidator(_network)]
-Text = Annotated[LocalText, BeforeValidator(_one_language)]
-"""A text for patrons: ``"..."`` or ``{ de = "...", en = "..." }``."""
-
-
-class Table(BaseModel):
-    """The base of all tables: frozen, unknown keys are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Server(Table):
@@ -137,14 +85,14 @@ class Mail(Table):
     )
     user: str | None = Field(None, description="User name at the mail server, if it wants one.")
     password: Secret | None = Field(None, description="Password at the mail server.")
-    sender: str = Field(pattern=_MAIL, description="From address of all mails.")
+    sender: str = Field(pattern=MAIL, description="From address of all mails.")
 
     @model_validator(mode="after")
     def _user_and_password(self) -> Mail:
         if (self.user is None) != (self.password is None):
-            raise _wrong_at("user", "user and password belong together")
+            raise wrong_at("user", "user and password belong together")
         if self.password is not None and self.security == "none":
-            raise _wrong_at("security", "a password goes over starttls or tls only")
+            raise wrong_at("security", "a password goes over starttls or tls only")
         return self
 
 
@@ -173,16 +121,16 @@ class Arrival(Table):
         default=True, description="Whether patrons may also sign in here with card number and PIN."
     )
     opac_url: str | None = Field(
-        None, pattern=_WEB, description="Address of the OPAC account, for the way back."
+        None, pattern=WEB, description="Address of the OPAC account, for the way back."
     )
 
     @model_validator(mode="after")
     def _some_door(self) -> Arrival:
         kids = [key.kid for key in self.keys]
         if len(kids) != len(set(kids)):
-            raise _wrong_at("keys", "two keys have the same kid")
+            raise wrong_at("keys", "two keys have the same kid")
         if not self.keys and not self.card_and_pin:
-            raise _wrong_at("card_and_pin", "without a key and without card and PIN, no patron can come in")
+            raise wrong_at("card_and_pin", "without a key and without card and PIN, no patron can come in")
         return self
 
 
@@ -235,16 +183,16 @@ class Contact(Table):
     """``[libraries.x.contact]``: shown on every page."""
 
     phone: str = Field(min_length=3, description="Telephone number.")
-    mail: str = Field(pattern=_MAIL, description="Mail address for patrons.")
+    mail: str = Field(pattern=MAIL, description="Mail address for patrons.")
     hours: Text = Field(description="Opening hours.")
 
 
 class Pages(Table):
     """``[libraries.x.pages]``: what every page links to, and how it looks."""
 
-    imprint_url: str = Field(pattern=_WEB, description="Address of the imprint (Impressum).")
-    privacy_url: str = Field(pattern=_WEB, description="Address of the privacy information for this service.")
-    accessibility_url: str = Field(pattern=_WEB, description="Address of the accessibility statement.")
+    imprint_url: str = Field(pattern=WEB, description="Address of the imprint (Impressum).")
+    privacy_url: str = Field(pattern=WEB, description="Address of the privacy information for this service.")
+    accessibility_url: str = Field(pattern=WEB, description="Address of the accessibility statement.")
     accent: str = Field("#0b5394", pattern=r"^#[0-9a-fA-F]{6}$", description="Accent colour.")
     logo: str | None = Field(None, description="File with the logo (SVG or PNG, at most 100 kB).")
 
@@ -319,7 +267,7 @@ class Library(Table):
         "Europe/Berlin", description="Time zone for dates on pages, receipts and in the books."
     )
     staff_email: str | None = Field(
-        None, pattern=_MAIL, description="Who is told of cases and of payments that do not settle."
+        None, pattern=MAIL, description="Who is told of cases and of payments that do not settle."
     )
     test_cards: tuple[str, ...] = Field(
         (), description="Card numbers that may pay with a provider's test key."
@@ -381,14 +329,14 @@ class Library(Table):
             here = f"methods.{number}"
             if method.provider not in self.providers:
                 known = ", ".join(sorted(self.providers))
-                raise _wrong_at(f"{here}.provider", f"no provider {method.provider!r} here, only: {known}")
+                raise wrong_at(f"{here}.provider", f"no provider {method.provider!r} here, only: {known}")
             if method.method in seen:
-                raise _wrong_at(f"{here}.method", f"the method {method.method!r} stands twice in methods")
+                raise wrong_at(f"{here}.method", f"the method {method.method!r} stands twice in methods")
             seen.add(method.method)
             try:
                 parse(method.minimum_amount, self.currency)
             except MoneyError as error:
-                raise _wrong_at(f"{here}.minimum_amount", str(error)) from None
+                raise wrong_at(f"{here}.minimum_amount", str(error)) from None
         return self
 
     @property

@@ -44,11 +44,11 @@ class _Loaded(BaseSettings, Settings):
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is pydantic-settings' own
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - as above
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - as above
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Take environment variables first, then the file (given as arguments), and nothing else."""
         return env_settings, init_settings
@@ -142,7 +142,7 @@ def _plugins_absent(settings: Settings) -> list[Problem]:
 def plugin_config(
     cls: type[LibrarySystem | PaymentProvider], table: PluginTable | Mapping[str, Any], where: str
 ) -> PluginConfig:
-    """Check a plugin's own *table* against the ``Config`` of *cls*; raise ConfigurationError with all problems.
+    """Check a plugin's own *table* against the ``Config`` of *cls* and tell all its problems.
 
     *where* is the dotted key of the table, e.g. ``libraries.herrenberg.library_system``.
     """
@@ -174,6 +174,14 @@ def check_plugin_tables(settings: Settings, plugins: Plugins) -> None:
     raise_all(problems, source)
 
 
+_LIVE_NEEDS = {
+    "contact": "Add the table [{}].",
+    "pages": "Add the table [{}].",
+    "receipt": "Add the table [{}].",
+    "staff_email": "Add {}: who is told when a payment needs a person.",
+}
+
+
 def check_live(settings: Settings, live: Collection[str]) -> None:
     """Refuse to take real money without what the law and a patron in trouble need.
 
@@ -184,17 +192,11 @@ def check_live(settings: Settings, live: Collection[str]) -> None:
     for key in sorted(live):
         library = settings.libraries[key]
         source = library.library_system.source
-        for name in ("contact", "pages", "receipt"):
-            if getattr(library, name) is None:
-                problems.append(
-                    _needed_live(("libraries", key, name), f"Add the table [libraries.{key}.{name}].")
-                )
-        if library.staff_email is None:
-            problems.append(
-                _needed_live(
-                    ("libraries", key, "staff_email"), "Name who is told when a payment needs a person."
-                )
-            )
+        problems += [
+            _needed_live(("libraries", key, name), mend.format(f"libraries.{key}.{name}"))
+            for name, mend in _LIVE_NEEDS.items()
+            if getattr(library, name) is None
+        ]
     if live and settings.mail is None:
         problems.append(
             _needed_live(("mail",), "Add the table [mail]; staff are told of open cases by mail.")

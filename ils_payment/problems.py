@@ -86,9 +86,23 @@ def dotted(key: Key) -> str:
     return text.removeprefix(".")
 
 
+_PLAIN = {
+    "string_pattern_mismatch": "is not in the right form",
+    "string_too_short": "is too short",
+    "too_short": "must not be empty",
+}
+
+
 def translate(error: ValidationError, model: type[BaseModel], where: Key = ()) -> list[Problem]:
     """Turn pydantic's errors into problems; *where* is the key of the table that *model* checked."""
-    return [_translated(one, model, where) for one in error.errors(include_url=False, include_input=False)]
+    errors = error.errors(include_url=False, include_input=False)
+    # A list whose only element is wrong is told as empty, too: the element's own problem is enough.
+    nested = {one["loc"][:length] for one in errors for length in range(1, len(one["loc"]))}
+    return [
+        _translated(one, model, where)
+        for one in errors
+        if not (one["type"] == "too_short" and one["loc"] in nested)
+    ]
 
 
 def _translated(error: ErrorDetails, model: type[BaseModel], where: Key) -> Problem:
@@ -105,8 +119,8 @@ def _translated(error: ErrorDetails, model: type[BaseModel], where: Key) -> Prob
     text = str(context["error"]) if error["type"] == "value_error" else error["msg"]
     if error["type"] in {"model_type", "model_attributes_type", "dict_type"}:
         text = f"must be a table: [{dotted(key)}]"
-    elif error["type"] == "string_pattern_mismatch":
-        text = "is not in the right form"
+    elif error["type"] in _PLAIN:
+        text = _PLAIN[error["type"]]
     return Problem(
         key, text.replace("Input should be", "must be"), f"Meaning: {meaning}" if meaning else "Correct it."
     )

@@ -1,0 +1,315 @@
+"""The configuration: found, read, overridden, and refused with a message that helps."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import pytest
+from pydantic import Field
+
+from ils_payment.errors import ConfigurationError
+from ils_payment.loading import check_live, config_path, load_settings, plugin_config
+from ils_payment.ports import PluginConfig, Secret
+
+GOOD = """\
+[server]
+public_url = "https://pay.library.example"
+
+[libraries.town]
+name = "Town Library"
+
+[libraries.town.library_system]
+plugin = "koha"
+url = "https://koha.example/api/v1"
+
+[libraries.town.providers.stripe]
+api_key = { env = "STRIPE_KEY" }
+
+[[libraries.town.methods]]
+method = "card"
+provider = "stripe"
+"""
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    monkeypatch.delenv("ILS_PAYMENT_CONFIG", raising=False)
+
+    def write(text=GOOD, **replace):
+        for old, new in replace.items():
+            text = text.replace(old, new)
+        path = tmp_path / "config.toml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+def refusal(path):
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(path)
+    assert caught.value.mend
+    return caught.value
+
+
+def test_a_good_file_is_read_with_its_defaults(write):
+    settings = load_settings(write())
+    assert settings.server.port == 8480
+    library = settings.libraries["town"]
+    assert library.providers["stripe"].plugin == "stripe"
+    assert library.library_system.own == {"url": "https://koha.example/api/v1"}
+
+
+def test_the_option_goes_before_the_variable_and_the_variable_before_the_usual_place(write, monkeypatch):
+    path = write()
+    assert str(config_path(None)) == "/etc/ils-payment/config.toml"
+    monkeypatch.setenv("ILS_PAYMENT_CONFIG", str(path))
+    assert load_settings(None).libraries
+    assert config_path(path.parent / "other.toml").name == "other.toml"
+
+
+def test_an_environment_variable_overrides_the_file(write, monkeypatch):
+    monkeypatch.setenv("ILS_PAYMENT__SERVER__PORT", "9000")
+    monkeypatch.setenv("ILS_PAYMENT__SERVER__TRUSTED_PROXIES", '["10.0.0.0/8"]')
+    monkeypatch.setenv("ILS_PAYMENT__LIBRARIES__TOWN__NAME", "Other Name")
+    settings = load_settings(write())
+    assert settings.server.port == 9000
+    assert settings.server.trusted_proxies == ("10.0.0.0/8",)
+    assert settings.libraries["town"].name == "Other Name"
+
+
+def test_a_wrong_environment_variable_is_named(write, monkeypatch):
+    monkeypatch.setenv("ILS_PAYMENT__SERVER__PORT", "many")
+    assert "environment variable ILS_PAYMENT__SERVER__PORT" in refusal(write()).what
+
+
+def test_an_environment_variable_of_no_table_is_not_ignored(write, monkeypatch):
+    monkeypatch.setenv("ILS_PAYMENT__SEVER__PORT", "1")
+    error = refusal(write())
+    assert "ILS_PAYMENT__SEVER__PORT" in error.what
+    assert "SERVER" in error.mend
+
+
+def test_an_environment_variable_with_broken_json_is_told_without_its_value(write, monkeypatch):
+    monkeypatch.setenv("ILS_PAYMENT__SERVER__TRUSTED_PROXIES", "[canary-value")
+    error = refusal(write())
+    assert "canary-value" not in str(error)
+    assert "server" in error.what
+    assert "JSON" in error.mend
+
+
+def test_an_absent_file_is_told_with_the_command_that_makes_one(tmp_path):
+    error = refusal(tmp_path / "none.toml")
+    assert "none.toml" in error.what
+    assert "ils-payment init" in error.mend
+
+
+def test_a_file_that_is_not_toml_is_told_with_its_line(write):
+    error = refusal(write("[server]\npublic_url = https://x\n"))
+    assert "line 2" in error.what
+
+
+def test_a_file_that_is_not_utf8_is_told(tmp_path):
+    path = tmp_path / "latin.toml"
+    path.write_bytes(b'[server]\npublic_url = "M\xfcnchen"\n')
+    assert "UTF-8" in refusal(path).what
+
+
+CASES = {
+    "unknown key": ({"public_url": "publik_url"}, "server.publik_url", "line 2", "Did you mean public_url?"),
+    "unknown table": ({"[server]": "[mial]\nhost='x'\n[server]"}, "mial", "line 1", "Did you mean mail?"),
+    "wrong type": (
+        {"[libraries.town]": "port = 'x'\n[libraries.town]"},
+        "server.port",
+        "line 4",
+        "Port on which",
+    ),
+    "missing key": ({'name = "Town Library"': ""}, "libraries.town.name", "line 4", "Name of the library"),
+    "clear web": ({"https://pay": "http://pay"}, "server.public_url", "line 2", "Address under which"),
+    "gone: giropay": (
+        {'"card"': '"giropay"'},
+        "libraries.town.methods[0].method",
+        "line 15",
+        "card or instant_bank",
+    ),
+    "gone: sofort": (
+        {'"card"': '"sofort"'},
+        "libraries.town.methods[0].method",
+        "line 15",
+        "card or instant_bank",
+    ),
+    "no provider": (
+        {'r = "stripe"': 'r = "strype"'},
+        "libraries.town.methods[0].provider",
+        "line 16",
+        "provider",
+    ),
+    "minimum": (
+        {'"card"': '"card"\nminimum_amount = "1.005"'},
+        "libraries.town.methods[0].minimum_amount",
+        "line 16",
+        "Smallest sum",
+    ),
+    "no plugin": (
+        {'"koha"': '"kooha"'},
+        "libraries.town.library_system.plugin",
+        "line 8",
+        "Did you mean koha?",
+    ),
+    "library key": ({"libraries.town": "libraries.Town"}, "libraries.Town", "line 4", ""),
+    "no methods": (
+        {'[[libraries.town.methods]]\nmethod = "card"\nprovider = "stripe"': ""},
+        "libraries.town.methods",
+        "line 4",
+        "Ways to pay",
+    ),
+    "no table": ({"[libraries.town.library_system]": "[x]"}, "libraries.town.library_system", "line 4", ""),
+    "zone": (
+        {'name = "T': 'time_zone = "Mars"\nname = "T'},
+        "libraries.town.time_zone",
+        "line 5",
+        "Time zone",
+    ),
+    "currency": (
+        {'name = "T': 'currency = "XXY"\nname = "T'},
+        "libraries.town.currency",
+        "line 5",
+        "ISO 4217",
+    ),
+    "proxy": (
+        {"[libraries.town]": "trusted_proxies = ['10.0.0.0/99']\n[libraries.town]"},
+        "server.trusted_proxies[0]",
+        "line 4",
+        "",
+    ),
+    "database password": (
+        {"[libraries.town]": "database = 'postgresql://u:canary-secret@h/d'\n[libraries.town]"},
+        "server.database",
+        "line 4",
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_wrong_key_is_told_with_its_file_line_and_mend(write, case):
+    replace, key, line, mend = CASES[case]
+    path = write(**replace)
+    error = refusal(path)
+    assert str(path) in str(error)
+    assert key in str(error)
+    assert f"{line}:" in str(error)
+    assert mend in str(error)
+    assert "canary-secret" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("method", "instead"), [("giropay", "instant_bank_transfer"), ("sofort", "instant_bank")]
+)
+def test_a_gone_method_is_refused_with_what_replaces_it(write, method, instead):
+    assert instead in refusal(write(**{'"card"': f'"{method}"'})).what
+
+
+def test_all_problems_of_a_file_are_told_together(write):
+    error = refusal(write(**{"public_url": "publik_url", '"card"': '"giropay"', "name =": "nam ="}))
+    told = error.what.splitlines()
+    assert "5 problems" in told[0]
+    assert [line for line in told if "publik_url" in line and "line 2" in line]
+    assert [line for line in told if "giropay" in line and "line 15" in line]
+    assert [line for line in told if "libraries.town.nam:" in line and "Did you mean name?" in line]
+
+
+class Plugin:
+    class Config(PluginConfig):
+        url: str = Field(description="Address.")
+        key: Secret = Field(description="The key.")
+        keys: tuple[Secret, ...] = Field((), description="More keys.")
+
+    capabilities: ClassVar = None
+
+
+def table(write, text):
+    body = f'[libraries.town.library_system]\nplugin = "koha"\n{text}\n'
+    settings = load_settings(write(**{'[libraries.town.library_system]\nplugin = "koha"\n': body}))
+    return settings.libraries["town"].library_system
+
+
+def plugin_refusal(own):
+    with pytest.raises(ConfigurationError) as caught:
+        plugin_config(Plugin, own, "libraries.town.library_system")
+    return caught.value
+
+
+def test_a_plugins_table_becomes_its_config_with_the_secret_resolved(write, monkeypatch):
+    monkeypatch.setenv("CANARY", "canary-secret")
+    config = plugin_config(Plugin, table(write, 'key = { env = "CANARY" }'), "libraries.town.library_system")
+    assert config.key.get_secret_value() == "canary-secret"
+    assert "canary-secret" not in repr(config)
+
+
+SECRETS = {
+    'key = "canary-secret"': "must not stand here in clear",
+    "key = { env = 'UNSET_VARIABLE' }": "UNSET_VARIABLE is not set",
+    "key = { env = 'canary-secret' }": "name of an environment variable",
+    "key = { env = 'canary_secret' }": "name of an environment variable",
+    "key = { file = 'canary-secret' }": "absolute path",
+    "key = { file = '/nowhere/key' }": "cannot be read",
+    "key = { clear = 'canary-secret' }": "env",
+    "key = 17": "env",
+    "keys = ['canary-secret']": "must not stand here in clear",
+    "kee = 'canary-secret'": "Did you mean key?",
+}
+
+
+@pytest.mark.parametrize("text", SECRETS)
+def test_a_secret_that_cannot_be_had_is_told_without_its_value(write, text):
+    error = plugin_refusal(table(write, text))
+    assert "line 9" in str(error)
+    assert SECRETS[text] in str(error)
+    assert "libraries.town.library_system.k" in str(error)
+    assert "canary" not in str(error)
+
+
+def test_a_secret_file_that_everybody_may_read_is_refused_with_the_command_that_helps(write, tmp_path):
+    secret = tmp_path / "key"
+    secret.write_text("canary-secret\n", encoding="utf-8")
+    secret.chmod(0o644)
+    own = table(write, f"key = {{ file = '{secret}' }}")
+    error = plugin_refusal(own)
+    assert f"chmod o-r {secret}" in str(error)
+    assert "canary" not in str(error)
+    secret.chmod(0o640)
+    assert (
+        plugin_config(Plugin, own, "libraries.town.library_system").key.get_secret_value() == "canary-secret"
+    )
+
+
+def test_live_mode_needs_contact_pages_receipt_staff_and_mail(write):
+    settings = load_settings(write())
+    check_live(settings, set())
+    with pytest.raises(ConfigurationError) as caught:
+        check_live(settings, {"town"})
+    for key in ("contact", "pages", "receipt", "staff_email"):
+        assert f"libraries.town.{key}: is needed" in caught.value.what
+    assert "mail: is needed" in caught.value.what
+
+
+def test_live_mode_starts_when_all_is_there(write):
+    more = """
+[mail]
+host = "mail.example"
+sender = "pay@library.example"
+[libraries.town.contact]
+phone = "07032 1234"
+mail = "info@library.example"
+hours = "Mon-Fri"
+[libraries.town.pages]
+imprint_url = "https://x.example/imprint"
+privacy_url = "https://x.example/privacy"
+accessibility_url = "https://x.example/access"
+[libraries.town.receipt]
+authority = "Town"
+address = ["Street 1", "12345 Town"]
+"""
+    path = write(GOOD + more, **{'name = "Town': 'staff_email = "staff@library.example"\nname = "Town'})
+    check_live(load_settings(path), {"town"})

@@ -1,0 +1,89 @@
+"""Where a key stands in a TOML file."""
+
+from __future__ import annotations
+
+import tomllib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ils_payment.problems import Source, dotted, key_lines
+
+
+def test_every_form_of_a_key_has_its_line():
+    text = """\
+# a comment
+[server]
+public_url = "x"
+trusted_proxies = [
+  "10.0.0.0/8",
+]
+
+[libraries."a-b"]
+name = '''
+[no.header]
+x = 1
+'''
+pages.accent = "#000000"
+[libraries.a-b.providers]
+stripe = { plugin = "stripe", webhook_secrets = [
+   { env = "A" } ] }
+[[libraries.a-b.methods]]
+method = "card"
+[[libraries.a-b.methods]]
+provider = "x"
+  [libraries.a-b.methods.deep]
+  y = 1
+"""
+    lines = key_lines(text)
+    tomllib.loads(text)
+    library = ("libraries", "a-b")
+    assert lines["server",] == 2
+    assert lines["server", "trusted_proxies"] == 4
+    assert lines["server", "trusted_proxies", 0] == 4
+    assert lines[(*library, "name")] == 9
+    assert lines[(*library, "pages", "accent")] == 13
+    assert lines[(*library, "providers", "stripe", "webhook_secrets", 0, "env")] == 15
+    assert lines[(*library, "methods", 0, "method")] == 18
+    assert lines[(*library, "methods", 1, "provider")] == 20
+    assert lines[(*library, "methods", 1, "deep", "y")] == 22
+    assert not any("no" in key for key in lines)
+
+
+_names = st.sampled_from(["a", "b", '"c d"', "e-f"])
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["[{}]", "[[{}]]", "{} = 1", '{} = """\n[x]\n"""']), _names), max_size=12
+    )
+)
+def test_each_key_that_tomllib_reads_has_the_line_on_which_its_name_stands(statements):
+    text = "\n".join(form.format(name) for form, name in statements)
+    try:
+        tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return
+    rows = text.splitlines()
+    for key, line in key_lines(text).items():
+        names = [part for part in key if isinstance(part, str)]
+        assert names[-1] in rows[line - 1]
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ((), ""),
+        (("server",), "server"),
+        (("libraries", "a", "methods", 0, "method"), "libraries.a.methods[0].method"),
+    ],
+)
+def test_a_key_is_written_as_in_the_file(key, text):
+    assert dotted(key) == text
+
+
+def test_a_missing_key_is_placed_at_the_table_around_it(tmp_path):
+    source = Source(tmp_path / "c.toml", {("server",): 3})
+    assert source.place(("server", "public_url")) == "line 3"
+    assert not source.place(("mail",))
