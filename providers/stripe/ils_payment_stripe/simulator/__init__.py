@@ -1,0 +1,157 @@
+"""A simulated Stripe: hosted Checkout, the API operations that an integration needs, signed webhooks.
+
+It imitates the API of 2026-10-28.endive as the SDK 16 speaks it. Requests are held against the
+SDK's own types; states, idempotency and signatures follow Stripe's documentation. Wordings are
+our own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ils_payment.model import RawRequest, Reply
+from ils_payment.testing.simulator import RealWorld
+
+from .account import SimulatedAccount
+from .api import Api
+from .book import Book
+from .faults import Faults
+from .page import Page
+from .payer import Payer
+from .refusal import NotPayableError, Refusal
+from .sender import Sender
+from .webhooks import RETRY_SECONDS, Outbox, Parcel, WebhookSwitches
+
+if TYPE_CHECKING:
+    from ils_payment.testing.simulator import SimulatorWorld
+
+__all__ = ["NotPayableError", "Parcel", "SimulatedAccount", "StripeSimulator", "WebhookSwitches"]
+
+DEMO_RETRY_SECONDS = (1, 2, 4, 8, 15, 30, 60, 120)
+
+
+class StripeSimulator(Payer):
+    """One Stripe account with one webhook endpoint.
+
+    Beside :meth:`handle` and :meth:`truth` there are the hands of the payer and of the clock
+    (``pay``, ``decline``, ``pay_pending``, ...: see :class:`Payer`) and the switches ``account``,
+    ``faults`` and ``webhooks``.
+    """
+
+    def __init__(
+        self,
+        world: SimulatorWorld | None = None,
+        *,
+        api_key: str = "sk_test_simulator",
+        webhook_secret: str = "whsec_simulator",  # noqa: S107 - a secret of play money
+        webhook_url: str | None = None,
+        public_url: str | None = None,
+        seed: int = 0,
+        account: SimulatedAccount | None = None,
+        retry_seconds: tuple[float, ...] = RETRY_SECONDS,
+        latency_seconds: float = 0.0,
+    ) -> None:
+        """Open an account.
+
+        *api_key* decides the mode (``sk_live_`` or ``sk_test_``). *webhook_url* is where
+        :meth:`start_sender` posts to; without it deliveries only wait in the outbox.
+        *public_url* is the address of the hosted page; without it the ``Host`` of the request
+        that made the session. *latency_seconds* is what each API request takes.
+        """
+        self.account = account or SimulatedAccount()
+        self.webhook_url = webhook_url
+        self.public_url = public_url
+        self._outbox = Outbox(webhook_secret, retry_seconds)
+        self.book = Book(world or RealWorld(), self.account, self._outbox, seed)
+        self.faults = Faults()
+        self._api = Api(self, self.faults, api_key, latency_seconds)
+        self._page = Page(self)
+        self._sender = Sender(self)
+
+    @classmethod
+    def demo(cls, **options: Any) -> StripeSimulator:  # noqa: ANN401 - the constructor's own options
+        """Return the account of ``ils-payment demo``: cards and Pay by Bank, own descriptors, quick retries."""
+        account = SimulatedAccount(card_descriptor_allowed=True, pending_seconds=10)
+        return cls(account=account, retry_seconds=DEMO_RETRY_SECONDS, **options)
+
+    @property
+    def webhooks(self) -> WebhookSwitches:
+        """Return the switches of the deliveries."""
+        return self._outbox.switches
+
+    def handle(self, request: RawRequest) -> Reply:
+        """Answer one request to the API or the hosted page."""
+        self.tick()
+        if request.path.startswith("/v1/"):
+            return self._api.handle(request, self._address(request))
+        if request.path.startswith("/c/pay/") and request.method in {"GET", "POST"}:
+            return self._page.handle(request)
+        return Refusal(404, f"Unrecognized request URL ({request.method}: {request.path}).").reply()
+
+    def _address(self, request: RawRequest) -> str:
+        """Return where the browser finds the hosted page."""
+        if self.public_url:
+            return self.public_url.rstrip("/")
+        host = request.headers.get("host")
+        return f"http://{host}" if host else "https://checkout.stripe.com"
+
+    # --- webhooks -----------------------------------------------------------------------------
+
+    def due_deliveries(self) -> list[Parcel]:
+        """Take every webhook that is due now, signed and ready to be sent.
+
+        Report what came of each with :meth:`answered`: a parcel that is not reported is never
+        sent again.
+        """
+        self.tick()
+        with self.book.lock:
+            return self._outbox.take_due(self.book.world.now())
+
+    def answered(self, parcel: Parcel, status: int | None) -> None:
+        """Note the endpoint's answer (None: there was none); anything but a 2xx is repeated later."""
+        with self.book.lock:
+            self._outbox.answered(parcel.event_id, status, self.book.world.now())
+
+    def start_sender(self) -> None:
+        """Post due webhooks to ``webhook_url`` from a thread, until :meth:`stop_sender`."""
+        self._sender.start()
+
+    def stop_sender(self) -> None:
+        """Stop the thread; what is waiting keeps waiting."""
+        self._sender.stop()
+
+    # --- ground truth -------------------------------------------------------------------------
+
+    def truth(self) -> dict[str, Any]:
+        """Return the whole state as JSON types, with ``captured`` and ``refunded`` cents by currency."""
+        self.tick()
+        book, api = self.book, self._api
+        with book.lock:
+            captured: dict[str, int] = {}
+            refunded: dict[str, int] = {}
+            for charge in book.charges.values():
+                currency = charge["currency"]
+                captured[currency] = captured.get(currency, 0) + charge["amount_captured"]
+                refunded[currency] = refunded.get(currency, 0) + charge["amount_refunded"]
+            return {
+                "account": self.account.id,
+                "sessions": _copy(book.sessions),
+                "payment_intents": _copy(book.intents),
+                "charges": _copy(book.charges),
+                "refunds": _copy(book.refunds),
+                "disputes": _copy(book.disputes),
+                "captured": captured,
+                "refunded": refunded,
+                "events": [{"id": one["id"], "type": one["type"]} for one in book.events.values()],
+                "deliveries": [one.as_truth() for one in self._outbox.deliveries.values()],
+                "idempotency_keys": dict(api.keys.seen),
+                "requests": dict(api.requests),
+                "answers": {str(status): count for status, count in api.answers.items()},
+                "api_versions": dict(api.versions),
+                "paused_seconds": api.paused,
+            }
+
+
+def _copy(shelf: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the objects of *shelf* so that later changes do not show in them."""
+    return {key: dict(thing) for key, thing in shelf.items()}

@@ -1,0 +1,62 @@
+"""The thread that posts webhooks when the simulator is served."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import requests
+
+if TYPE_CHECKING:
+    from . import StripeSimulator
+    from .webhooks import Parcel
+
+LOOK_AGAIN_SECONDS = 0.25
+TIMEOUT_SECONDS = 10
+
+
+class Sender:
+    """Posts what is due, one after the other, and reports the answers."""
+
+    def __init__(self, simulator: StripeSimulator) -> None:
+        """Remember the simulator; nothing runs before :meth:`start`."""
+        self._simulator = simulator
+        self._wake = simulator.book.outbox.wake
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Start posting."""
+        if not self._simulator.webhook_url:
+            raise ValueError("the simulator has no webhook_url to post to")
+        if self._thread is None:
+            self._stopping.clear()
+            self._thread = threading.Thread(target=self._run, name="stripe-webhooks", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Stop posting; a delivery under way is finished."""
+        self._stopping.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(timeout=TIMEOUT_SECONDS + 5)
+            self._thread = None
+
+    def _run(self) -> None:
+        with requests.Session() as session:
+            while not self._stopping.is_set():
+                self._wake.clear()
+                for parcel in self._simulator.due_deliveries():
+                    self._simulator.answered(parcel, self._post(session, parcel))
+                self._wake.wait(LOOK_AGAIN_SECONDS)
+
+    def _post(self, session: requests.Session, parcel: Parcel) -> int | None:
+        """Return the endpoint's status, or None where it gave no answer."""
+        url = str(self._simulator.webhook_url)
+        try:
+            answer = session.post(
+                url, data=parcel.body, headers=parcel.headers, timeout=TIMEOUT_SECONDS, allow_redirects=False
+            )
+        except requests.RequestException:
+            return None
+        return answer.status_code
