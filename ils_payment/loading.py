@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
@@ -28,7 +28,7 @@ from ils_payment.problems import (
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from ils_payment.ports import LibrarySystem, PaymentProvider, PluginConfig
+    from ils_payment.ports import PluginConfig
 
 CONFIG_VARIABLE = "ILS_PAYMENT_CONFIG"
 DEFAULT_PATH = Path("/etc/ils-payment/config.toml")
@@ -139,8 +139,14 @@ def _plugins_absent(settings: Settings) -> list[Problem]:
     ]
 
 
+class Configurable(Protocol):
+    """What library systems and providers have in common here: the model of their own table."""
+
+    Config: ClassVar[type[PluginConfig]]
+
+
 def plugin_config(
-    cls: type[LibrarySystem | PaymentProvider], table: PluginTable | Mapping[str, Any], where: str
+    cls: type[Configurable], table: PluginTable | Mapping[str, Any], where: str
 ) -> PluginConfig:
     """Check a plugin's own *table* against the ``Config`` of *cls* and tell all its problems.
 
@@ -153,7 +159,7 @@ def plugin_config(
 
 
 def _checked(
-    cls: type[LibrarySystem | PaymentProvider], table: PluginTable | Mapping[str, Any], where: Key
+    cls: type[Configurable], table: PluginTable | Mapping[str, Any], where: Key
 ) -> tuple[PluginConfig | None, list[Problem]]:
     own = table.own if isinstance(table, PluginTable) else dict(table)
     try:
@@ -168,7 +174,9 @@ def check_plugin_tables(settings: Settings, plugins: Plugins) -> None:
     source: Source | None = None
     for key, table in plugin_tables(settings):
         of_system = key[-1] == "library_system"
-        cls = plugins.library_system(table.plugin) if of_system else plugins.provider(table.plugin)
+        cls: type[Configurable] = (
+            plugins.library_system(table.plugin) if of_system else plugins.provider(table.plugin)
+        )
         problems += _checked(cls, table, key)[1]
         source = table.source
     raise_all(problems, source)

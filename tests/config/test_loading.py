@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 from pydantic import Field
@@ -219,13 +219,14 @@ def test_all_problems_of_a_file_are_told_together(write):
     assert [line for line in told if "libraries.town.nam:" in line and "Did you mean name?" in line]
 
 
-class Plugin:
-    class Config(PluginConfig):
-        url: str = Field(description="Address.")
-        key: Secret = Field(description="The key.")
-        keys: tuple[Secret, ...] = Field((), description="More keys.")
+class OwnConfig(PluginConfig):
+    url: str = Field(description="Address.")
+    key: Secret = Field(description="The key.")
+    keys: tuple[Secret, ...] = Field((), description="More keys.")
 
-    capabilities: ClassVar = None
+
+class Plugin:
+    Config: ClassVar[type[PluginConfig]] = OwnConfig
 
 
 def table(write, text):
@@ -234,15 +235,19 @@ def table(write, text):
     return settings.libraries["town"].library_system
 
 
+def checked(own) -> Any:
+    return plugin_config(Plugin, own, "libraries.town.library_system")
+
+
 def plugin_refusal(own):
     with pytest.raises(ConfigurationError) as caught:
-        plugin_config(Plugin, own, "libraries.town.library_system")
+        checked(own)
     return caught.value
 
 
 def test_a_plugins_table_becomes_its_config_with_the_secret_resolved(write, monkeypatch):
     monkeypatch.setenv("CANARY", "canary-secret")
-    config = plugin_config(Plugin, table(write, 'key = { env = "CANARY" }'), "libraries.town.library_system")
+    config = checked(table(write, 'key = { env = "CANARY" }'))
     assert config.key.get_secret_value() == "canary-secret"
     assert "canary-secret" not in repr(config)
 
@@ -279,9 +284,7 @@ def test_a_secret_file_that_everybody_may_read_is_refused_with_the_command_that_
     assert f"chmod o-r {secret}" in str(error)
     assert "canary" not in str(error)
     secret.chmod(0o640)
-    assert (
-        plugin_config(Plugin, own, "libraries.town.library_system").key.get_secret_value() == "canary-secret"
-    )
+    assert checked(own).key.get_secret_value() == "canary-secret"
 
 
 def test_live_mode_needs_contact_pages_receipt_staff_and_mail(write):
