@@ -29,6 +29,9 @@ _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 class World:
     """The real world. Flows take time, chance and outside calls from here and nowhere else."""
 
+    database_clock = True
+    """Leases follow the database's clock where hosts share it; a simulated clock switches this off."""
+
     def __init__(self, *, ca_bundle: str | None = None, mail: Mail | None = None) -> None:
         """Keep the file with certificate authorities (None: the system's) and the mail server."""
         self._ca_bundle = ca_bundle

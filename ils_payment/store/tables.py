@@ -71,7 +71,9 @@ installation = Table(
     "installation",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("name", _ID, nullable=False, comment="Random id of this installation, carried in provider metadata."),
+    Column(
+        "name", _ID, nullable=False, comment="Random id of this installation, carried in provider metadata."
+    ),
     Column("secret", LargeBinary, nullable=False, comment="Signs sessions, CSRF tokens and return links."),
     Column("paused", Boolean, nullable=False),
     Column("created_at", Instant, nullable=False),
@@ -117,12 +119,19 @@ payments = Table(
     Column("paid_at", Instant),
     Column("settled_at", Instant),
     Column("alarmed_at", Instant, comment="When staff was last told that this payment does not settle."),
-    Column("due_at", Instant, comment="When advance() is to be called next; null when nothing is left to do."),
+    Column(
+        "due_at", Instant, comment="When advance() is to be called next; null when nothing is left to do."
+    ),
     Column("fence", BigInteger, nullable=False),
     Column("lease_owner", _ID),
     Column("lease_until", Instant),
     CheckConstraint("cents > 0", name="positive"),
-    Index("ix_payments_due", "due_at", sqlite_where=text("due_at IS NOT NULL"), postgresql_where=text("due_at IS NOT NULL")),
+    Index(
+        "ix_payments_due",
+        "due_at",
+        sqlite_where=text("due_at IS NOT NULL"),
+        postgresql_where=text("due_at IS NOT NULL"),
+    ),
     Index("ix_payments_patron", "patron_id", "created_at"),
     Index("ix_payments_created", "created_at"),
 )
@@ -155,7 +164,9 @@ private_payments = Table(
     "private_payments",
     metadata,
     Column("payment_id", _ID, ForeignKey("payments.id"), primary_key=True),
-    Column("key", LargeBinary, nullable=False, comment="HMAC key: the chain holds digests of the private texts."),
+    Column(
+        "key", LargeBinary, nullable=False, comment="HMAC key: the chain holds digests of the private texts."
+    ),
     Column("lines", Text, nullable=False, comment="JSON: the fee texts and labels by line id."),
     Column("digest", String(64), nullable=False, comment="HMAC of lines, as the chain has it."),
 )
@@ -203,7 +214,12 @@ notices = Table(
     Column("observation", Text, comment="JSON, only from providers that cannot be read."),
     Column("received_at", Instant, nullable=False),
     Column("handled", _CODE, comment="null: new; due, unknown (no such payment), foreign"),
-    Index("ix_notices_new", "received_at", sqlite_where=text("handled IS NULL"), postgresql_where=text("handled IS NULL")),
+    Index(
+        "ix_notices_new",
+        "received_at",
+        sqlite_where=text("handled IS NULL"),
+        postgresql_where=text("handled IS NULL"),
+    ),
 )
 
 credit_orders = Table(
@@ -261,7 +277,9 @@ postings = Table(
     Column("payment_id", _ID, ForeignKey("payments.id"), primary_key=True),
     Column("number", Integer, primary_key=True),
     Column("audit_number", Integer, nullable=False, comment="The audit row whose hash covers this posting."),
-    Column("line_id", _ID, ForeignKey("payment_lines.id"), comment="null: an amount that belongs to no line."),
+    Column(
+        "line_id", _ID, ForeignKey("payment_lines.id"), comment="null: an amount that belongs to no line."
+    ),
     Column("source", _CODE, nullable=False),
     Column("destination", _CODE, nullable=False),
     Column("cents", BigInteger, nullable=False),
@@ -296,7 +314,12 @@ cases = Table(
 private_sessions = Table(
     "private_sessions",
     metadata,
-    Column("id", String(64), primary_key=True, comment="SHA-256 of the cookie: the database alone opens no session."),
+    Column(
+        "id",
+        String(64),
+        primary_key=True,
+        comment="SHA-256 of the cookie: the database alone opens no session.",
+    ),
     Column("library", String(40), nullable=False),
     Column("patron_id", _ID, ForeignKey("private_patrons.id"), nullable=False),
     Column("language", String(8), nullable=False),
@@ -315,7 +338,9 @@ used_tokens = Table(
 counters = Table(
     "counters",
     metadata,
-    Column("bucket", String(64), primary_key=True, comment="HMAC of what is counted (card, address, network)."),
+    Column(
+        "bucket", String(64), primary_key=True, comment="HMAC of what is counted (card, address, network)."
+    ),
     Column("window", BigInteger, primary_key=True, comment="Start of the window, epoch seconds."),
     Column("count", Integer, nullable=False),
     Column("expires_at", Instant, nullable=False, index=True),

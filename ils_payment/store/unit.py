@@ -1,0 +1,145 @@
+"""The database: one engine, units of work, and the check that it is as this version needs it."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import create_engine, event, func, literal, select, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
+
+from ils_payment.errors import ConfigurationError, SchemaError, StoreBusyError
+from ils_payment.store import triggers
+from ils_payment.store.migrations import HEAD
+from ils_payment.store.tables import Instant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from sqlalchemy import ColumnElement, Connection, Engine
+
+    from ils_payment.world import World
+
+BUSY_SECONDS = 10.0
+"""For so long a writer waits for the others before it says that the database is busy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One transaction: its connection, its instant, and the world for ids."""
+
+    connection: Connection
+    now: datetime
+    world: World
+
+    def lease_now(self) -> ColumnElement[Any]:
+        """Return the clock that leases are compared with: the database's own where several hosts share it."""
+        if self.connection.dialect.name == "postgresql" and self.world.database_clock:
+            return func.cast(func.extract("epoch", func.clock_timestamp()) * 1_000_000, Instant())
+        return literal(self.now, Instant())
+
+
+class Store:
+    """The ledger's database. Writing units on SQLite queue behind one lock in this process."""
+
+    def __init__(self, url: str, world: World, *, password: str | None = None) -> None:
+        """Connect lazily to *url* (``sqlite:////path`` or ``postgresql://...``)."""
+        self.world = world
+        self.engine = _engine(url, password)
+        self.is_sqlite = self.engine.dialect.name == "sqlite"
+        self.writer = threading.Lock()
+
+    @contextmanager
+    def unit(self) -> Iterator[Unit]:
+        """Open one write transaction; commit at the end, roll back on an exception. No I/O inside it."""
+        if not self.is_sqlite:
+            with self.engine.begin() as connection:
+                yield Unit(connection, self.world.now(), self.world)
+            return
+        if not self.writer.acquire(timeout=BUSY_SECONDS):
+            raise StoreBusyError(
+                "The database was busy for too long.", mend="Look for a program that locks it."
+            )
+        try:
+            with (
+                self.engine.connect().execution_options(ils_payment_write=True) as connection,
+                connection.begin(),
+            ):
+                yield Unit(connection, self.world.now(), self.world)
+        except OperationalError as error:
+            if "locked" in str(error.orig):
+                raise StoreBusyError(
+                    "The database is locked by another program.", mend="Stop what else writes to the file."
+                ) from error
+            raise
+        finally:
+            self.writer.release()
+
+    @contextmanager
+    def read(self) -> Iterator[Unit]:
+        """Open one read-only view of the database."""
+        with self.engine.connect() as connection:
+            yield Unit(connection, self.world.now(), self.world)
+
+    def check(self) -> None:
+        """Raise SchemaError unless the schema is this version's and every trigger is there."""
+        upgrade = "Type: ils-payment db upgrade"
+        with self.engine.connect() as connection:
+            if not self.engine.dialect.has_table(connection, "alembic_version"):
+                raise SchemaError("The database has no tables yet.", mend=upgrade)
+            version = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+            if version != HEAD:
+                raise SchemaError(
+                    f"The database is at schema {version}, this program needs {HEAD}.",
+                    mend=f"{upgrade} (or install the program version that fits the database).",
+                )
+            if gone := triggers.missing(connection):
+                raise SchemaError(
+                    f"The database lacks the triggers that protect the ledger: {', '.join(gone)}.",
+                    mend=f"Find out who removed them. {upgrade} creates them again.",
+                )
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+def _engine(address: str, password: str | None) -> Engine:
+    """Create the engine with the settings that money needs: fsync on every commit, foreign keys on."""
+    url = make_url(address)
+    if password is not None:
+        url = url.set(password=password)
+    if url.get_backend_name() == "postgresql":
+        return create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
+        raise ConfigurationError(
+            f"server.database names no database that can hold a ledger: {url.render_as_string()}",
+            mend="Write sqlite:////absolute/path/ledger.db or postgresql://user@host/name.",
+        )
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def _settings(connection: Any, _record: object) -> None:  # noqa: ANN401 - sqlite3 or anything like it
+        # The driver must not begin transactions by itself: writing ones start with BEGIN IMMEDIATE.
+        connection.isolation_level = None
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        immediate = connection.get_execution_options().get("ils_payment_write", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+    return engine
+
+
+def one_row(unit: Unit, statement: Any) -> Any:  # noqa: ANN401 - a Core statement and its row
+    """Return the first row of *statement* or None."""
+    return unit.connection.execute(statement).first()
+
+
+__all__ = ["BUSY_SECONDS", "Store", "Unit", "one_row", "select"]
