@@ -49,8 +49,12 @@ class Plugins:
                 )
             self._manager.register(load(point), name=name)
         self._check()
-        self._systems = {n: c for found in self._manager.hook.ils_payment_library_systems() for n, c in found.items()}
-        self._providers = {n: c for found in self._manager.hook.ils_payment_providers() for n, c in found.items()}
+        self._systems = {
+            n: c for found in self._manager.hook.ils_payment_library_systems() for n, c in found.items()
+        }
+        self._providers = {
+            n: c for found in self._manager.hook.ils_payment_providers() for n, c in found.items()
+        }
 
     def _check(self) -> None:
         """Refuse misspelt hooks: pluggy would silently never call them."""
@@ -76,7 +80,9 @@ class Plugins:
             try:
                 implementation.function(payment=payment)
             except Exception:  # noqa: BLE001 - an observer is a stranger's code and must not stop money
-                log.exception("observer_failed", plugin=implementation.plugin_name, payment=payment.payment_id)
+                log.exception(
+                    "observer_failed", plugin=implementation.plugin_name, payment=payment.payment_id
+                )
 
     @staticmethod
     def _named(known: dict[str, type[_T]], name: str, what: str) -> type[_T]:

@@ -7,7 +7,7 @@ ids, cents and codes only. ``postings``, ``audit`` are append-only by trigger
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from sqlalchemy import (
@@ -50,20 +50,24 @@ class Instant(TypeDecorator[datetime]):
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002 - SQLAlchemy's signature
         """Turn an aware datetime into microseconds."""
-        if value is None:
-            return None
-        delta = value - _EPOCH
-        return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+        return None if value is None else micros(value)
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
         """Turn microseconds into an aware datetime."""
         if value is None:
             return None
-        seconds, micros = divmod(value, 1_000_000)
-        return datetime.fromtimestamp(seconds, UTC).replace(microsecond=micros)
+        return _EPOCH + timedelta(microseconds=value)
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def micros(instant: datetime) -> int:
+    """Return whole microseconds since 1970."""
+    delta = instant - _EPOCH
+    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+
+
 _ID = String(40)
 _CODE = String(60)
 
@@ -95,7 +99,7 @@ patron_leases = Table(
     Column("patron_id", _ID, ForeignKey("private_patrons.id"), primary_key=True),
     Column("owner", _ID, nullable=False),
     Column("fence", BigInteger, nullable=False),
-    Column("until", Instant, nullable=False),
+    Column("until", BigInteger, nullable=False, comment="Microseconds of the lease clock."),
 )
 
 payments = Table(
@@ -124,7 +128,7 @@ payments = Table(
     ),
     Column("fence", BigInteger, nullable=False),
     Column("lease_owner", _ID),
-    Column("lease_until", Instant),
+    Column("lease_until", BigInteger, comment="Microseconds of the lease clock."),
     CheckConstraint("cents > 0", name="positive"),
     Index(
         "ix_payments_due",

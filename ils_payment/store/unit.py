@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import create_engine, event, func, literal, select, text
+from sqlalchemy import BigInteger, cast, create_engine, event, func, literal, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
 from ils_payment.errors import ConfigurationError, SchemaError, StoreBusyError
 from ils_payment.store import triggers
 from ils_payment.store.migrations import HEAD
-from ils_payment.store.tables import Instant
+from ils_payment.store.tables import micros
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,11 +36,11 @@ class Unit:
     now: datetime
     world: World
 
-    def lease_now(self) -> ColumnElement[Any]:
-        """Return the clock that leases are compared with: the database's own where several hosts share it."""
+    def lease_clock(self) -> ColumnElement[int]:
+        """Return microseconds of the clock that leases follow: the database's own where hosts share it."""
         if self.connection.dialect.name == "postgresql" and self.world.database_clock:
-            return func.cast(func.extract("epoch", func.clock_timestamp()) * 1_000_000, Instant())
-        return literal(self.now, Instant())
+            return cast(func.extract("epoch", func.clock_timestamp()) * 1_000_000, BigInteger)
+        return literal(micros(self.now), BigInteger)
 
 
 class Store:
@@ -135,11 +135,3 @@ def _engine(address: str, password: str | None) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
     return engine
-
-
-def one_row(unit: Unit, statement: Any) -> Any:  # noqa: ANN401 - a Core statement and its row
-    """Return the first row of *statement* or None."""
-    return unit.connection.execute(statement).first()
-
-
-__all__ = ["BUSY_SECONDS", "Store", "Unit", "one_row", "select"]

@@ -7,6 +7,7 @@ port. It imitates the remote's bad habits, and shows its ground truth to tests.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 import time
@@ -19,10 +20,11 @@ from ils_payment.model import RawRequest, Reply
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from starlette.requests import Request
-    from starlette.responses import Response
+    from starlette.types import Receive, Scope, Send
 
 TRUTH_PATH = "/_simulator/truth"
+DROPPED = 0
+"""A reply with this status is no answer: the connection is closed, and the client cannot know what happened."""
 
 
 class SimulatorWorld(Protocol):
@@ -52,7 +54,7 @@ class Simulator(Protocol):
     """One simulated remote."""
 
     def handle(self, request: RawRequest) -> Reply:
-        """Answer one request as the remote would; called from several threads at once."""
+        """Answer one request as the remote would (:data:`DROPPED`: not at all); called from several threads."""
 
     def truth(self) -> dict[str, Any]:
         """Return the whole state as JSON types: what tests and the demo compare with."""
@@ -76,12 +78,12 @@ def serve(simulator: Simulator, *, host: str = "127.0.0.1", port: int = 0) -> It
     import socket  # noqa: PLC0415 - see above
 
     import uvicorn  # noqa: PLC0415 - see above
-    from starlette.applications import Starlette  # noqa: PLC0415 - see above
     from starlette.concurrency import run_in_threadpool  # noqa: PLC0415 - see above
-    from starlette.responses import Response as StarletteResponse  # noqa: PLC0415 - see above
-    from starlette.routing import Route  # noqa: PLC0415 - see above
+    from starlette.requests import Request  # noqa: PLC0415 - see above
+    from starlette.responses import Response  # noqa: PLC0415 - see above
 
-    async def endpoint(request: Request) -> Response:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
         raw = RawRequest(
             method=request.method,
             path=request.url.path,
@@ -90,13 +92,17 @@ def serve(simulator: Simulator, *, host: str = "127.0.0.1", port: int = 0) -> It
             body=await request.body(),
         )
         reply = await run_in_threadpool(answer, simulator, raw)
-        response = StarletteResponse(reply.body, status_code=reply.status)
+        if reply.status == DROPPED:
+            # Uvicorn's send belongs to the connection; ASGI itself has no word for closing one unanswered.
+            getattr(send, "__self__").transport.abort()  # noqa: B009 - Send is a plain callable to the type checker
+            # The loop tells uvicorn of the loss before it can complain that nothing was sent.
+            await asyncio.sleep(0)
+            return
+        response = Response(reply.body, status_code=reply.status)
         for name, value in reply.headers:
             response.headers.append(name, value)
-        return response
+        await response(scope, receive, send)
 
-    methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"]
-    app = Starlette(routes=[Route("/{path:path}", endpoint, methods=methods)])
     listener = socket.create_server((host, port))
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", access_log=False))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)

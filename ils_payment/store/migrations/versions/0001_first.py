@@ -114,7 +114,7 @@ def upgrade() -> None:
         sa.Column("patron_id", sa.String(length=40), nullable=False),
         sa.Column("owner", sa.String(length=40), nullable=False),
         sa.Column("fence", sa.BigInteger(), nullable=False),
-        sa.Column("until", Instant(), nullable=False),
+        sa.Column("until", sa.BigInteger(), nullable=False, comment="Microseconds of the lease clock."),
         sa.ForeignKeyConstraint(
             ["patron_id"], ["private_patrons.id"], name=op.f("fk_patron_leases_patron_id")
         ),
@@ -160,7 +160,7 @@ def upgrade() -> None:
         ),
         sa.Column("fence", sa.BigInteger(), nullable=False),
         sa.Column("lease_owner", sa.String(length=40), nullable=True),
-        sa.Column("lease_until", Instant(), nullable=True),
+        sa.Column("lease_until", sa.BigInteger(), nullable=True, comment="Microseconds of the lease clock."),
         sa.CheckConstraint("cents > 0", name=op.f("ck_payments_positive")),
         sa.ForeignKeyConstraint(["patron_id"], ["private_patrons.id"], name=op.f("fk_payments_patron_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_payments")),

@@ -1,0 +1,103 @@
+"""Attempts at the provider, and the notices that come from it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import insert, select, update
+
+from ils_payment.store.records import AttemptRow
+from ils_payment.store.tables import attempts, notices, payments
+
+if TYPE_CHECKING:
+    from ils_payment.model import Started
+    from ils_payment.store.unit import Unit
+
+
+def add(unit: Unit, *, key: str, payment_id: str, number: int, provider: str, request: str) -> None:
+    """Write an attempt before the provider is asked: its outcome is unclear from now on."""
+    unit.connection.execute(
+        insert(attempts).values(
+            key=key,
+            payment_id=payment_id,
+            number=number,
+            provider=provider,
+            request=request,
+            outcome="unclear",
+            created_at=unit.now,
+        )
+    )
+
+
+def started(unit: Unit, key: str, session: Started) -> None:
+    """Record the provider session of an attempt."""
+    unit.connection.execute(
+        update(attempts)
+        .where(attempts.c.key == key)
+        .values(
+            outcome="started",
+            session_ref=session.session_ref,
+            url=session.interaction.url,
+            expires_at=session.expires_at,
+        )
+    )
+
+
+def ended(unit: Unit, key: str, outcome: str) -> None:
+    """Record that an attempt surely has no session (``refused``, ``absent``) or one that is over (``closed``)."""
+    unit.connection.execute(update(attempts).where(attempts.c.key == key).values(outcome=outcome, url=None))
+
+
+def latest(unit: Unit, payment_id: str) -> AttemptRow | None:
+    """Return the newest attempt of a payment."""
+    row = (
+        unit.connection.execute(
+            select(attempts)
+            .where(attempts.c.payment_id == payment_id)
+            .order_by(attempts.c.number.desc())
+            .limit(1)
+        )
+        .mappings()
+        .first()
+    )
+    return AttemptRow(**{name: row[name] for name in AttemptRow.__dataclass_fields__}) if row else None
+
+
+def new_notices(unit: Unit, limit: int) -> list[Any]:
+    """Return stored notices that nobody has looked at, the oldest first."""
+    return list(
+        unit.connection.execute(
+            select(notices).where(notices.c.handled.is_(None)).order_by(notices.c.received_at).limit(limit)
+        )
+    )
+
+
+def payment_of(unit: Unit, notice: Any) -> str | None:  # noqa: ANN401 - a row of notices
+    """Return the payment that a notice is about, if it is one of ours at this provider account."""
+    ours = select(payments.c.id).where(
+        payments.c.library == notice.library, payments.c.provider == notice.provider
+    )
+    if notice.reference:
+        found = unit.connection.execute(ours.where(payments.c.id == notice.reference)).scalar()
+        if found is not None:
+            return str(found)
+    if not notice.session_ref:
+        return None
+    return unit.connection.execute(
+        ours.join(attempts, attempts.c.payment_id == payments.c.id).where(
+            attempts.c.provider == notice.provider, attempts.c.session_ref == notice.session_ref
+        )
+    ).scalar()
+
+
+def handled(unit: Unit, notice: Any, how: str) -> None:  # noqa: ANN401 - a row of notices
+    """Record what a notice led to."""
+    unit.connection.execute(
+        update(notices)
+        .where(
+            notices.c.library == notice.library,
+            notices.c.provider == notice.provider,
+            notices.c.key == notice.key,
+        )
+        .values(handled=how)
+    )

@@ -1,0 +1,125 @@
+"""The audit trail and the postings of a payment: append-only, hash-chained.
+
+Each audit row's hash covers the row before it, itself, and the postings that were made with it,
+so a changed, deleted or inserted row shows. The rows hold random ids, cents and codes only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, insert, select
+
+from ils_payment.domain.ledger import Book, Posting
+from ils_payment.store.records import to_json
+from ils_payment.store.tables import audit, postings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ils_payment.model import State
+    from ils_payment.store.unit import Unit
+
+GENESIS = "0" * 64
+
+
+def append(
+    unit: Unit,
+    payment_id: str,
+    what: str,
+    state: State,
+    facts: dict[str, Any] | None = None,
+    moved: Sequence[Posting] = (),
+) -> None:
+    """Append one audit row with its postings. The caller holds the payment's row in this unit."""
+    last = unit.connection.execute(
+        select(audit.c.number, audit.c.hash)
+        .where(audit.c.payment_id == payment_id)
+        .order_by(audit.c.number.desc())
+        .limit(1)
+    ).first()
+    number, previous = (last.number + 1, last.hash) if last else (1, GENESIS)
+    text = to_json(facts or {})
+    row = {
+        "payment_id": payment_id,
+        "number": number,
+        "at": unit.now,
+        "what": what,
+        "state": str(state),
+        "facts": text,
+        "previous": previous,
+    }
+    unit.connection.execute(insert(audit).values(**row, hash=digest(row, moved)))
+    if not moved:
+        return
+    first = unit.connection.execute(
+        select(func.coalesce(func.max(postings.c.number), 0)).where(postings.c.payment_id == payment_id)
+    ).scalar_one()
+    unit.connection.execute(
+        insert(postings),
+        [
+            {
+                "payment_id": payment_id,
+                "number": first + place,
+                "audit_number": number,
+                "line_id": posting.line_id,
+                "source": str(posting.source),
+                "destination": str(posting.destination),
+                "cents": posting.cents,
+                "at": unit.now,
+            }
+            for place, posting in enumerate(moved, 1)
+        ],
+    )
+
+
+def digest(row: dict[str, Any], moved: Sequence[Posting]) -> str:
+    """Return the hash of an audit row (without its ``hash``) and the postings made with it."""
+    content = {
+        **row,
+        "at": row["at"].isoformat(),
+        "postings": [[p.line_id, str(p.source), str(p.destination), p.cents] for p in moved],
+    }
+    return hashlib.sha256(to_json(content).encode()).hexdigest()
+
+
+def read_postings(unit: Unit, payment_id: str) -> list[Posting]:
+    """Return the postings of a payment in order."""
+    rows = unit.connection.execute(
+        select(postings).where(postings.c.payment_id == payment_id).order_by(postings.c.number)
+    )
+    return [
+        Posting(line_id=r.line_id, source=Book(r.source), destination=Book(r.destination), cents=r.cents)
+        for r in rows
+    ]
+
+
+def read_audit(unit: Unit, payment_id: str) -> list[dict[str, Any]]:
+    """Return the audit rows of a payment in order."""
+    rows = unit.connection.execute(
+        select(audit).where(audit.c.payment_id == payment_id).order_by(audit.c.number)
+    )
+    return [dict(row) for row in rows.mappings()]
+
+
+def broken_at(unit: Unit, payment_id: str) -> int | None:
+    """Return the number of the first audit row that does not fit the chain, None when all fit."""
+    previous = GENESIS
+    covered = 0
+    for place, row in enumerate(read_audit(unit, payment_id), 1):
+        rows = unit.connection.execute(
+            select(postings)
+            .where(postings.c.payment_id == payment_id, postings.c.audit_number == row["number"])
+            .order_by(postings.c.number)
+        ).all()
+        moved = [
+            Posting(line_id=r.line_id, source=Book(r.source), destination=Book(r.destination), cents=r.cents)
+            for r in rows
+        ]
+        covered += len(rows)
+        claimed = row.pop("hash")
+        if row["number"] != place or row["previous"] != previous or digest(row, moved) != claimed:
+            return place
+        previous = claimed
+    return None if covered == len(read_postings(unit, payment_id)) else 0

@@ -1,0 +1,167 @@
+"""What the web doors keep: sessions, hand-over tokens that were used, and counters of failed sign-ins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy import case, delete, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from ils_payment.model import PatronRef, State
+from ils_payment.store.patrons import patron_id
+from ils_payment.store.tables import counters, payments, private_patrons, private_sessions, used_tokens
+
+if TYPE_CHECKING:
+    from sqlalchemy import Table
+
+    from ils_payment.store.unit import Unit
+
+UNSETTLED = (State.PAID, State.SETTLING, State.UNKNOWN)
+"""The states in which we have a patron's money and the library system does not know it yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRow:
+    """One session; ``id`` is the digest of what the browser holds."""
+
+    id: str
+    library: str
+    patron_id: str
+    patron: PatronRef
+    language: str
+    seen_at: datetime
+    ends_at: datetime
+
+
+def _insert(unit: Unit, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """Return the INSERT of this database, which knows ON CONFLICT."""
+    return (sqlite if unit.connection.dialect.name == "sqlite" else postgresql).insert(table)
+
+
+def open_session(  # the patron's row, if there is none yet, and the session come together
+    unit: Unit, *, digest: str, library: str, patron: PatronRef, language: str, ends_at: datetime
+) -> None:
+    """Write a new session of *patron*."""
+    unit.connection.execute(
+        private_sessions.insert().values(
+            id=digest,
+            library=library,
+            patron_id=patron_id(unit, library, patron),
+            language=language,
+            created_at=unit.now,
+            seen_at=unit.now,
+            ends_at=ends_at,
+        )
+    )
+
+
+def find_session(unit: Unit, digest: str, library: str) -> SessionRow | None:
+    """Return the session of *library* with this digest; a session of another library does not count."""
+    row = unit.connection.execute(
+        select(private_sessions, private_patrons.c.patron_ref)
+        .join(private_patrons, private_patrons.c.id == private_sessions.c.patron_id)
+        .where(private_sessions.c.id == digest, private_sessions.c.library == library)
+        .where(private_patrons.c.patron_ref.is_not(None))
+    ).first()
+    if row is None:
+        return None
+    return SessionRow(
+        id=row.id,
+        library=row.library,
+        patron_id=row.patron_id,
+        patron=PatronRef(row.patron_ref),
+        language=row.language,
+        seen_at=row.seen_at,
+        ends_at=row.ends_at,
+    )
+
+
+def touch_session(unit: Unit, digest: str, language: str) -> None:
+    """Note that the session was used just now, and in which language."""
+    unit.connection.execute(
+        update(private_sessions)
+        .where(private_sessions.c.id == digest)
+        .values(seen_at=unit.now, language=language)
+    )
+
+
+def close_session(unit: Unit, digest: str) -> None:
+    """Delete a session; harmless when it is gone already."""
+    unit.connection.execute(delete(private_sessions).where(private_sessions.c.id == digest))
+
+
+def use_token(unit: Unit, digest: str, expires_at: datetime) -> bool:
+    """Use a hand-over token up; False when it was used before (also by a request at the same time)."""
+    used = unit.connection.execute(
+        _insert(unit, used_tokens).values(digest=digest, expires_at=expires_at).on_conflict_do_nothing()
+    )
+    return bool(used.rowcount)
+
+
+def count(unit: Unit, bucket: str, window: int, expires_at: datetime) -> None:
+    """Add one to *bucket* in the window that begins at *window* (epoch seconds)."""
+    statement = _insert(unit, counters).values(bucket=bucket, window=window, count=1, expires_at=expires_at)
+    unit.connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=[counters.c.bucket, counters.c.window],
+            set_={"count": counters.c.count + 1, "expires_at": statement.excluded.expires_at},
+        )
+    )
+
+
+def uncount(unit: Unit, bucket: str, window: int) -> None:
+    """Take one away from *bucket* again."""
+    unit.connection.execute(
+        update(counters)
+        .where(counters.c.bucket == bucket, counters.c.window == window, counters.c.count > 0)
+        .values(count=counters.c.count - 1)
+    )
+
+
+def counted(unit: Unit, bucket: str, since: int) -> int:
+    """Return the sum of *bucket* over the windows that begin at *since* or later."""
+    total = select(func.coalesce(func.sum(counters.c.count), 0)).where(
+        counters.c.bucket == bucket, counters.c.window >= since
+    )
+    return int(unit.connection.execute(total).scalar_one())
+
+
+def forget(unit: Unit, bucket: str) -> None:
+    """Forget everything that was counted in *bucket*."""
+    unit.connection.execute(delete(counters).where(counters.c.bucket == bucket))
+
+
+def purge(unit: Unit, idle_since: datetime) -> None:
+    """Delete what has expired: sessions (also those unused since *idle_since*), tokens, counters."""
+    dead = (private_sessions.c.ends_at <= unit.now) | (private_sessions.c.seen_at <= idle_since)
+    unit.connection.execute(delete(private_sessions).where(dead))
+    for table in (used_tokens, counters):
+        unit.connection.execute(delete(table).where(table.c.expires_at <= unit.now))
+
+
+@dataclass(frozen=True, slots=True)
+class StateCount:
+    """How many payments of a library are in a state, how many of them held, and the oldest paid instant."""
+
+    library: str
+    state: str
+    payments: int
+    held: int
+    oldest_paid_at: datetime | None
+
+
+def state_counts(unit: Unit) -> list[StateCount]:
+    """Return the payments by library and state."""
+    query = select(
+        payments.c.library,
+        payments.c.state,
+        func.count().label("payments"),
+        func.sum(case((payments.c.held, 1), else_=0)).label("held"),
+        func.min(payments.c.paid_at).label("oldest"),
+    ).group_by(payments.c.library, payments.c.state)
+    return [
+        StateCount(row.library, row.state, row.payments, int(row.held), row.oldest)
+        for row in unit.connection.execute(query)
+    ]

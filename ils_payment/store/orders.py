@@ -1,0 +1,135 @@
+"""Credit orders and their tries: what is committed before and after each settle call."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import insert, select, update
+
+from ils_payment.store.records import Order, Try, to_json
+from ils_payment.store.tables import credit_orders, credit_tries, payments
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ils_payment.store.records import Payment
+    from ils_payment.store.unit import Unit
+
+
+def add(unit: Unit, payment: Payment, position: int, marker: str, line_ids: Sequence[str]) -> None:
+    """Write one credit order; nothing has been tried."""
+    cents = sum(line.cents for line in payment.lines if line.id in set(line_ids))
+    unit.connection.execute(
+        insert(credit_orders).values(
+            id=unit.world.new_id(),
+            payment_id=payment.id,
+            patron_id=payment.patron_id,
+            position=position,
+            marker=marker,
+            line_ids=to_json(list(line_ids)),
+            cents=cents,
+            state="due",
+        )
+    )
+
+
+def of_payment(unit: Unit, payment_id: str) -> list[Order]:
+    """Return the credit orders of a payment in order."""
+    rows = unit.connection.execute(
+        select(credit_orders)
+        .where(credit_orders.c.payment_id == payment_id)
+        .order_by(credit_orders.c.position)
+    ).mappings()
+    return [_order(unit, row) for row in rows]
+
+
+def _order(unit: Unit, row: Any) -> Order:  # noqa: ANN401 - a row mapping
+    tries = unit.connection.execute(
+        select(credit_tries).where(credit_tries.c.order_id == row["id"]).order_by(credit_tries.c.number)
+    )
+    return Order(
+        id=row["id"],
+        payment_id=row["payment_id"],
+        patron_id=row["patron_id"],
+        position=row["position"],
+        marker=row["marker"],
+        line_ids=tuple(json.loads(row["line_ids"])),
+        cents=row["cents"],
+        state=row["state"],
+        remote_ref=row["remote_ref"],
+        tries=tuple(
+            Try(number=t.number, started_at=t.started_at, outcome=t.outcome, reason=t.reason) for t in tries
+        ),
+    )
+
+
+def open_of_patron(unit: Unit, patron_id: str) -> str | None:
+    """Return the payment whose credit order is tried and unresolved, if the patron has one."""
+    return unit.connection.execute(
+        select(credit_orders.c.payment_id).where(
+            credit_orders.c.patron_id == patron_id, credit_orders.c.state == "open"
+        )
+    ).scalar()
+
+
+def begin_try(unit: Unit, order: Order, fence: int) -> None:
+    """Commit a try before the call: from now on nobody knows until its result is recorded."""
+    unit.connection.execute(update(credit_orders).where(credit_orders.c.id == order.id).values(state="open"))
+    unit.connection.execute(
+        insert(credit_tries).values(
+            order_id=order.id, number=len(order.tries) + 1, fence=fence, started_at=unit.now
+        )
+    )
+
+
+def end_try(
+    unit: Unit, order: Order, number: int, outcome: str, *, reason: str = "", remote_ref: str | None = None
+) -> None:
+    """Record the result of a try; certainly not applied makes the order due again."""
+    unit.connection.execute(
+        update(credit_tries)
+        .where(credit_tries.c.order_id == order.id, credit_tries.c.number == number)
+        .values(outcome=outcome, reason=reason[:200], finished_at=unit.now)
+    )
+    if remote_ref is not None:
+        unit.connection.execute(
+            update(credit_orders).where(credit_orders.c.id == order.id).values(remote_ref=remote_ref)
+        )
+    if outcome == "not_applied" and not any(earlier.unclear for earlier in order.tries):
+        set_state(unit, order, "due")
+
+
+def set_state(unit: Unit, order: Order, state: str) -> None:
+    """Change an order's state: ``due``, ``open`` or ``given_up``."""
+    unit.connection.execute(update(credit_orders).where(credit_orders.c.id == order.id).values(state=state))
+
+
+def confirm(unit: Unit, order: Order, remote_ref: str) -> None:
+    """Record that the library system has the credit and that its marker was read there."""
+    unit.connection.execute(
+        update(credit_orders)
+        .where(credit_orders.c.id == order.id)
+        .values(state="applied", remote_ref=remote_ref, confirmed_at=unit.now)
+    )
+
+
+def newest_confirmed(unit: Unit, library: str) -> tuple[str, str] | None:
+    """Return (patron id, marker) of the credit that was seen last in a library: the canary of the read path."""
+    row = unit.connection.execute(
+        select(credit_orders.c.patron_id, credit_orders.c.marker)
+        .join(payments, payments.c.id == credit_orders.c.payment_id)
+        .where(payments.c.library == library, credit_orders.c.confirmed_at.is_not(None))
+        .order_by(credit_orders.c.confirmed_at.desc())
+        .limit(1)
+    ).first()
+    return (row.patron_id, row.marker) if row else None
+
+
+def markers_of_patron(unit: Unit, patron_id: str) -> set[str]:
+    """Return every marker that we have ever used for a patron."""
+    return set(
+        unit.connection.execute(
+            select(credit_orders.c.marker).where(credit_orders.c.patron_id == patron_id)
+        ).scalars()
+    )

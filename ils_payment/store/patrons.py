@@ -1,0 +1,77 @@
+"""Patrons: a random id for everything else, and the lease that lets one worker settle at a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from ils_payment.model import PatronRef
+from ils_payment.store.tables import patron_leases, private_patrons
+
+if TYPE_CHECKING:
+    from ils_payment.store.unit import Unit
+
+
+def patron_id(unit: Unit, library: str, ref: PatronRef) -> str:
+    """Return our random id of a patron, a new one at the first meeting."""
+    dialect = sqlite if unit.connection.dialect.name == "sqlite" else postgresql
+    unit.connection.execute(
+        dialect.insert(private_patrons)
+        .values(id=unit.world.new_id(), library=library, patron_ref=ref)
+        .on_conflict_do_nothing()
+    )
+    found = known_id(unit, library, ref)
+    if found is None:  # pragma: no cover - the row was written a line above
+        raise LookupError("the patron row vanished")
+    return found
+
+
+def known_id(unit: Unit, library: str, ref: PatronRef) -> str | None:
+    """Return our id of a patron that was met before, None otherwise."""
+    return unit.connection.execute(
+        select(private_patrons.c.id).where(
+            private_patrons.c.library == library, private_patrons.c.patron_ref == ref
+        )
+    ).scalar()
+
+
+def patron_ref(unit: Unit, patron: str) -> PatronRef | None:
+    """Return the library system's id of a patron, None once it has been erased."""
+    found = unit.connection.execute(
+        select(private_patrons.c.patron_ref).where(private_patrons.c.id == patron)
+    ).scalar()
+    return PatronRef(found) if found is not None else None
+
+
+def lease(unit: Unit, patron: str, owner: str, seconds: float) -> bool:
+    """Take the patron for *owner*: one settle at a time per patron, over all hosts; False when taken."""
+    now = unit.lease_clock()
+    until = now + int(seconds * 1_000_000)
+    taken = unit.connection.execute(
+        update(patron_leases)
+        .where(
+            patron_leases.c.patron_id == patron,
+            (patron_leases.c.until < now) | (patron_leases.c.owner == owner),
+        )
+        .values(owner=owner, fence=patron_leases.c.fence + 1, until=until)
+    )
+    if taken.rowcount:
+        return True
+    dialect = sqlite if unit.connection.dialect.name == "sqlite" else postgresql
+    made = unit.connection.execute(
+        dialect.insert(patron_leases)
+        .values(patron_id=patron, owner=owner, fence=1, until=until)
+        .on_conflict_do_nothing()
+    )
+    return bool(made.rowcount)
+
+
+def release(unit: Unit, patron: str, owner: str) -> None:
+    """Let the patron go, if *owner* still has it."""
+    unit.connection.execute(
+        update(patron_leases)
+        .where(patron_leases.c.patron_id == patron, patron_leases.c.owner == owner)
+        .values(until=0)
+    )

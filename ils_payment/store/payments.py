@@ -1,0 +1,276 @@
+"""Payments: freezing with claims, the lease, and the one way in which a state changes."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from ils_payment.domain import ledger
+from ils_payment.domain.states import ENDED
+from ils_payment.model import State
+from ils_payment.store import chain
+from ils_payment.store.records import Line, Payment, to_json
+from ils_payment.store.tables import cases, claims, payment_lines, payments, private_payments
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from ils_payment.domain.ledger import Posting
+    from ils_payment.store.unit import Unit
+
+
+class AlreadyClaimedError(Exception):
+    """Another open payment holds one of the fees; ``payment_id`` names it."""
+
+    def __init__(self, payment_id: str) -> None:
+        super().__init__(payment_id)
+        self.payment_id = payment_id
+
+
+class StaleFenceError(Exception):
+    """Somebody else has taken the payment over since it was read: what was learned is only a fact now."""
+
+
+def create(unit: Unit, values: dict[str, Any], lines: Sequence[Line], private: dict[str, Any]) -> None:
+    """Insert a payment with its frozen lines and claims; AlreadyClaimedError when a fee is held.
+
+    *values* are the columns of ``payments``; *private* holds the fee texts by line id.
+    """
+    unit.connection.execute(
+        insert(payments).values(
+            **values, state=State.CREATED, held=False, captured=0, fence=0, created_at=unit.now
+        )
+    )
+    unit.connection.execute(
+        insert(payment_lines),
+        [
+            {
+                "id": line.id,
+                "payment_id": values["id"],
+                "position": place,
+                "kind": line.kind,
+                "claim_key": line.claim_key,
+                "fee_ref": line.fee_ref,
+                "cents": line.cents,
+                "cost_centre": line.cost_centre,
+                "account": line.account,
+            }
+            for place, line in enumerate(lines)
+        ],
+    )
+    take_claims(unit, values["id"], values["patron_id"], (line.claim_key for line in lines))
+    key = unit.world.random_bytes(32)
+    text = to_json(private)
+    covered = hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+    unit.connection.execute(
+        insert(private_payments).values(payment_id=values["id"], key=key, lines=text, digest=covered)
+    )
+    facts = {
+        "cents": values["cents"],
+        "lines": [[line.id, line.cents] for line in lines],
+        "method": values["method"],
+        "provider": values["provider"],
+        "private": covered,
+    }
+    chain.append(unit, values["id"], "created", State.CREATED, facts)
+
+
+def take_claims(unit: Unit, payment_id: str, patron: str, keys: Iterable[str]) -> None:
+    """Claim fees for a payment; AlreadyClaimedError when another one holds any of them."""
+    rows = [{"patron_id": patron, "claim_key": key, "payment_id": payment_id} for key in keys]
+    try:
+        with unit.connection.begin_nested():
+            unit.connection.execute(insert(claims), rows)
+    except IntegrityError:
+        wanted = [row["claim_key"] for row in rows]
+        holder = unit.connection.execute(
+            select(claims.c.payment_id).where(claims.c.patron_id == patron, claims.c.claim_key.in_(wanted))
+        ).scalar()
+        if holder is None:
+            raise
+        raise AlreadyClaimedError(holder) from None
+
+
+def claimed(unit: Unit, patron: str) -> dict[str, str]:
+    """Return which of the patron's fees are held, by claim key, and by which payment."""
+    rows = unit.connection.execute(
+        select(claims.c.claim_key, claims.c.payment_id).where(claims.c.patron_id == patron)
+    )
+    return {row.claim_key: row.payment_id for row in rows}
+
+
+def load(unit: Unit, payment_id: str, *, lock: bool = False) -> Payment | None:
+    """Return a payment with its lines; *lock* keeps others from changing it in this transaction."""
+    query = select(payments).where(payments.c.id == payment_id)
+    row = unit.connection.execute(query.with_for_update() if lock else query).mappings().first()
+    return _payment(unit, row) if row else None
+
+
+def _payment(unit: Unit, row: Any) -> Payment:  # noqa: ANN401 - a row mapping
+    lines = unit.connection.execute(
+        select(payment_lines)
+        .where(payment_lines.c.payment_id == row["id"])
+        .order_by(payment_lines.c.position)
+    ).mappings()
+    fields = {name: row[name] for name in Payment.__dataclass_fields__ if name not in {"lines", "state"}}
+    return Payment(
+        **fields,
+        state=State(row["state"]),
+        lines=tuple(Line(**{name: line[name] for name in Line.__dataclass_fields__}) for line in lines),
+    )
+
+
+def of_patron(unit: Unit, patron: str, *, limit: int = 100) -> list[Payment]:
+    """Return the payments of a patron, the newest first."""
+    rows = unit.connection.execute(
+        select(payments)
+        .where(payments.c.patron_id == patron)
+        .order_by(payments.c.created_at.desc())
+        .limit(limit)
+    ).mappings()
+    return [_payment(unit, row) for row in rows]
+
+
+def newest(
+    unit: Unit, *, library: str | None = None, state: str | None = None, limit: int = 50
+) -> list[Payment]:
+    """Return payments for a list, the newest first."""
+    query = select(payments).order_by(payments.c.created_at.desc()).limit(limit)
+    if library is not None:
+        query = query.where(payments.c.library == library)
+    if state is not None:
+        query = query.where(payments.c.state == state)
+    return [_payment(unit, row) for row in unit.connection.execute(query).mappings()]
+
+
+def lease(unit: Unit, payment_id: str, owner: str, seconds: float) -> Payment | None:
+    """Take a payment for *owner* with a rising fence; None when somebody else has it."""
+    now = unit.lease_clock()
+    taken = unit.connection.execute(
+        update(payments)
+        .where(
+            payments.c.id == payment_id, or_(payments.c.lease_until.is_(None), payments.c.lease_until < now)
+        )
+        .values(fence=payments.c.fence + 1, lease_owner=owner, lease_until=now + int(seconds * 1_000_000))
+    )
+    return load(unit, payment_id) if taken.rowcount else None
+
+
+def release(unit: Unit, payment: Payment, due_at: datetime | None) -> None:
+    """Give a payment back and say when it is due next, unless somebody else has it by now.
+
+    A wake-up that came meanwhile (``due_at`` earlier than what was read) is not overwritten.
+    """
+    woken = unit.connection.execute(
+        select(payments.c.due_at).where(payments.c.id == payment.id, payments.c.fence == payment.fence)
+    ).scalar()
+    if woken is not None and woken != payment.due_at and (due_at is None or woken < due_at):
+        due_at = woken
+    unit.connection.execute(
+        update(payments)
+        .where(payments.c.id == payment.id, payments.c.fence == payment.fence)
+        .values(lease_owner=None, lease_until=None, due_at=due_at)
+    )
+
+
+def due(unit: Unit, limit: int) -> list[str]:
+    """Return the ids of payments that are due and in nobody's hands, the longest waiting first."""
+    now = unit.lease_clock()
+    rows = unit.connection.execute(
+        select(payments.c.id)
+        .where(
+            payments.c.due_at.is_not(None),
+            payments.c.due_at <= unit.now,
+            or_(payments.c.lease_until.is_(None), payments.c.lease_until < now),
+        )
+        .order_by(payments.c.due_at)
+        .limit(limit)
+    )
+    return list(rows.scalars())
+
+
+def make_due(unit: Unit, payment_id: str) -> bool:
+    """Make a payment due now; False when there is none with this id."""
+    done = unit.connection.execute(
+        update(payments).where(payments.c.id == payment_id).values(due_at=unit.now)
+    )
+    return bool(done.rowcount)
+
+
+def move(
+    unit: Unit,
+    payment: Payment,
+    what: str,
+    *,
+    to: State | None = None,
+    case: str | None = None,
+    facts: dict[str, Any] | None = None,
+    postings: Sequence[Posting] = (),
+    **columns: Any,  # noqa: ANN401 - further columns of payments
+) -> Payment:
+    """Change a payment in one transaction: state, postings, audit row, claims, and perhaps a case.
+
+    Raises StaleFenceError when the payment has passed into other hands since it was read. With
+    *case*, the payment is held and whatever waits for settling moves to the account of cases.
+    """
+    state = to or payment.state
+    held = payment.held or case is not None
+    changed = unit.connection.execute(
+        update(payments)
+        .where(payments.c.id == payment.id, payments.c.fence == payment.fence)
+        .values(state=state, held=held, **columns)
+    )
+    if not changed.rowcount:
+        raise StaleFenceError(payment.id)
+    moved = list(postings)
+    if case is not None:
+        moved += ledger.to_case([*chain.read_postings(unit, payment.id), *moved])
+    told = dict(facts or {}) if case is None else {**(facts or {}), "case": case}
+    chain.append(unit, payment.id, what, state, told, moved)
+    if case is not None:
+        open_case(unit, payment.id, case, facts or {})
+    if state in ENDED and not held:
+        unit.connection.execute(delete(claims).where(claims.c.payment_id == payment.id))
+    reread = load(unit, payment.id)
+    if reread is None:  # pragma: no cover - the row was changed a few lines above
+        raise LookupError(payment.id)
+    return reread
+
+
+def open_case(unit: Unit, payment_id: str, kind: str, facts: dict[str, Any]) -> None:
+    """Open a case of *kind* unless one is open already."""
+    known = unit.connection.execute(
+        select(cases.c.id).where(
+            cases.c.payment_id == payment_id, cases.c.kind == kind, cases.c.closed_at.is_(None)
+        )
+    ).first()
+    if known is None:
+        unit.connection.execute(
+            insert(cases).values(
+                id=unit.world.new_id(),
+                payment_id=payment_id,
+                kind=kind,
+                facts=to_json(facts),
+                version=1,
+                opened_at=unit.now,
+            )
+        )
+
+
+def unsettled_since(unit: Unit, minutes: int) -> list[Payment]:
+    """Return payments that are paid, not held, and not settled for *minutes*, untold for a day."""
+    rows = unit.connection.execute(
+        select(payments).where(
+            payments.c.state.in_([State.PAID, State.SETTLING, State.UNKNOWN]),
+            payments.c.held.is_(False),
+            payments.c.paid_at < unit.now - timedelta(minutes=minutes),
+            or_(payments.c.alarmed_at.is_(None), payments.c.alarmed_at < unit.now - timedelta(days=1)),
+        )
+    ).mappings()
+    return [_payment(unit, row) for row in rows]

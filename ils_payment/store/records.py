@@ -1,0 +1,119 @@
+"""What the store hands to the flows: rows as frozen dataclasses, with enums for codes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ils_payment.model import State
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One frozen line of a payment."""
+
+    id: str
+    kind: str
+    claim_key: str
+    fee_ref: str | None
+    cents: int
+    cost_centre: str
+    account: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payment:
+    """One payment as it stood when it was read; ``fence`` must still fit when it is written."""
+
+    id: str
+    library: str
+    patron_id: str
+    state: State
+    void_reason: str | None
+    held: bool
+    cents: int
+    captured: int
+    currency: str
+    method: str
+    provider: str
+    live: bool
+    language: str
+    receipt_number: str
+    created_at: datetime
+    paid_at: datetime | None
+    settled_at: datetime | None
+    due_at: datetime | None
+    fence: int
+    lines: tuple[Line, ...]
+
+    def amounts(self, ids: tuple[str, ...] | None = None) -> list[tuple[str, int]]:
+        """Return (line id, cents) of all lines, or of those in *ids*."""
+        return [(line.id, line.cents) for line in self.lines if ids is None or line.id in ids]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptRow:
+    """One try to be paid; ``outcome`` is ``unclear`` until a session is known or surely absent."""
+
+    key: str
+    payment_id: str
+    number: int
+    request: str
+    session_ref: str | None
+    url: str | None
+    expires_at: datetime | None
+    outcome: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Try:
+    """One settle call; ``outcome`` None means that nobody knows what became of it."""
+
+    number: int
+    started_at: datetime
+    outcome: str | None
+    reason: str | None
+
+    @property
+    def unclear(self) -> bool:
+        """Tell whether the call may or may not have taken effect."""
+        return self.outcome in {None, "unclear"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One credit order: lines, cents, one marker, and its tries so far."""
+
+    id: str
+    payment_id: str
+    patron_id: str
+    position: int
+    marker: str
+    line_ids: tuple[str, ...]
+    cents: int
+    state: str
+    remote_ref: str | None
+    tries: tuple[Try, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One case: codes only."""
+
+    id: str
+    payment_id: str
+    kind: str
+    facts: dict[str, Any]
+    version: int
+    opened_at: datetime
+    closed_at: datetime | None
+
+
+def to_json(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    """Return canonical JSON: the same value is always the same text, so that hashes can cover it."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)

@@ -1,0 +1,176 @@
+"""The one place where templates become pages: brand, language, session clock, colours."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+from starlette.responses import HTMLResponse
+
+from ils_payment.web import texts
+from ils_payment.web.language import LANGUAGES, Tongue, accepted, translations
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from starlette.requests import Request
+
+    from ils_payment import config
+    from ils_payment.flows.house import Desk
+
+LANGUAGE_COOKIE = "__Host-language"
+WARN_BEFORE = 60
+"""Seconds before the end of a session at which the reader is warned (WCAG 2.2.1 asks for 20 at least)."""
+
+
+def page(request: Request, name: str, status: int = 200, **context: Any) -> HTMLResponse:  # noqa: ANN401 - what a template shows
+    """Render the template *name* for the library, the language and the visit of *request*."""
+    response = HTMLResponse(_html(request, name, context), status_code=status)
+    wished = request.query_params.get("lang")
+    if wished and wished == language(request):
+        response.set_cookie(LANGUAGE_COOKIE, wished, secure=True, httponly=True, samesite="lax")
+    return response
+
+
+def message(request: Request, code: str, status: int, **context: Any) -> HTMLResponse:  # noqa: ANN401 - see page
+    """Render one of :data:`texts.MESSAGES`: what happened, in plain words, and a way on."""
+    words = texts.MESSAGES[code].said(tongue(request))
+    return page(request, "message.html", status, words=words, code=code, **context)
+
+
+def language(request: Request) -> str:
+    """Return the language of the answer: asked for, chosen before, of the visit, of the browser, of the library."""
+    library = _library(request)
+    offered = library.languages if library else tuple(LANGUAGES)
+    visit = getattr(request.state, "visit", None)
+    wishes = (
+        request.query_params.get("lang"),
+        request.cookies.get(LANGUAGE_COOKIE),
+        visit.language if visit else None,
+        accepted(request.headers.get("accept-language", ""), offered),
+    )
+    return next((wish for wish in wishes if wish in offered), offered[0])
+
+
+def tongue(request: Request) -> Tongue:
+    """Return language and time zone of the answer."""
+    library = _library(request)
+    return Tongue(language(request), library.zone if library else ZoneInfo("Europe/Berlin"))
+
+
+def now(request: Request) -> datetime:
+    """Return the instant by the house's clock."""
+    instant: datetime = request.app.state.house.world.now()
+    return instant
+
+
+@cache
+def fingerprint(file: str) -> str:
+    """Return a short digest of a static file: a changed file has a new address."""
+    content = (files("ils_payment.web") / "static" / file).read_bytes()
+    return hashlib.sha256(content).hexdigest()[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What every page needs around its content; the templates call it ``frame``."""
+
+    home: str
+    """Path of the library, e.g. ``/herrenberg``; empty where no library is known."""
+    library: config.Library | None
+    live: bool
+    signed_in: bool
+    csrf: str
+    ends_in: int | None
+    """Seconds until the session ends, or None."""
+    languages: tuple[tuple[str, str, str], ...]
+    """Code, own name and address of this page in each offered language."""
+    theme: str
+
+    @property
+    def csrf_field(self) -> Markup:
+        """Return the hidden field that every form carries."""
+        return Markup('<input type="hidden" name="csrf" value="{}">').format(self.csrf)
+
+
+def _html(request: Request, name: str, context: dict[str, Any]) -> str:
+    spoken = tongue(request)
+    shown = {
+        "frame": _frame(request, str(context.pop("csrf", ""))),
+        "tongue": spoken,
+        "texts": texts,
+        "now": now(request),
+        "warn_before": WARN_BEFORE,
+        **context,
+    }
+    return _environment(spoken.code).get_template(name).render(shown)
+
+
+def _frame(request: Request, csrf: str) -> Frame:
+    desk: Desk | None = getattr(request.state, "desk", None)
+    visit = getattr(request.state, "visit", None)
+    library = desk.settings if desk else None
+    accent = library.pages.accent if library and library.pages else ""
+    return Frame(
+        home=f"/{desk.key}" if desk else "",
+        library=library,
+        live=desk.live if desk else True,
+        signed_in=visit is not None,
+        csrf=csrf or (visit.csrf if visit else getattr(request.state, "csrf", "")),
+        ends_in=max(0, int((visit.ends_at - now(request)).total_seconds())) if visit else None,
+        languages=_languages(request, library),
+        theme=f"/static/theme/{desk.key}.css?v={accent.lstrip('#')}" if desk else "/static/theme.css",
+    )
+
+
+def _languages(request: Request, library: config.Library | None) -> tuple[tuple[str, str, str], ...]:
+    """Return the language switch; the answer to a form leads back to the start, for it has no address."""
+    offered = library.languages if library else tuple(LANGUAGES)
+    if request.method == "GET":
+        path = request.url.path
+        kept = [(key, value) for key, value in request.query_params.multi_items() if key not in {"lang", "t"}]
+    else:
+        desk = getattr(request.state, "desk", None)
+        path, kept = (f"/{desk.key}/fees" if desk else "/"), []
+    if request.method == "GET" and "t" in request.query_params:
+        kept.append(("t", request.query_params["t"]))
+    return tuple(
+        (code, LANGUAGES[code], f"{path}?{urlencode([*kept, ('lang', code)])}") for code in offered
+    )
+
+
+def _library(request: Request) -> config.Library | None:
+    desk: Desk | None = getattr(request.state, "desk", None)
+    return desk.settings if desk else None
+
+
+def _asset(file: str) -> str:
+    return f"/static/{file}?v={fingerprint(file)}"
+
+
+def _lines(value: str) -> Markup:
+    """Write each line of a text of the configuration on a line of its own."""
+    return Markup("<br>").join(escape(line) for line in value.splitlines())
+
+
+@cache
+def _environment(code: str) -> Environment:
+    environment = Environment(
+        loader=PackageLoader("ils_payment.web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.install_gettext_translations(translations(code), newstyle=True)  # type: ignore[attr-defined]  # the i18n extension adds it
+    environment.globals["asset"] = _asset
+    environment.filters["lines"] = _lines
+    return environment
