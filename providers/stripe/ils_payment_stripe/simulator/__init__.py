@@ -11,16 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from ils_payment.model import RawRequest, Reply
 from ils_payment.testing.simulator import RealWorld
-
-from .account import SimulatedAccount
-from .api import Api
-from .book import Book
-from .faults import Faults
-from .page import Page
-from .payer import Payer
-from .refusal import NotPayableError, Refusal
-from .sender import Sender
-from .webhooks import RETRY_SECONDS, Outbox, Parcel, WebhookSwitches
+from ils_payment_stripe.simulator.account import SimulatedAccount
+from ils_payment_stripe.simulator.api import Api, is_live
+from ils_payment_stripe.simulator.book import Book
+from ils_payment_stripe.simulator.faults import Faults
+from ils_payment_stripe.simulator.page import Page
+from ils_payment_stripe.simulator.payer import Payer
+from ils_payment_stripe.simulator.refusal import NotPayableError, Refusal
+from ils_payment_stripe.simulator.sender import Sender
+from ils_payment_stripe.simulator.webhooks import RETRY_SECONDS, Outbox, Parcel, WebhookSwitches
 
 if TYPE_CHECKING:
     from ils_payment.testing.simulator import SimulatorWorld
@@ -38,12 +37,12 @@ class StripeSimulator(Payer):
     ``faults`` and ``webhooks``.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a switch with a default, given by name
         self,
         world: SimulatorWorld | None = None,
         *,
         api_key: str = "sk_test_simulator",
-        webhook_secret: str = "whsec_simulator",  # noqa: S107 - a secret of play money
+        webhook_secret: str = "whsec_simulator",  # noqa: S107 - it guards play money
         webhook_url: str | None = None,
         public_url: str | None = None,
         seed: int = 0,
@@ -59,10 +58,10 @@ class StripeSimulator(Payer):
         that made the session. *latency_seconds* is what each API request takes.
         """
         self.account = account or SimulatedAccount()
-        self.webhook_url = webhook_url
         self.public_url = public_url
-        self._outbox = Outbox(webhook_secret, retry_seconds)
-        self.book = Book(world or RealWorld(), self.account, self._outbox, seed)
+        self._outbox = Outbox(webhook_secret, webhook_url, retry_seconds)
+        live = is_live(api_key)
+        self.book = Book(world or RealWorld(), self.account, self._outbox, live=live, seed=seed)
         self.faults = Faults()
         self._api = Api(self, self.faults, api_key, latency_seconds)
         self._page = Page(self)
@@ -70,7 +69,7 @@ class StripeSimulator(Payer):
 
     @classmethod
     def demo(cls, **options: Any) -> StripeSimulator:  # noqa: ANN401 - the constructor's own options
-        """Return the account of ``ils-payment demo``: cards and Pay by Bank, own descriptors, quick retries."""
+        """Return the account of ``ils-payment demo``: cards and Pay by Bank, descriptors allowed."""
         account = SimulatedAccount(card_descriptor_allowed=True, pending_seconds=10)
         return cls(account=account, retry_seconds=DEMO_RETRY_SECONDS, **options)
 
@@ -78,6 +77,15 @@ class StripeSimulator(Payer):
     def webhooks(self) -> WebhookSwitches:
         """Return the switches of the deliveries."""
         return self._outbox.switches
+
+    @property
+    def webhook_url(self) -> str | None:
+        """Return where webhooks are posted to; set it when the product's address is known."""
+        return self._outbox.url
+
+    @webhook_url.setter
+    def webhook_url(self, url: str | None) -> None:
+        self._outbox.url = url
 
     def handle(self, request: RawRequest) -> Reply:
         """Answer one request to the API or the hosted page."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 ENDIVE = "2026-10-28.endive"
 """The only API version that is imitated; requests that name another one are counted in the truth."""
 
-# Currencies that a method can be paid in (stored documentation of pay_by_bank; Klarna: only what is used here).
+# Currencies that a method can be paid in (pay_by_bank: documented; Klarna: only those near the library).
 CURRENCIES_OF = {
     "pay_by_bank": ("eur", "gbp"),
     "klarna": ("eur", "gbp", "usd", "chf"),

@@ -2,178 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ils_payment.model import RawRequest, Reply
-
-from . import money, sessions
-from .account import ENDIVE
-from .call import Call
-from .forms import decode
-from .idempotency import IdempotencyKeys
-from .refusal import Refusal, json_reply
-from .schema import schema_of, typed
+from ils_payment_stripe.simulator.account import ENDIVE
+from ils_payment_stripe.simulator.call import Call
+from ils_payment_stripe.simulator.forms import decode
+from ils_payment_stripe.simulator.idempotency import IdempotencyKeys
+from ils_payment_stripe.simulator.refusal import Refusal, json_reply
+from ils_payment_stripe.simulator.routes import Operation, find_operation
+from ils_payment_stripe.simulator.schema import schema_of, typed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from ils_payment.testing.simulator import SimulatorWorld
-
-    from .book import Book, Thing
-    from .faults import Fault, Faults, Plan
-    from .payer import Payer
-
-
-@dataclass(frozen=True)
-class Operation:
-    """One address of the API; ``params`` is the SDK's parameter type, ``right`` what a restricted key needs."""
-
-    name: str
-    method: str
-    path: str
-    params: tuple[str, str]
-    right: str
-    run: Callable[[Call], Thing]
-
-
-_SESSIONS, _REFUNDS = "/v1/checkout/sessions", "/v1/refunds"
-_ID = "/([^/]+)"
-OPERATIONS = tuple(
-    Operation(*row)
-    for row in (
-        (
-            "checkout.sessions.create",
-            "POST",
-            _SESSIONS,
-            ("checkout._session_create_params", "SessionCreateParams"),
-            "checkout_sessions:write",
-            sessions.create,
-        ),
-        (
-            "checkout.sessions.list",
-            "GET",
-            _SESSIONS,
-            ("checkout._session_list_params", "SessionListParams"),
-            "checkout_sessions:read",
-            sessions.every,
-        ),
-        (
-            "checkout.sessions.retrieve",
-            "GET",
-            _SESSIONS + _ID,
-            ("checkout._session_retrieve_params", "SessionRetrieveParams"),
-            "checkout_sessions:read",
-            sessions.retrieve,
-        ),
-        (
-            "checkout.sessions.expire",
-            "POST",
-            f"{_SESSIONS}{_ID}/expire",
-            ("checkout._session_expire_params", "SessionExpireParams"),
-            "checkout_sessions:write",
-            sessions.expire,
-        ),
-        (
-            "checkout.sessions.line_items.list",
-            "GET",
-            f"{_SESSIONS}{_ID}/line_items",
-            ("checkout._session_line_item_list_params", "SessionLineItemListParams"),
-            "checkout_sessions:read",
-            sessions.line_items,
-        ),
-        (
-            "payment_intents.retrieve",
-            "GET",
-            f"/v1/payment_intents{_ID}",
-            ("_payment_intent_retrieve_params", "PaymentIntentRetrieveParams"),
-            "payment_intents:read",
-            money.payment_intent,
-        ),
-        (
-            "charges.list",
-            "GET",
-            "/v1/charges",
-            ("_charge_list_params", "ChargeListParams"),
-            "charges:read",
-            money.charges,
-        ),
-        (
-            "charges.retrieve",
-            "GET",
-            f"/v1/charges{_ID}",
-            ("_charge_retrieve_params", "ChargeRetrieveParams"),
-            "charges:read",
-            money.charge,
-        ),
-        (
-            "refunds.create",
-            "POST",
-            _REFUNDS,
-            ("_refund_create_params", "RefundCreateParams"),
-            "refunds:write",
-            money.create_refund,
-        ),
-        (
-            "refunds.list",
-            "GET",
-            _REFUNDS,
-            ("_refund_list_params", "RefundListParams"),
-            "refunds:read",
-            money.refunds,
-        ),
-        (
-            "refunds.retrieve",
-            "GET",
-            _REFUNDS + _ID,
-            ("_refund_retrieve_params", "RefundRetrieveParams"),
-            "refunds:read",
-            money.refund,
-        ),
-        (
-            "disputes.list",
-            "GET",
-            "/v1/disputes",
-            ("_dispute_list_params", "DisputeListParams"),
-            "disputes:read",
-            money.disputes,
-        ),
-        (
-            "disputes.retrieve",
-            "GET",
-            f"/v1/disputes{_ID}",
-            ("_dispute_retrieve_params", "DisputeRetrieveParams"),
-            "disputes:read",
-            money.dispute,
-        ),
-        (
-            "events.list",
-            "GET",
-            "/v1/events",
-            ("_event_list_params", "EventListParams"),
-            "events:read",
-            money.events,
-        ),
-        (
-            "events.retrieve",
-            "GET",
-            f"/v1/events{_ID}",
-            ("_event_retrieve_params", "EventRetrieveParams"),
-            "events:read",
-            money.event,
-        ),
-        (
-            "accounts.retrieve_current",
-            "GET",
-            "/v1/account",
-            ("_account_retrieve_current_params", "AccountRetrieveCurrentParams"),
-            "accounts:read",
-            money.account,
-        ),
-    )
-)
+    from ils_payment_stripe.simulator.book import Book
+    from ils_payment_stripe.simulator.faults import Fault, Faults, Plan
+    from ils_payment_stripe.simulator.payer import Payer
 
 
 class Api:
@@ -277,8 +125,8 @@ class Api:
         """Return the answer, and whether an idempotency key keeps it."""
         failure = plan.failure
         if failure and not failure.after_effect:
-            return failed(failure), failure.status == 500  # noqa: PLR2004 - the status that Stripe keeps
-        schema = schema_of(*operation.params)
+            return failed(failure), failure.status == 500
+        schema = schema_of(operation.params)
         also = frozenset(self.book.account.preview_methods)
         params = typed(schema, decode(text_of(request)), also=also)
         with self.book.lock:
@@ -297,14 +145,18 @@ class Api:
         rights = self.book.account.keys.get(key)
         if key != self.api_key and rights is None:
             raise Refusal(401, f"Invalid API Key provided: {shown}", headers=challenge)
-        live = key.startswith(("sk_live_", "rk_live_"))
-        return live, None if rights is None else frozenset(rights), shown
+        return is_live(key), None if rights is None else frozenset(rights), shown
 
     def _pause(self, name: str, seconds: float) -> None:
         """Give others a turn at a named point; no lock is held here."""
         with self.book.lock:
             self.paused += seconds
         self.world.pause(name, seconds)
+
+
+def is_live(key: str) -> bool:
+    """Return the mode of an API key."""
+    return key.startswith(("sk_live_", "rk_live_"))
 
 
 def text_of(request: RawRequest) -> str:
@@ -317,15 +169,6 @@ def text_of(request: RawRequest) -> str:
         return request.body.decode()
     except UnicodeDecodeError:
         raise Refusal(400, "Invalid request: the body is not UTF-8.") from None
-
-
-def find_operation(request: RawRequest) -> tuple[Operation, tuple[str, ...]]:
-    """Return the operation at the request's address, and the ids in it."""
-    for operation in OPERATIONS:
-        match = re.fullmatch(operation.path, request.path)
-        if match and operation.method == request.method:
-            return operation, match.groups()
-    raise Refusal(404, f"Unrecognized request URL ({request.method}: {request.path}).")
 
 
 def failed(fault: Fault) -> Reply:

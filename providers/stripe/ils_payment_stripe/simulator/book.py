@@ -8,14 +8,15 @@ import string
 import threading
 from typing import TYPE_CHECKING, Any
 
-from .account import ENDIVE
-from .refusal import no_such
+from ils_payment_stripe.simulator.account import ENDIVE
+from ils_payment_stripe.simulator.refusal import no_such
 
 if TYPE_CHECKING:
-    from ils_payment.testing.simulator import SimulatorWorld
+    from collections.abc import Mapping
 
-    from .account import SimulatedAccount
-    from .webhooks import Outbox
+    from ils_payment.testing.simulator import SimulatorWorld
+    from ils_payment_stripe.simulator.account import SimulatedAccount
+    from ils_payment_stripe.simulator.webhooks import Outbox
 
 Thing = dict[str, Any]
 """One API object as JSON types, with ids where the API can expand."""
@@ -26,13 +27,16 @@ _WORDS = string.ascii_letters + string.digits
 class Book:
     """The objects by id, in the order in which they arose. Callers hold :attr:`lock`."""
 
-    def __init__(self, world: SimulatorWorld, account: SimulatedAccount, outbox: Outbox, seed: int) -> None:
-        """Start empty; ids come from *seed* alone."""
+    def __init__(
+        self, world: SimulatorWorld, account: SimulatedAccount, outbox: Outbox, *, live: bool, seed: int
+    ) -> None:
+        """Start empty; ids come from *seed* alone. *live* is the mode of the secret key."""
         self.world = world
+        self.mode = live
         self.account = account
         self.outbox = outbox
         self.lock = threading.RLock()
-        self._random = random.Random(seed)  # noqa: S311 - play ids, which have to come again with the seed
+        self._random = random.Random(seed)
         self.opened = self.seconds()
         self.sessions: dict[str, Thing] = {}
         self.line_items: dict[str, list[Thing]] = {}
@@ -52,9 +56,9 @@ class Book:
         """Return a fresh id such as ``pi_...``."""
         return prefix + "".join(self._random.choices(_WORDS, k=length))
 
-    def emit(self, kind: str, thing: Thing, cause: Thing | None = None) -> None:
+    def emit(self, kind: str, thing: Thing, cause: Mapping[str, str | None] | None = None) -> None:
         """Record an event with a copy of *thing* as it is now, and hand it to the outbox."""
-        event = {
+        event: Thing = {
             "id": self.new_id("evt_1"),
             "object": "event",
             "api_version": ENDIVE,
@@ -62,7 +66,7 @@ class Book:
             "data": {"object": copy.deepcopy(thing)},
             "livemode": self.live(thing),
             "pending_webhooks": 1 if kind in self.outbox.subscribed else 0,
-            "request": cause or {"id": None, "idempotency_key": None},
+            "request": {"id": None, "idempotency_key": None} if cause is None else dict(cause),
             "type": kind,
         }
         self.events[event["id"]] = event
@@ -106,6 +110,25 @@ class Book:
             )
             raise refusal
         return thing
+
+    def endpoints(self) -> list[Thing]:
+        """Return the webhook endpoint as the API shows it: in the mode of the simulator's own key."""
+        if self.outbox.url is None:
+            return []
+        endpoint: Thing = {
+            "id": "we_1SimulatedEndpoint",
+            "object": "webhook_endpoint",
+            "api_version": ENDIVE,
+            "application": None,
+            "created": self.opened,
+            "description": None,
+            "enabled_events": list(self.outbox.subscribed),
+            "livemode": self.mode,
+            "metadata": {},
+            "status": "enabled",
+            "url": self.outbox.url,
+        }
+        return [endpoint]
 
     def refunds_of(self, charge_id: str) -> list[Thing]:
         """Return a charge's refunds, newest first."""

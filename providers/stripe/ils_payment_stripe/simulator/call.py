@@ -6,13 +6,13 @@ import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .refusal import Refusal
+from ils_payment_stripe.simulator.refusal import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .book import Book, Thing
-    from .payer import Payer
+    from ils_payment_stripe.simulator.book import Book, Thing
+    from ils_payment_stripe.simulator.payer import Payer
 
 MAX_EXPAND_DEPTH = 4
 
@@ -117,7 +117,7 @@ def page_of(call: Call, things: list[Thing], url: str) -> Thing:
     """Return the page of *things* (newest first) that the request's cursor and limit ask for."""
     params = call.params
     limit = params.get("limit", 10)
-    if not 1 <= limit <= 100:  # noqa: PLR2004 - Stripe's documented limits
+    if not 1 <= limit <= 100:
         raise Refusal(400, "This value must be between 1 and 100.", param="limit")
     chosen = [
         one for one in things if call.book.live(one) == call.live and _in_range(one, params.get("created"))
@@ -147,7 +147,7 @@ def _in_range(thing: Thing, wanted: Any) -> bool:  # noqa: ANN401 - an integer, 
     created = thing["created"]
     if isinstance(wanted, int):
         return bool(created == wanted)
-    return (
+    return bool(
         created > wanted.get("gt", -1)
         and created >= wanted.get("gte", 0)
         and created < wanted.get("lt", created + 1)

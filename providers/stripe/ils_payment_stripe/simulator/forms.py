@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import parse_qsl
 
-from .refusal import Refusal
+from ils_payment_stripe.simulator.refusal import Refusal
 
 Node = str | dict[str, "Node"]
 """A text, or named (for arrays: numbered) nodes. What is an array is known by the schema only."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from .refusal import Refusal
+from ils_payment_stripe.simulator.refusal import Refusal
 
 if TYPE_CHECKING:
     from ils_payment.model import Reply

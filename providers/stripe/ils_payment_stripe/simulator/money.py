@@ -5,12 +5,12 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from .call import page_of, show
-from .refusal import Refusal
+from ils_payment_stripe.simulator.call import page_of, show
+from ils_payment_stripe.simulator.refusal import Refusal, no_such
 
 if TYPE_CHECKING:
-    from .book import Thing
-    from .call import Call
+    from ils_payment_stripe.simulator.book import Thing
+    from ils_payment_stripe.simulator.call import Call
 
 EVENTS_KEPT = 30 * 86_400
 
@@ -23,6 +23,11 @@ def account(call: Call) -> Thing:
 def payment_intent(call: Call) -> Thing:
     """``GET /v1/payment_intents/{id}``."""
     return show(call, call.book.intent(call.ids[0], live=call.live))
+
+
+def payment_intents(call: Call) -> Thing:
+    """``GET /v1/payment_intents``, newest first."""
+    return page_of(call, _matching(call, call.book.intents), "/v1/payment_intents")
 
 
 def charge(call: Call) -> Thing:
@@ -78,7 +83,7 @@ def event(call: Call) -> Thing:
     """``GET /v1/events/{id}``."""
     found = call.book.events.get(call.ids[0])
     if found is None or found["livemode"] != call.live:
-        raise Refusal(404, f"No such event: '{call.ids[0]}'", code="resource_missing", param="id")
+        raise no_such("event", call.ids[0], "id")
     return show(call, found)
 
 
@@ -97,6 +102,21 @@ def events(call: Call) -> Thing:
         and wish.get("delivery_success") in {None, _delivered(call, one)}
     ]
     return page_of(call, chosen, "/v1/events")
+
+
+def webhook_endpoint(call: Call) -> Thing:
+    """``GET /v1/webhook_endpoints/{id}``."""
+    found = [
+        one for one in call.book.endpoints() if one["id"] == call.ids[0] and one["livemode"] == call.live
+    ]
+    if not found:
+        raise no_such("webhook endpoint", call.ids[0], "webhook_endpoint")
+    return found[0]
+
+
+def webhook_endpoints(call: Call) -> Thing:
+    """``GET /v1/webhook_endpoints``: the one endpoint, if the simulator knows where it is."""
+    return page_of(call, call.book.endpoints(), "/v1/webhook_endpoints")
 
 
 def _delivered(call: Call, thing: Thing) -> bool:

@@ -6,7 +6,7 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .book import Book, Thing
+    from ils_payment_stripe.simulator.book import Book, Thing
 
 # Real answers carry the payer's name and address. These are here so that a leak into logs can be seen.
 PAYER: dict[str, Any] = {
@@ -108,7 +108,7 @@ def new_intent(book: Book, session: Thing, wish: dict[str, Any]) -> Thing:
         "automatic_payment_methods": None,
         "canceled_at": None,
         "cancellation_reason": None,
-        "capture_method": "automatic_async",
+        "capture_method": wish.get("capture_method", "automatic_async"),
         "client_secret": f"{key}_secret_{book.new_id('')}",
         "confirmation_method": "automatic",
         "created": book.seconds(),

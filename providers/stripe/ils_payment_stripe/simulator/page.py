@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from ils_payment.model import RawRequest, Reply
-
-from .refusal import NotPayableError
+from ils_payment_stripe.simulator.refusal import NotPayableError
 
 if TYPE_CHECKING:
-    from .book import Book, Thing
-    from .payer import Payer
+    from ils_payment_stripe.simulator.book import Book, Thing
+    from ils_payment_stripe.simulator.payer import Payer
 
 TEXTS = {
     "en": {
@@ -62,14 +61,19 @@ METHODS = {
     "sepa_debit": {"en": "SEPA direct debit", "de": "SEPA-Lastschrift"},
 }
 STYLE = """
-body{font:1.05rem/1.5 system-ui,sans-serif;max-width:34rem;margin:0 auto;padding:1rem;color:#1a1a1a;background:#fff}
-.banner{background:#5b2a86;color:#fff;padding:.75rem 1rem;border-radius:.4rem}
-table{width:100%;border-collapse:collapse}th,td{text-align:left;padding:.4rem 0;border-bottom:1px solid #767676}
-th:last-child,td:last-child{text-align:right}caption{text-align:left;font-weight:bold}
-fieldset{margin:1rem 0;border:1px solid #767676;border-radius:.4rem}
-button{font:inherit;min-height:44px;width:100%;margin:.25rem 0;padding:.4rem .8rem;border-radius:.4rem;
-border:2px solid #3d2080;background:#fff;color:#3d2080}button.main{background:#3d2080;color:#fff}
-a{color:#3d2080}[role=status]{border-left:.3rem solid #a30000;padding-left:.8rem}
+body { font: 1.05rem/1.5 system-ui, sans-serif; max-width: 34rem; margin: 0 auto; padding: 1rem;
+       color: #1a1a1a; background: #fff }
+.banner { background: #5b2a86; color: #fff; padding: .75rem 1rem; border-radius: .4rem }
+table { width: 100%; border-collapse: collapse }
+caption { text-align: left; font-weight: bold }
+th, td { text-align: left; padding: .4rem 0; border-bottom: 1px solid #767676 }
+th:last-child, td:last-child { text-align: right }
+fieldset { margin: 1rem 0; border: 1px solid #767676; border-radius: .4rem }
+button { font: inherit; min-height: 44px; width: 100%; margin: .25rem 0; padding: .4rem .8rem;
+         border: 2px solid #3d2080; border-radius: .4rem; background: #fff; color: #3d2080 }
+button.main { background: #3d2080; color: #fff }
+a { color: #3d2080 }
+[role=status] { border-left: .3rem solid #a30000; padding-left: .8rem }
 """
 
 
@@ -124,7 +128,8 @@ class Page:
             return message_page(words, session["status"], link)
         notice = f'<p role="status">{words["declined"]}</p>' if "declined=1" in request.query else ""
         rows = "".join(
-            f"<tr><td>{escape(line['description'])}</td><td>{amount(line['amount_total'], line['currency'], words)}</td></tr>"
+            f"<tr><td>{escape(line['description'])}</td>"
+            f"<td>{amount(line['amount_total'], line['currency'], words)}</td></tr>"
             for line in self.book.line_items[session["id"]]
         )
         total = amount(session["amount_total"], session["currency"], words)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .objects import new_charge, new_dispute, new_intent, new_refund
-from .refusal import NotPayableError
+from ils_payment_stripe.simulator.objects import new_charge, new_dispute, new_intent, new_refund
+from ils_payment_stripe.simulator.refusal import NotPayableError
 
 if TYPE_CHECKING:
-    from .book import Book, Thing
+    from collections.abc import Mapping
+
+    from ils_payment_stripe.simulator.book import Book, Thing
 
 
 class Payer:
-    """Actions on sessions by id; each raises :class:`NotPayableError` where Stripe's page would not offer it."""
+    """Actions on sessions by id; each raises :class:`NotPayableError` where it cannot happen."""
 
     book: Book
 
@@ -137,7 +139,7 @@ class Payer:
                 if session["status"] == "open" and session["expires_at"] <= now:
                     self.expire(session)
 
-    def expire(self, session: Thing, cause: Thing | None = None) -> None:
+    def expire(self, session: Thing, cause: Mapping[str, str | None] | None = None) -> None:
         """End an open session; an intent that a failed try has left is canceled with it."""
         session.update(status="expired", url=None)
         intent = self.book.intents.get(session["payment_intent"] or "")
@@ -155,7 +157,9 @@ class Payer:
             rest = charge["amount"] - charge["amount_refunded"]
             return str(self.refund(charge, rest if cents is None else cents, {})["id"])
 
-    def refund(self, charge: Thing, cents: int, wish: dict[str, Any], cause: Thing | None = None) -> Thing:
+    def refund(
+        self, charge: Thing, cents: int, wish: dict[str, Any], cause: Mapping[str, str | None] | None = None
+    ) -> Thing:
         """Make one refund of *charge*; pending where the method needs time, otherwise done at once."""
         book = self.book
         method = charge["payment_method_details"]["type"]

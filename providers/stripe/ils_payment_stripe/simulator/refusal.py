@@ -10,7 +10,7 @@ from ils_payment.model import Reply
 JSON_HEADERS = (("content-type", "application/json"), ("cache-control", "no-cache, no-store"))
 
 
-class Refusal(Exception):  # noqa: N818 - it is Stripe's answer to a request, not an error of the simulator
+class Refusal(Exception):
     """One error answer: HTTP status, the sentence, and Stripe's ``type``, ``code`` and ``param``."""
 
     def __init__(

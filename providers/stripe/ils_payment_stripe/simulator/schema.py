@@ -9,6 +9,7 @@ installed.
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import cache
@@ -19,8 +20,8 @@ from stripe._request_options import RequestOptions
 from stripe._stripe_object import UntypedStripeObject
 from typing_extensions import get_type_hints, is_typeddict
 
-from .forms import Node
-from .refusal import Refusal, missing
+from ils_payment_stripe.simulator.forms import Node
+from ils_payment_stripe.simulator.refusal import Refusal, missing
 
 Schema = dict[str, Any]
 
@@ -37,9 +38,12 @@ _UNRESOLVED = {"StripeContext": str, "Mapping": Mapping}
 
 
 @cache
-def schema_of(module: str, name: str) -> Schema:
-    """Return the JSON schema of the SDK's parameter type *name* in ``stripe.params.<module>``."""
-    return _object(getattr(importlib.import_module(f"stripe.params.{module}"), name))
+def schema_of(params: str) -> Schema:
+    """Return the JSON schema of one of the SDK's parameter types, e.g. ``checkout.SessionCreateParams``."""
+    room, _, name = params.rpartition(".")
+    module = re.sub("(?<!^)(?=[A-Z])", "_", name).lower()
+    path = f"stripe.params.{room}._{module}" if room else f"stripe.params._{module}"
+    return _object(getattr(importlib.import_module(path), name))
 
 
 @cache
@@ -80,7 +84,7 @@ def _union(candidates: list[Schema]) -> Schema:
     if len(members) == 1:
         return members[0]
     words = [member for member in members if "enum" in member]
-    if len(words) == 1 and {"type": "string"} in members and len(members) == 2:  # noqa: PLR2004 - a pair
+    if len(words) == 1 and {"type": "string"} in members and len(members) == 2:
         return {"type": "string", "x-known-values": words[0]["enum"]}
     return {"anyOf": members}
 
@@ -108,13 +112,15 @@ def typed(schema: Schema, node: Node, param: str = "", *, also: frozenset[str] =
 
 
 def _first_that_fits(members: list[Schema], node: Node, param: str, also: frozenset[str]) -> Any:  # noqa: ANN401 - see typed
-    """Return *node* as the first member that takes it; the last one's refusal is the answer."""
-    for member in members[:-1]:
+    """Return *node* as the first member that takes it; otherwise the likeliest one's refusal is the answer."""
+    nested = isinstance(node, dict)
+    *others, best = sorted(members, key=lambda one: (one.get("type") in {"object", "array"}) is nested)
+    for member in others:
         try:
             return typed(member, node, param, also=also)
         except Refusal:
             continue
-    return typed(members[-1], node, param, also=also)
+    return typed(best, node, param, also=also)
 
 
 def _typed_object(schema: Schema, node: Node, param: str, also: frozenset[str]) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import requests
 
 if TYPE_CHECKING:
-    from . import StripeSimulator
-    from .webhooks import Parcel
+    from ils_payment_stripe.simulator import StripeSimulator
+    from ils_payment_stripe.simulator.webhooks import Parcel
 
 LOOK_AGAIN_SECONDS = 0.25
 TIMEOUT_SECONDS = 10

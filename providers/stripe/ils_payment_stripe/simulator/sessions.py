@@ -6,13 +6,13 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from .call import page_of, show
-from .objects import new_lines, new_session
-from .refusal import Refusal, missing
+from ils_payment_stripe.simulator.call import page_of, show
+from ils_payment_stripe.simulator.objects import new_lines, new_session
+from ils_payment_stripe.simulator.refusal import Refusal, missing
 
 if TYPE_CHECKING:
-    from .book import Thing
-    from .call import Call
+    from ils_payment_stripe.simulator.book import Thing
+    from ils_payment_stripe.simulator.call import Call
 
 MIN_LIFE = 30 * 60
 MAX_LIFE = 24 * 60 * 60
@@ -124,22 +124,22 @@ def _check_line(item: dict[str, Any], param: str, first: dict[str, Any]) -> None
 
 
 def _check_texts(wish: dict[str, Any]) -> None:
-    """Refuse addresses and texts beyond their limits (metadata: 50 keys of 40, values of 500: documentation)."""
+    """Refuse addresses and texts beyond their limits (metadata: 50 keys of 40, values of 500)."""
     for name in ("success_url", "cancel_url"):
         parts = urlsplit(wish.get(name, "https://unset.invalid"))
         if parts.scheme not in {"http", "https"} or not parts.netloc:
             raise Refusal(400, "Not a valid URL.", code="url_invalid", param=name)
-    if len(wish.get("client_reference_id", "")) > 200:  # noqa: PLR2004 - the documented limit
+    if len(wish.get("client_reference_id", "")) > 200:
         raise Refusal(400, "Invalid string: at most 200 characters.", param="client_reference_id")
     intent = wish.get("payment_intent_data", {})
     for param, metadata in (
         ("metadata", wish.get("metadata", {})),
         ("payment_intent_data[metadata]", intent.get("metadata", {})),
     ):
-        if len(metadata) > 50:  # noqa: PLR2004 - the documented limit
+        if len(metadata) > 50:
             raise Refusal(400, "Metadata can have up to 50 keys.", param=param)
         for name, value in metadata.items():
-            if len(name) > 40 or len(value) > 500:  # noqa: PLR2004 - the documented limits
+            if len(name) > 40 or len(value) > 500:
                 raise Refusal(400, "Metadata keys have up to 40, values up to 500 characters.", param=param)
 
 

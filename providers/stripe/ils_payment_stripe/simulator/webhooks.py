@@ -105,9 +105,10 @@ class Parcel:
 class Outbox:
     """All deliveries of one endpoint. The caller holds the simulator's lock."""
 
-    def __init__(self, secret: str, retry_seconds: tuple[float, ...]) -> None:
+    def __init__(self, secret: str, url: str | None, retry_seconds: tuple[float, ...]) -> None:
         """Start empty."""
         self.secret = secret
+        self.url = url
         self.retry_seconds = retry_seconds
         self.subscribed: tuple[str, ...] = SUBSCRIBED
         self.switches = WebhookSwitches()
@@ -165,7 +166,7 @@ class Outbox:
         delivery.answers.append(status)
         if delivery.state == "delivered":
             return
-        if status is not None and 200 <= status < 300:  # noqa: PLR2004 - the class of success codes
+        if status is not None and 200 <= status < 300:
             delivery.state, delivery.due = "delivered", None
         elif len(delivery.answers) > len(self.retry_seconds):
             delivery.state, delivery.due = "given_up", None
