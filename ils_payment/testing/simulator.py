@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 TRUTH_PATH = "/_simulator/truth"
 DROPPED = 0
-"""A reply with this status is no answer: the connection is closed, and the client cannot know what happened."""
+"""A reply with this status is none: the connection is closed, and the client cannot know what happened."""
 
 
 class SimulatorWorld(Protocol):
@@ -54,7 +54,7 @@ class Simulator(Protocol):
     """One simulated remote."""
 
     def handle(self, request: RawRequest) -> Reply:
-        """Answer one request as the remote would (:data:`DROPPED`: not at all); called from several threads."""
+        """Answer one request as the remote would, if at all (:data:`DROPPED`); called from several threads."""
 
     def truth(self) -> dict[str, Any]:
         """Return the whole state as JSON types: what tests and the demo compare with."""
@@ -94,7 +94,7 @@ def serve(simulator: Simulator, *, host: str = "127.0.0.1", port: int = 0) -> It
         reply = await run_in_threadpool(answer, simulator, raw)
         if reply.status == DROPPED:
             # Uvicorn's send belongs to the connection; ASGI itself has no word for closing one unanswered.
-            getattr(send, "__self__").transport.abort()  # noqa: B009 - Send is a plain callable to the type checker
+            send.__self__.transport.abort()  # type: ignore[attr-defined]  # any callable, to the type checker
             # The loop tells uvicorn of the loss before it can complain that nothing was sent.
             await asyncio.sleep(0)
             return

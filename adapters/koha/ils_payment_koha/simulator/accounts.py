@@ -157,7 +157,7 @@ class Accounts:
         credit.outstanding, credit.timestamp = -available, now
 
     def _is_deadlock_victim(self, patron_id: int) -> bool:
-        """Return whether MariaDB picks this credit; the last one of those that overlap always gets through."""
+        """Return whether MariaDB picks this credit; the last of those that overlap always gets through."""
         if self.faults.deadlocks > 0:
             self.faults.deadlocks -= 1
             return True
@@ -181,7 +181,7 @@ class Accounts:
         return line
 
     def _known_library(self, library_id: str | None) -> None:
-        """Raise what an unknown branch ends in: the row is refused by the database, nothing is booked (seen)."""
+        """Raise what an unknown branch ends in: the database refuses the row, nothing is booked (seen)."""
         if library_id is not None and library_id not in self.tables.libraries:
             raise unhandled()
 

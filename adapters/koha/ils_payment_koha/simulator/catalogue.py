@@ -18,26 +18,24 @@ _EMPTY = (
     "abstract", "age_restriction", "cn_class", "cn_item", "cn_source", "cn_suffix", "collection_issn",
     "collection_title", "collection_volume", "ean", "edition_statement", "illustrations", "issn",
     "lc_control_number", "material_size", "medium", "notes", "number", "part_name", "part_number",
-    "publication_year", "serial_total_issues", "series_title", "uniform_title", "url", "volume", "volume_date",
-    "volume_description",
+    "publication_year", "serial_total_issues", "series_title", "uniform_title", "url", "volume",
+    "volume_date", "volume_description",
 )  # fmt: skip
 
 
 def book(fields: list[tuple[str, str, list[tuple[str, str]]]]) -> Record:
     """Return a MARC 21 record of (tag, two indicators, [(code, value), ...])."""
     record = Record(leader="00000nam a2200000 i 4500")
-    for tag, indicators, subfields in fields:
-        record.add_field(
-            Field(
-                tag=tag,
-                indicators=Indicators(*indicators),
-                subfields=[Subfield(code=code, value=value) for code, value in subfields],
-            )
-        )
+    record.add_field(*(_field(*entry) for entry in fields))  # type: ignore[no-untyped-call]  # pymarc leaves it so
     # The leader's lengths are known once the record has been written.
     raw = record.as_marc()
     record.leader = type(record.leader)(raw[:24].decode())
     return record
+
+
+def _field(tag: str, indicators: str, subfields: list[tuple[str, str]]) -> Field:
+    parts = [Subfield(code=code, value=value) for code, value in subfields]
+    return Field(tag=tag, indicators=Indicators(*indicators), subfields=parts)
 
 
 def written(biblio: Biblio, form: str, renderer: Renderer) -> bytes:
@@ -49,7 +47,7 @@ def written(biblio: Biblio, form: str, renderer: Renderer) -> bytes:
         case "application/marc-in-json":
             return _compact(record.as_dict())
         case "application/marcxml+xml":
-            return b'<?xml version="1.0" encoding="UTF-8"?>\n' + bytes(record_to_xml(record, namespace=True))
+            return b'<?xml version="1.0" encoding="UTF-8"?>\n' + bytes(record_to_xml(record, namespace=True))  # type: ignore[no-untyped-call]  # pymarc leaves it so
         case "application/marc":
             return bytes(record.as_marc())
         case "text/plain":

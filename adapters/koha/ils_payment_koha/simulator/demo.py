@@ -16,10 +16,22 @@ RIGHTS = ("borrowers", "updatecharges:remaining_permissions", "catalogue")
 """What the demo's API user needs: all of ``borrowers`` for the password validation."""
 
 _BOOKS = (
-    ("9783990001011", "Larsen, Meret", "Der Sommer am Wehr :", "Roman /", "Meret Larsen", "Hamburg", "Deichkante", "2024", "334 Seiten"),
-    ("9783990001028", "Okafor, Jonas", "Brot backen ohne Hast :", "60 Rezepte /", "Jonas Okafor", "München", "Ofenwarm", "2023", "176 Seiten"),
-    ("9783990001035", "Petrović, Ana", "Das Mädchen und der Marder /", "", "Ana Petrović", "Leipzig", "Buchfink", "2022", "64 Seiten"),
-    ("9783990001042", "Weidlich, Tom", "Wandern rund um den Brocken :", "40 Touren /", "Tom Weidlich", "Goslar", "Harzfeder", "2021", "208 Seiten"),
+    (
+        "9783990001011", "Larsen, Meret", "Der Sommer am Wehr :", "Roman /", "Meret Larsen",
+        "Hamburg", "Deichkante", "2024", "334 Seiten",
+    ),
+    (
+        "9783990001028", "Okafor, Jonas", "Brot backen ohne Hast :", "60 Rezepte /", "Jonas Okafor",
+        "München", "Ofenwarm", "2023", "176 Seiten",
+    ),
+    (
+        "9783990001035", "Petrović, Ana", "Das Mädchen und der Marder /", "", "Ana Petrović",
+        "Leipzig", "Buchfink", "2022", "64 Seiten",
+    ),
+    (
+        "9783990001042", "Weidlich, Tom", "Wandern rund um den Brocken :", "40 Touren /", "Tom Weidlich",
+        "Goslar", "Harzfeder", "2021", "208 Seiten",
+    ),
 )  # fmt: skip
 
 
@@ -36,7 +48,7 @@ def fill(desk: Desk, *, client_id: str, client_secret: str, rights: Iterable[str
     ids = {
         "erika": _patron(desk, CARD, PIN, "Erika", "Mustermann", valid_days=200),
         "jan": _patron(desk, "21234000012352", "0815", "Jan", "Tietze", valid_days=300),
-        "blocked": _patron(desk, "21234000012369", "1234", "Selma", "Aydın", valid_days=90, restricted=True),
+        "blocked": _patron(desk, "21234000012369", "1234", "Selma", "Aydin", valid_days=90, restricted=True),
         "expired": _patron(desk, "21234000012376", "2345", "Ole", "Brinkmann", valid_days=-40),
         "credit": _patron(desk, "21234000012383", "3456", "Greta", "Vogel", valid_days=150),
         "child": _patron(
@@ -55,7 +67,7 @@ def fill(desk: Desk, *, client_id: str, client_secret: str, rights: Iterable[str
 
 
 def _erikas_fees(desk: Desk, erika: int, items: list[int]) -> None:
-    """Charge 12.50 that can be paid online; a fine that still grows and an old line handed over come on top."""
+    """Charge 12.50 to pay online; on top a fine that still grows and an old line that was handed over."""
     more: dict[str, Any] = {"library_id": "ZENTRALE"}
     desk.add_fee(
         erika, 3500, "MANUAL", "Altforderung 2019 (an die Stadtkasse abgegeben)", days_ago=2400, **more
@@ -100,7 +112,7 @@ def _patron(
     *,
     valid_days: int,
     category_id: str = "ERW",
-    **more: object,
+    **more: Any,  # noqa: ANN401 - columns of a patron
 ) -> int:
     expiry = desk.renderer.day(desk.world.now() + timedelta(days=valid_days))
     return desk.add_patron(

@@ -15,6 +15,8 @@ from ils_payment_koha.simulator.patrons import COLUMNS, FILTERS, Patrons
 from ils_payment_koha.simulator.render import (
     CREDIT_FIELDS,
     DEBIT_FIELDS,
+    ITEM_FIELDS,
+    LIBRARY_FIELDS,
     PUBLIC_ITEM_FIELDS,
     not_found,
     patron,
@@ -215,7 +217,7 @@ class Endpoints:
     def _list_items(self, call: Call) -> Reply:
         rows = [self.renderer.item(item) for _, item in sorted(self.tables.items.items())]
         listing = self._listing(call, {"external_id": schema.Field("string")})
-        return query.answer(listing, rows, list(rows[0]) if rows else ())
+        return query.answer(listing, rows, ITEM_FIELDS)
 
     def _get_item(self, call: Call) -> Reply:
         item = self.tables.items.get(call.number("item_id"))
@@ -231,7 +233,7 @@ class Endpoints:
         return query.answer(
             listing,
             rows,
-            list(rows[0]) if rows else (),
+            ITEM_FIELDS,
             lambda row: {name: row[name] for name in fields or row},
         )
 
@@ -240,7 +242,7 @@ class Endpoints:
         return Reply(status=200, body=body, headers=(("Content-Type", catalogue.content_type(call.form)),))
 
     def _list_biblios(self, call: Call) -> Reply:
-        """Return one page of records as a list in a JSON form; the others are not simulated: they are joined."""
+        """Return the first page: a list in a JSON form; other forms are joined (inferred)."""
         given = dict(parse_qsl(call.request.query))
         size = schema.integer(given.get("_per_page", str(self.habits.default_page_size)), "/_per_page")
         rows = [biblio for _, biblio in sorted(self.tables.biblios.items())][:size]
@@ -256,9 +258,8 @@ class Endpoints:
 
     def _list_libraries(self, call: Call) -> Reply:
         rows = [row for _, row in sorted(self.tables.libraries.items())]
-        columns = list(rows[0]) if rows else []
-        filters = {name: schema.Field("string") for name in columns}
-        return query.answer(self._listing(call, filters), rows, columns)
+        filters = {name: schema.Field("string") for name in LIBRARY_FIELDS}
+        return query.answer(self._listing(call, filters), rows, LIBRARY_FIELDS)
 
     def _get_library(self, call: Call) -> Reply:
         library = self.tables.libraries.get(call.path["library_id"])

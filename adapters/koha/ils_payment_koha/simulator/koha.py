@@ -61,7 +61,7 @@ class KohaSimulator(Desk):
         world: SimulatorWorld | None = None,
         *,
         client_id: str = "ils-payment",
-        client_secret: str = "demo-secret",
+        client_secret: str = "demo-secret",  # noqa: S107 - it opens nothing but this simulator
         rights: Iterable[str] = demo.RIGHTS,
         seed: int = 0,
         habits: KohaHabits | None = None,
@@ -93,7 +93,7 @@ class KohaSimulator(Desk):
             return _broken(failure.status) if failure else problem.reply()
 
     def truth(self) -> dict[str, Any]:
-        """Return the books of every patron (cents), the requests by operation, and the time spent in pauses."""
+        """Return every patron's books (cents), the requests by operation, and the seconds spent in pauses."""
         self._catch_up()
         return {
             "patrons": truth(self.tables, self.accounts),
@@ -185,7 +185,7 @@ def _route(request: RawRequest) -> tuple[Route, dict[str, str]] | None:
 
 
 def _broken(status: int) -> Reply:
-    """Return what a failing Koha (500), or the web server before it, says; nothing for a dropped connection."""
+    """Return what a failing Koha (500) or the web server before it says; 0 drops the connection."""
     if status == 0:
         return Reply(status=0)
     if status == 500:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from ils_payment_koha.simulator.habits import KohaHabits
 
 COLUMNS = (
-    *NULL_PATRON_FIELDS, *PATRON_DEFAULTS, "cardnumber", "category_id", "date_enrolled", "expiry_date", "library_id",
-    "patron_id", "surname", "updated_on", "userid",
+    *NULL_PATRON_FIELDS, *PATRON_DEFAULTS, "cardnumber", "category_id", "date_enrolled", "expiry_date",
+    "library_id", "patron_id", "surname", "updated_on", "userid",
 )  # fmt: skip
 _BOOLEANS = {"incorrect_address", "patron_card_lost", "restricted", "autorenew_checkouts"}
 _NO_FILTERS = {
@@ -58,7 +58,7 @@ class Patrons:
         return self.tables.patrons[patron_id]
 
     def embedded(self, row: dict[str, Any], names: list[str]) -> dict[str, Any]:
-        """Return a listed patron with what ``x-koha-embed`` asked for; loans are not simulated, so their counts are 0."""
+        """Return a listed patron with what ``x-koha-embed`` asked for; loans are not simulated: 0."""
         debits = [line.outstanding for line in self.tables.lines_of(row["patron_id"])]
         values: dict[str, Any] = {
             "account_balance": self.renderer.total(debits),
@@ -70,7 +70,7 @@ class Patrons:
         return row | {name.replace("+", "_"): values[name] for name in names}
 
     def put(self, patron_id: int, body: dict[str, Any], *, user: Patron) -> dict[str, Any]:
-        """Set the fields that were sent, whatever was changed meanwhile (seen), and charge for a new category."""
+        """Set the fields that were sent, over any change made meanwhile (seen); charge for a new category."""
         if patron_id not in self.tables.patrons:
             raise not_found("Patron not found")
         row = self.tables.patrons[patron_id]

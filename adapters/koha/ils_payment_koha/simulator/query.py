@@ -1,9 +1,11 @@
-"""Koha's listings: ``q``, ``_match``, ``_order_by`` and paging with its headers, over rows as the API shows them."""
+"""Koha's listings over rows as the API shows them: ``q``, ``_match``, ``_order_by``, paging, its headers."""
 
 from __future__ import annotations
 
 import json
+import operator
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
@@ -13,7 +15,7 @@ from ils_payment_koha.simulator import schema
 from ils_payment_koha.simulator.render import Problem, reply, unhandled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from ils_payment.model import RawRequest, Reply
 
@@ -99,7 +101,8 @@ def answer(
     plain = {name: value for name, value in listing.filters.items() if name != "restricted"}
     found = [row for row in base if all(_matches(row.get(n), v, listing.match) for n, v in plain.items())]
     for query in listing.queries:
-        found = [row for row in found if fits(row, query, columns)]
+        check_columns(query, columns)
+        found = [row for row in found if fits(row, query)]
     if listing.per_page == 0:
         raise unhandled()
     page, total = _cut(listing, found)
@@ -113,22 +116,33 @@ def answer(
     return reply(200, [show(row) for row in page], headers=headers)
 
 
-def fits(row: Row, query: Any, columns: Sequence[str]) -> bool:  # noqa: ANN401 - any JSON
-    """Return whether *row* satisfies *query*; a column that Koha does not have makes it fail with 500 (seen)."""
+def check_columns(query: Any, columns: Sequence[str]) -> None:  # noqa: ANN401 - any JSON
+    """Raise the 500 that a column unknown to the database ends in (seen), whether or not there are rows."""
     if isinstance(query, list):
-        return any([fits(row, part, columns) for part in query])
+        for part in query:
+            check_columns(part, columns)
+        return
     if not isinstance(query, dict):
         raise unhandled()
-    return all([_condition(row, name, wanted, columns) for name, wanted in query.items()])
+    for name, wanted in query.items():
+        if name in {"-and", "-or"}:
+            check_columns(list(wanted), columns)
+        elif name not in columns:
+            raise unhandled()
 
 
-def _condition(row: Row, name: str, wanted: Any, columns: Sequence[str]) -> bool:  # noqa: ANN401 - any JSON
+def fits(row: Row, query: Any) -> bool:  # noqa: ANN401 - any JSON
+    """Return whether *row* satisfies *query*: a list means any of its parts, an object all of them."""
+    if isinstance(query, list):
+        return any(fits(row, part) for part in query)
+    return all(_condition(row, name, wanted) for name, wanted in query.items())
+
+
+def _condition(row: Row, name: str, wanted: Any) -> bool:  # noqa: ANN401 - any JSON
     if name == "-and":
-        return all([fits(row, part, columns) for part in wanted])
+        return all(fits(row, part) for part in wanted)
     if name == "-or":
-        return any([fits(row, part, columns) for part in wanted])
-    if name not in columns:
-        raise unhandled()
+        return any(fits(row, part) for part in wanted)
     return _compare(row[name], wanted)
 
 
@@ -136,36 +150,34 @@ def _compare(value: Any, wanted: Any) -> bool:  # noqa: ANN401 - any JSON
     if isinstance(wanted, list):
         return any(_compare(value, one) for one in wanted)
     if isinstance(wanted, dict):
-        return all(_operate(value, operator, operand) for operator, operand in wanted.items())
+        return all(_operate(value, name, operand) for name, operand in wanted.items())
     if wanted is None or value is None:
         return value is None and wanted is None
     return bool(_key(value, wanted) == _key(wanted, value))
 
 
-def _operate(value: Any, operator: str, operand: Any) -> bool:  # noqa: ANN401 - any JSON
-    match operator:
-        case "=" | "-in" | "-ident":
-            return _compare(value, operand)
-        case "!=" | "-not_in" | "-not":
-            return not _compare(value, operand)
-        case "-between":
-            return _operate(value, ">=", operand[0]) and _operate(value, "<=", operand[1])
-    if value is None or operand is None:
-        return False
-    mine, theirs = _key(value, operand), _key(operand, value)
-    match operator:
-        case "<":
-            return bool(mine < theirs)
-        case "<=":
-            return bool(mine <= theirs)
-        case ">":
-            return bool(mine > theirs)
-        case ">=":
-            return bool(mine >= theirs)
-        case "-like" | "like":
-            return like(str(value), str(operand))
-        case "-not_like":
-            return not like(str(value), str(operand))
+_ORDERINGS: dict[str, Callable[[Any, Any], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+def _operate(value: Any, name: str, operand: Any) -> bool:  # noqa: ANN401 - any JSON
+    if name in {"=", "-in", "-ident"}:
+        return _compare(value, operand)
+    if name in {"!=", "-not_in", "-not"}:
+        return not _compare(value, operand)
+    if name == "-between":
+        return _operate(value, ">=", operand[0]) and _operate(value, "<=", operand[1])
+    if name in _ORDERINGS:
+        known = value is not None and operand is not None
+        return known and _ORDERINGS[name](_key(value, operand), _key(operand, value))
+    if name in {"-like", "like"}:
+        return value is not None and like(str(value), str(operand))
+    if name == "-not_like":
+        return value is not None and not like(str(value), str(operand))
     raise unhandled()
 
 
@@ -186,7 +198,7 @@ def _matches(value: Any, wanted: Any, how: str) -> bool:  # noqa: ANN401 - any c
 
 
 def _key(value: Any, other: Any) -> Any:  # noqa: ANN401 - any column
-    """Return *value* for comparing with *other*: by number where both are, else as the collation sees text."""
+    """Return *value* for comparing with *other*: by number where one is, else as the collation sees text."""
     number, counterpart = _as_number(value), _as_number(other)
     if (
         number is not None

@@ -22,46 +22,60 @@ AUTH_JSON_TYPE = "application/json; charset=utf8"
 """Answers that Koha gives before its OpenAPI layer carry the other spelling (seen)."""
 
 NULL_PATRON_FIELDS = (
-    "address", "address2", "altaddress_address", "altaddress_address2", "altaddress_city", "altaddress_country",
-    "altaddress_email", "altaddress_notes", "altaddress_phone", "altaddress_postal_code", "altaddress_state",
-    "altaddress_street_number", "altaddress_street_type", "altcontact_address", "altcontact_address2",
-    "altcontact_city", "altcontact_country", "altcontact_firstname", "altcontact_phone", "altcontact_postal_code",
-    "altcontact_state", "altcontact_surname", "city", "country", "date_of_birth", "date_renewed", "email", "fax",
+    "address", "address2", "altaddress_address", "altaddress_address2", "altaddress_city",
+    "altaddress_country", "altaddress_email", "altaddress_notes", "altaddress_phone",
+    "altaddress_postal_code", "altaddress_state", "altaddress_street_number", "altaddress_street_type",
+    "altcontact_address", "altcontact_address2", "altcontact_city", "altcontact_country",
+    "altcontact_firstname", "altcontact_phone", "altcontact_postal_code", "altcontact_state",
+    "altcontact_surname", "city", "country", "date_of_birth", "date_renewed", "email", "fax",
     "firstname", "gender", "initials", "last_seen", "middle_name", "mobile", "opac_notes", "other_name",
     "overdrive_auth_token", "phone", "postal_code", "pronouns", "relationship_type", "secondary_email",
-    "secondary_phone", "sms_number", "sms_provider_id", "staff_notes", "state", "statistics_1", "statistics_2",
-    "street_number", "street_type", "title",
+    "secondary_phone", "sms_number", "sms_provider_id", "staff_notes", "state", "statistics_1",
+    "statistics_2", "street_number", "street_type", "title",
 )  # fmt: skip
 PATRON_DEFAULTS: dict[str, Any] = {
     "anonymized": False, "autorenew_checkouts": True, "check_previous_checkout": "inherit",
-    "incorrect_address": False, "lang": "default", "login_attempts": 0, "patron_card_lost": False, "privacy": 1,
-    "privacy_guarantor_checkouts": 0, "privacy_guarantor_fines": False, "restricted": False,
+    "incorrect_address": False, "lang": "default", "login_attempts": 0, "patron_card_lost": False,
+    "privacy": 1, "privacy_guarantor_checkouts": 0, "privacy_guarantor_fines": False,
+    "restricted": False,
 }  # fmt: skip
 NULL_ITEM_FIELDS = (
-    "acquisition_source", "call_number_source", "checked_out_date", "coded_location_qualifier", "collection_code",
-    "copy_number", "damaged_date", "extended_subfields", "holds_count", "internal_notes", "inventory_number",
-    "last_checkout_date", "location", "lost_date", "materials_notes", "new_status", "permanent_location",
-    "public_notes", "renewals_count", "restricted_status", "serial_issue_number", "uri", "withdrawn_date",
+    "acquisition_source", "call_number_source", "checked_out_date", "coded_location_qualifier",
+    "collection_code", "copy_number", "damaged_date", "extended_subfields", "holds_count",
+    "internal_notes", "inventory_number", "last_checkout_date", "location", "lost_date",
+    "materials_notes", "new_status", "permanent_location", "public_notes", "renewals_count",
+    "restricted_status", "serial_issue_number", "uri", "withdrawn_date",
+)  # fmt: skip
+ITEM_DEFAULTS: dict[str, Any] = {
+    "checkouts_count": 0, "damaged_status": 0, "effective_item_type_id": "BK",
+    "effective_not_for_loan_status": 0, "exclude_from_local_holds_priority": False, "item_type_id": "BK",
+    "lost_status": 0, "not_for_loan_status": 0, "withdrawn": 0,
+}  # fmt: skip
+ITEM_FIELDS = (
+    *NULL_ITEM_FIELDS, *ITEM_DEFAULTS, "acquisition_date", "biblio_id", "call_number_sort", "callnumber",
+    "external_id", "holding_library_id", "home_library_id", "item_id", "last_seen_date", "purchase_price",
+    "replacement_price", "replacement_price_date", "timestamp",
 )  # fmt: skip
 PUBLIC_ITEM_FIELDS = (
     "acquisition_date", "biblio_id", "callnumber", "checked_out_date", "copy_number", "damaged_status",
     "effective_item_type_id", "effective_not_for_loan_status", "external_id", "holding_library_id",
-    "home_library_id", "item_id", "item_type_id", "location", "lost_status", "not_for_loan_status", "public_notes",
-    "restricted_status", "serial_issue_number", "uri", "withdrawn",
+    "home_library_id", "item_id", "item_type_id", "location", "lost_status", "not_for_loan_status",
+    "public_notes", "restricted_status", "serial_issue_number", "uri", "withdrawn",
 )  # fmt: skip
 LIBRARY_FIELDS = (
-    "address1", "address2", "address3", "city", "country", "email", "fax", "geolocation", "illemail", "ip",
-    "library_id", "marc_org_code", "name", "notes", "phone", "postal_code", "reply_to_email", "return_path_email",
-    "state", "url",
+    "address1", "address2", "address3", "city", "country", "email", "fax", "geolocation", "illemail",
+    "ip", "library_id", "marc_org_code", "name", "notes", "phone", "postal_code", "reply_to_email",
+    "return_path_email", "state", "url",
 )  # fmt: skip
 CREDIT_FIELDS = (
-    "account_line_id", "amount", "amount_outstanding", "cash_register_id", "date", "description", "interface",
-    "internal_note", "library_id", "patron_id", "payment_type", "status", "timestamp", "type", "user_id",
+    "account_line_id", "amount", "amount_outstanding", "cash_register_id", "date", "description",
+    "interface", "internal_note", "library_id", "patron_id", "payment_type", "status", "timestamp",
+    "type", "user_id",
 )  # fmt: skip
 DEBIT_FIELDS = (
-    "account_line_id", "amount", "amount_outstanding", "cash_register_id", "checkout_id", "date", "description",
-    "interface", "internal_note", "item_id", "library_id", "patron_id", "payout_type", "status", "timestamp",
-    "type", "user_id",
+    "account_line_id", "amount", "amount_outstanding", "cash_register_id", "checkout_id", "date",
+    "description", "interface", "internal_note", "item_id", "library_id", "patron_id", "payout_type",
+    "status", "timestamp", "type", "user_id",
 )  # fmt: skip
 
 
@@ -108,7 +122,7 @@ class Problem(Exception):
 
 
 def unhandled() -> Problem:
-    """Return the 500 that Koha gives for every exception it does not know; it says nothing about the booking."""
+    """Return the 500 for every exception that Koha does not know; it says nothing about the booking."""
     return Problem(500, "unhandled")
 
 
@@ -190,33 +204,27 @@ class Renderer:
         """Return an item as ``GET /items/{id}`` shows it."""
         day = self.day(item.created)
         time = self.time(item.created)
-        sort_key = "_".join(
-            item.callnumber.upper().split()[:2] + ["000000000000000", *item.callnumber.upper().split()[2:]]
+        shelf = item.callnumber.upper().split()
+        sort_key = "_".join([*shelf[:2], "000000000000000", *shelf[2:]])
+        return (
+            dict.fromkeys(NULL_ITEM_FIELDS)
+            | ITEM_DEFAULTS
+            | {
+                "acquisition_date": day,
+                "biblio_id": item.biblio_id,
+                "call_number_sort": sort_key,
+                "callnumber": item.callnumber,
+                "external_id": item.barcode,
+                "holding_library_id": item.library_id,
+                "home_library_id": item.library_id,
+                "item_id": item.item_id,
+                "last_seen_date": time,
+                "purchase_price": self.number(item.price),
+                "replacement_price": self.number(item.price),
+                "replacement_price_date": day,
+                "timestamp": time,
+            }
         )
-        return dict.fromkeys(NULL_ITEM_FIELDS) | {
-            "acquisition_date": day,
-            "biblio_id": item.biblio_id,
-            "call_number_sort": sort_key,
-            "callnumber": item.callnumber,
-            "checkouts_count": 0,
-            "damaged_status": 0,
-            "effective_item_type_id": "BK",
-            "effective_not_for_loan_status": 0,
-            "exclude_from_local_holds_priority": False,
-            "external_id": item.barcode,
-            "holding_library_id": item.library_id,
-            "home_library_id": item.library_id,
-            "item_id": item.item_id,
-            "item_type_id": "BK",
-            "last_seen_date": time,
-            "lost_status": 0,
-            "not_for_loan_status": 0,
-            "purchase_price": self.number(item.price),
-            "replacement_price": self.number(item.price),
-            "replacement_price_date": day,
-            "timestamp": time,
-            "withdrawn": 0,
-        }
 
 
 def patron(row: Patron) -> dict[str, Any]:
