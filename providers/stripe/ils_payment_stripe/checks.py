@@ -114,7 +114,7 @@ def _rights(client: stripe.StripeClient) -> Iterator[Finding]:
     """Ask for one row of each kind that ``read`` needs."""
     rights: tuple[tuple[str, Callable[[], Any]], ...] = (
         ("PaymentIntents", lambda: client.v1.payment_intents.list({"limit": 1})),
-        ("Charges and Refunds", lambda: client.v1.charges.list({"limit": 1})),
+        ("Charges and Refunds", lambda: client.v1.charges.list({"limit": 1, "expand": ["data.refunds"]})),
         ("Disputes", lambda: client.v1.disputes.list({"limit": 1})),
     )
     for name, question in rights:
@@ -179,7 +179,8 @@ def _probe_request(config: StripeConfig, host: Host, method: str) -> dict[str, A
 
 def _webhook(client: stripe.StripeClient, host: Host) -> Iterator[Finding]:
     """Look at the webhook endpoint, if the key may; payments are found without it, but later."""
-    path = f"/webhooks/{host.library.key}/stripe"
+    # What comes before and behind these depends on public_url and the name of the provider's table.
+    path = f"/webhooks/{host.library.key}/"
     asked = _ask(
         "webhook",
         lambda: client.v1.webhook_endpoints.list({"limit": 100}),
@@ -191,11 +192,11 @@ def _webhook(client: stripe.StripeClient, host: Host) -> Iterator[Finding]:
             Level.WARNING,
             "webhook",
             f"cannot be seen: {asked.finding.seen}",
-            f"Give the key the right to read webhook endpoints, or look yourself that one ends in {path}.",
+            f"Give the key the right to read webhook endpoints, or look yourself for one under {path}.",
         )
         return
     endpoints = [endpoint.to_dict() for endpoint in asked.answer.data]
-    ours = [endpoint for endpoint in endpoints if urlsplit(str(endpoint["url"])).path == path]
+    ours = [endpoint for endpoint in endpoints if path in urlsplit(str(endpoint["url"])).path]
     if not ours:
         yield Finding(
             Level.ERROR,
