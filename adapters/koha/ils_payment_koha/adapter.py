@@ -1,0 +1,232 @@
+"""Koha as a library system. The one money call is in :meth:`KohaSystem.settle`.
+
+What this rests on was seen on a running Koha 23.05.04; ``docs/koha.md`` lists the limits of Koha
+that matter to a treasury.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING, ClassVar
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from ils_payment.errors import RemoteError
+from ils_payment.model import (
+    Binding,
+    MarkerSupport,
+    NotApplied,
+    Partial,
+    Refused,
+    Surplus,
+    SystemCapabilities,
+    Unavailable,
+    Unclear,
+)
+from ils_payment_koha import checks, settling, wire
+from ils_payment_koha.client import KohaClient, NotSentError
+from ils_payment_koha.config import KohaConfig
+from ils_payment_koha.titles import title
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from ils_payment.model import (
+        Account,
+        Card,
+        Credit,
+        CreditOrder,
+        Fee,
+        Finding,
+        PatronRef,
+        SettleOutcome,
+    )
+    from ils_payment.ports import Host, PluginConfig
+
+log = structlog.get_logger(__name__)
+
+_NEWEST = 20
+"""How many of the newest credits one look-up reads; more since the last settle call are not expected."""
+
+_TITLES = 20
+"""More titles than these are not looked up, so that a long list of fees does not make a page slow."""
+
+_TITLE_SECONDS = 5.0
+
+
+class KohaSystem:
+    """The library system of one library with Koha; see :class:`ils_payment.ports.LibrarySystem`."""
+
+    Config: ClassVar[type[PluginConfig]] = KohaConfig
+
+    def __init__(self, config: KohaConfig, host: Host) -> None:
+        self._config = config
+        self._host = host
+        self._client = KohaClient(config, host)
+
+    def capabilities(self) -> SystemCapabilities:
+        """A Koha credit is directed at lines, carries a marker in its note, and lets a surplus flow on."""
+        return SystemCapabilities(
+            unattended_read=True,
+            fee_ids=True,
+            marker=MarkerSupport.READABLE,
+            bound=Binding.DIRECTED,
+            batch=True,
+            partial=Partial.LINE,
+            surplus=Surplus.FLOWS,
+            credit_list=True,
+            late_apply_max=timedelta(minutes=self._config.late_apply_minutes),
+            sign_in=self._config.sign_in,
+            titles=self._config.titles,
+        )
+
+    def check(self) -> list[Finding]:
+        """Test address, credentials, version, rights and names, without any call that could book."""
+        return checks.run(self._client, self._config, self._host)
+
+    def sign_in(self, card: str, pin: str) -> PatronRef | Refused | Unavailable:
+        """Ask Koha to validate; a user name in the place of the card number is Koha's to accept.
+
+        Koha says 400 "Validation failed" for a wrong card, a wrong password and a card locked after
+        too many wrong ones alike, and 500 for a password that has expired (all seen).
+        """
+        if not card or not pin:
+            return Refused()
+        try:
+            answer = self._client.ask(
+                "POST", "/auth/password/validation", body={"identifier": card, "password": pin}
+            )
+        except RemoteError as error:
+            return Unavailable(str(error))
+        if answer.status == 201:
+            patron = wire.validated_patron(answer.body)
+            return patron if patron is not None else Unavailable("koha_sign_in_without_patron_id")
+        if answer.status == 400 and answer.shape in {wire.Shape.ERROR, wire.Shape.CODE}:
+            return Refused()
+        if answer.status == 403:
+            return Unavailable("koha_sign_in_403: the service patron needs the whole right borrowers")
+        return Unavailable(f"koha_sign_in_{answer.status}")
+
+    def find_patron(self, card: str) -> PatronRef | None:
+        """Look the card number up exactly: Koha's plain parameter would find parts of numbers (seen)."""
+        if not card:
+            return None
+        query = {"q": json.dumps({"cardnumber": card}), "_per_page": "5"}
+        return wire.patron_of(self._client.read("/patrons", query=query), card)
+
+    def account(self, patron: PatronRef) -> Account:
+        """Read the account with one call; a line with a part of a cent makes it garbled."""
+        read_at = self._host.now()
+        body = self._client.read(f"/patrons/{_path(patron)}/account")
+        return wire.account(body, patron, self._host.library.currency, read_at)
+
+    def card(self, patron: PatronRef) -> Card:
+        """Read the patron's record with one call; a card expires by the library's own calendar."""
+        body = self._client.read(f"/patrons/{_path(patron)}")
+        today = self._host.now().astimezone(ZoneInfo(self._host.library.time_zone)).date()
+        return wire.card(body, today)
+
+    def titles(self, fees: Sequence[Fee]) -> Mapping[str, str]:
+        """Look titles up by item and record; what cannot be had is left out and never hinders paying."""
+        items = sorted({int(fee.item) for fee in fees if fee.item and fee.item.isdigit()})[:_TITLES]
+        found: dict[str, str] = {}
+        if not items:
+            return found
+        try:
+            query = {"q": json.dumps({"item_id": {"-in": items}}), "_per_page": str(_TITLES)}
+            listed = self._client.read("/items", query=query, deadline=_TITLE_SECONDS)
+            by_record = _items_by_record(listed)
+            for record, item_ids in by_record.items():
+                text = self._title(record)
+                found |= dict.fromkeys(item_ids, text) if text else {}
+        except RemoteError as error:
+            log.warning("koha_titles_left_out", library=self._host.library.key, reason=str(error))
+        return found
+
+    def _title(self, record: int) -> str | None:
+        """Read one record; None when it is gone."""
+        answer = self._client.ask(
+            "GET", f"/biblios/{record}", accept="application/marc-in-json", deadline=_TITLE_SECONDS
+        )
+        return title(answer.body) if answer.status == 200 and isinstance(answer.body, dict) else None
+
+    def settle(self, order: CreditOrder) -> SettleOutcome:
+        """Post one credit for all lines: **money moves here**, with a single request.
+
+        Koha neither compares the lines with the patron nor refuses a fee that has been paid (seen);
+        the core reads the account before and after. The outcomes are :data:`settling.OUTCOMES`.
+        """
+        problem = settling.order_problem(order, self._host.library.currency)
+        if problem is not None:
+            return NotApplied(reason=problem, permanent=True)
+        text = settling.credit_text(
+            order,
+            payment_type=self._config.payment_type_of(order.method),
+            description=self._config.description_of(order.method, order.marker),
+            library_id=self._config.library_id,
+        )
+        try:
+            authorization = self._client.authorization()
+        except RemoteError as error:
+            return NotApplied(reason=f"koha_no_token: {error}")
+        self._host.failpoint("koha.settle.before")
+        try:
+            answer = self._client.pay(f"/patrons/{order.patron}/account/credits", text, authorization)
+        except NotSentError as error:
+            return NotApplied(reason=f"koha_not_reached: {error}")
+        except RemoteError as error:
+            return Unclear(reason=f"koha_answer_lost: {error}")
+        self._host.failpoint("koha.settle.after")
+        if answer.status == 401:
+            # The next try gets a new token; this call is over.
+            self._client.forget_token()
+        return settling.settle_outcome(answer, order)
+
+    def find_credits(self, patron: PatronRef, marker: str) -> Sequence[Credit]:
+        """Look the marker up in the notes, also where staff wrote something beside it."""
+        # A marker has no % or _, the wildcards of SQL; wire.marker_in compares again.
+        query = {"q": json.dumps({"internal_note": {"-like": f"%{marker}%"}}), "_per_page": "-1"}
+        listed = self._client.read(f"/patrons/{_path(patron)}/account/credits", query=query)
+        found = [wire.credit(line, self._host.library.currency) for line in wire.lines(listed)]
+        return [entry for entry in found if entry.marker == marker]
+
+    def recent_credits(self, patron: PatronRef, since: datetime) -> Sequence[Credit]:
+        """Read the newest credits in one call and keep those made at or after *since*.
+
+        Koha's clock tells whole seconds and may be a little behind ours.
+        """
+        path = f"/patrons/{_path(patron)}/account/credits"
+        earliest = since.replace(microsecond=0) - timedelta(seconds=self._config.clock_tolerance_seconds)
+        lines: list[object] = []
+        for size in (_NEWEST, -1):
+            query = {"_order_by": "-account_line_id", "_per_page": str(size)}
+            read = wire.lines(self._client.read(path, query=query))
+            lines = [line for line in read if wire.made_at(line) >= earliest]
+            if len(lines) < _NEWEST:
+                break
+        return [wire.credit(line, self._host.library.currency) for line in lines]
+
+
+def _path(patron: PatronRef) -> str:
+    """Return the patron's id as a part of a path; it is Koha's own number, so anything else is a bug."""
+    if not wire.is_number(patron):
+        raise ValueError("this is not a patron reference of Koha's")
+    return str(patron)
+
+
+def _items_by_record(listed: object) -> dict[int, list[str]]:
+    """Group the listed items by their record."""
+    by_record: dict[int, list[str]] = {}
+    for entry in wire.lines(listed):
+        item, record = (
+            entry.get(key) if isinstance(entry, dict) else None for key in ("item_id", "biblio_id")
+        )
+        if isinstance(item, int) and isinstance(record, int):
+            by_record.setdefault(record, []).append(str(item))
+    return by_record
+
+
+__all__ = ["KohaSystem"]

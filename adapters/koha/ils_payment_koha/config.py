@@ -1,0 +1,158 @@
+"""What an administrator configures for Koha, with a mend in every message."""
+
+from __future__ import annotations
+
+import ipaddress
+from string import Formatter
+from typing import Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator, model_validator
+
+from ils_payment.ports import PluginConfig, Secret
+
+_REGISTER_TYPES = ("CASH", "SIP00")
+"""With the system preference UseCashRegisters Koha answers 500 to these (seen on 23.05.04 for CASH)."""
+
+
+class KohaConfig(PluginConfig):
+    """The table ``[libraries.<key>.library_system]`` of a library with Koha."""
+
+    url: str = Field(
+        description="Address of Koha's REST API, such as https://koha.example.org/api/v1. "
+        "The host name of the staff interface or of the OPAC will do."
+    )
+    client_id: str | None = Field(
+        default=None, description="Client id of the API key that was made for the service patron in Koha."
+    )
+    client_secret: Secret | None = Field(default=None, description="Secret of that API key.")
+    username: str | None = Field(
+        default=None, description="Instead of an API key: user name of the service patron (HTTP Basic)."
+    )
+    password: Secret | None = Field(default=None, description="Password that belongs to username.")
+    library_id: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=10,
+        description="Code of the Koha library (branch) that credits are booked for. Without it, Koha books "
+        "them for no library.",
+    )
+    payment_type: str = Field(
+        default="ONLINE",
+        min_length=1,
+        max_length=80,
+        description="Payment type of the credits: an authorised value of Koha's category PAYMENT_TYPE.",
+    )
+    payment_types: dict[str, str] = Field(
+        default_factory=dict,
+        description='Payment type for single methods, such as { card = "ONLCARD" }; others get payment_type.',
+    )
+    description: str = Field(
+        default="Online bezahlt ({method}), Beleg {marker}",
+        min_length=1,
+        max_length=200,
+        description="Text of the credit as patrons see it in the OPAC; {method} and {marker} are filled in.",
+    )
+    method_names: dict[str, str] = Field(
+        default={"card": "Karte", "instant_bank_transfer": "Sofortüberweisung"},
+        description="What {method} says for each method; the method's own code where none is given.",
+    )
+    titles: bool = Field(
+        default=True, description="Show the titles of the items behind fees (needs the right catalogue)."
+    )
+    sign_in: bool = Field(
+        default=True,
+        description="Let patrons sign in with card number and password. Needs Koha's whole right borrowers; "
+        "where the OPAC hands patrons over, false is safer.",
+    )
+    deadline_seconds: float = Field(
+        default=20.0, ge=2.0, le=60.0, description="Longest time that one call to Koha may take, in seconds."
+    )
+    late_apply_minutes: int = Field(
+        default=15,
+        ge=1,
+        le=1440,
+        description="How long a call that seemed lost may still take effect in Koha; longer than any proxy "
+        "in between waits.",
+    )
+    clock_tolerance_seconds: int = Field(
+        default=2,
+        ge=0,
+        le=60,
+        description="How far Koha's clock may be behind ours when recent credits are looked for.",
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _check_url(cls, value: str) -> str:
+        """Accept https (http on this machine only) that ends in /api/v1, and nothing behind it."""
+        url = value.strip().rstrip("/")
+        parts = urlsplit(url)
+        example = "write it like https://koha.example.org/api/v1"
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError(f"this is no web address; {example}")
+        if parts.username is not None or parts.password is not None:
+            raise ValueError("name and password must not stand in the address; use username and password")
+        if parts.scheme == "http" and not _is_loopback(parts.hostname):
+            raise ValueError(f"Koha must be reached by https, or card data travels in clear; {example}")
+        if parts.query or parts.fragment or not parts.path.endswith("/api/v1"):
+            raise ValueError(f"the address must end in /api/v1; {example}")
+        return url
+
+    @field_validator("description")
+    @classmethod
+    def _check_description(cls, value: str) -> str:
+        """Refuse a placeholder that could not be filled in when money has to be booked."""
+        mend = "only {method} and {marker} can be filled in; write {{ and }} for braces"
+        try:
+            fields = list(Formatter().parse(value))
+        except ValueError:
+            raise ValueError(mend) from None
+        for _, name, spec, conversion in fields:
+            if name is not None and (name not in {"method", "marker"} or spec or conversion):
+                raise ValueError(mend)
+        return value
+
+    @model_validator(mode="after")
+    def _check_credentials(self) -> Self:
+        """Demand one complete pair of credentials, and not both."""
+        pairs = {
+            "client_id and client_secret": (self.client_id, self.client_secret),
+            "username and password": (self.username, self.password),
+        }
+        given = [name for name, pair in pairs.items() if any(pair)]
+        if len(given) != 1 or not all(pairs[given[0]]):
+            raise ValueError("give either client_id and client_secret, or username and password")
+        # A colon would end the name inside of an HTTP Basic header.
+        if self.username is not None and ":" in self.username:
+            raise ValueError("username must not contain a colon; HTTP Basic cannot carry it")
+        return self
+
+    @model_validator(mode="after")
+    def _check_payment_types(self) -> Self:
+        """Refuse the payment types for which Koha demands a cash register, which its API cannot name."""
+        for kind in (self.payment_type, *self.payment_types.values()):
+            if not kind.strip() or kind in _REGISTER_TYPES:
+                raise ValueError(
+                    f"the payment type {kind!r} cannot be used: Koha may demand a cash register for it; make "
+                    "one of your own under Administration > Authorized values > PAYMENT_TYPE"
+                )
+        return self
+
+    def payment_type_of(self, method: str) -> str:
+        """Return the payment type for *method*."""
+        return self.payment_types.get(method, self.payment_type)
+
+    def description_of(self, method: str, marker: str) -> str:
+        """Return the text of the credit for *method* and *marker*."""
+        return self.description.format(method=self.method_names.get(method, method), marker=marker)
+
+
+def _is_loopback(host: str) -> bool:
+    """Tell whether *host* is this machine, where nobody can listen on the way."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
