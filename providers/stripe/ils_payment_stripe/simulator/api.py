@@ -87,7 +87,7 @@ class Api:
         call.need(operation.right)
         reply = self._once(operation, request, call, plan)
         self._pause(f"stripe.{operation.name}.after", plan.delay_after)
-        return Reply(status=0) if plan.lose_answer else reply
+        return Reply(status=0) if plan.lose_answer else plan.instead or reply
 
     def _once(self, operation: Operation, request: RawRequest, call: Call, plan: Plan) -> Reply:
         """Carry out *operation*, for a POST at most once for each idempotency key."""
@@ -104,7 +104,7 @@ class Api:
             kept = self.keys.begin(key, live=call.live, used_for=used_for, request_id=request_id, now=now)
         self._pause(before, seconds)
         if kept is not None:
-            return kept
+            return failed(plan.failure) if plan.failure else kept
         keep = False
         try:
             reply, keep = self._carry_out(operation, request, call, plan)
@@ -131,9 +131,10 @@ class Api:
         params = typed(schema, decode(text_of(request)), also=also)
         with self.book.lock:
             body = operation.run(replace(call, params=params))
-        if failure:
-            return failed(failure), True
-        return json_reply(200, body), True
+        reply = json_reply(200, body)
+        if failure and failure.status != 500:
+            plan.instead = failed(failure)
+        return (failed(failure) if failure and failure.status == 500 else reply), True
 
     def _authenticate(self, headers: Mapping[str, str]) -> tuple[bool, frozenset[str] | None, str]:
         """Return the key's mode, its rights (None: all) and how it may be shown; refuse a wrong one."""

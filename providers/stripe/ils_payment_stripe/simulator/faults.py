@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from ils_payment.model import Reply
+
 
 @dataclass(kw_only=True)
 class Fault:
@@ -30,6 +32,7 @@ class Plan:
     delay_before: float = 0
     delay_after: float = 0
     failure: Fault | None = None
+    instead: Reply | None = None
     lose_request: bool = False
     lose_answer: bool = False
 
@@ -55,7 +58,8 @@ class Faults:
 
         *after_effect*: the operation is carried out first. *should_retry*: send
         ``Stripe-Should-Retry``. A 500 is kept under the idempotency key and comes again with it,
-        as Stripe documents; other statuses are not kept.
+        as Stripe documents; any other status is not kept, and after an effect the same key then
+        brings the true answer.
         """
         fault = Fault(
             kind="fail",
@@ -71,9 +75,8 @@ class Faults:
         self, seconds: float, n: int = 1, *, after_effect: bool = False, only: str | None = None
     ) -> None:
         """Let *seconds* pass before (or after) the next *n* operations take effect."""
-        self.waiting.append(
-            Fault(kind="delay", left=n, only=only, seconds=seconds, after_effect=after_effect)
-        )
+        kind = "delay_after" if after_effect else "delay_before"
+        self.waiting.append(Fault(kind=kind, left=n, only=only, seconds=seconds))
 
     def lose_answer(self, n: int = 1, *, only: str | None = None) -> None:
         """Carry out the next *n* requests and drop the connection instead of answering."""
@@ -100,9 +103,9 @@ class Faults:
     def _note(self, plan: Plan, fault: Fault) -> None:
         if fault.kind == "fail":
             plan.failure = fault
-        elif fault.kind == "delay" and fault.after_effect:
+        elif fault.kind == "delay_after":
             plan.delay_after = fault.seconds
-        elif fault.kind == "delay":
+        elif fault.kind == "delay_before":
             plan.delay_before = fault.seconds
         elif fault.kind == "lose_answer":
             plan.lose_answer = True

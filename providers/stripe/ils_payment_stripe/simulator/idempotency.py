@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from ils_payment.model import Reply
 
 KEPT = timedelta(hours=24)
+LONGEST_REQUEST = timedelta(seconds=60)
+"""After this time a request that left no answer counts as never carried out (inferred)."""
+
 MAX_LENGTH = 255
 
 
@@ -49,7 +52,7 @@ class IdempotencyKeys:
             )
         self.seen[key] = self.seen.get(key, 0) + 1
         entry = self._entries.get((live, key))
-        if entry is None or now - entry.since >= KEPT:
+        if entry is None or now - entry.since >= (LONGEST_REQUEST if entry.reply is None else KEPT):
             self._entries[live, key] = _Entry(used_for, now, request_id)
             return None
         if entry.used_for != used_for:

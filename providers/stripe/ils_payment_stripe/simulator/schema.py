@@ -112,7 +112,7 @@ def typed(schema: Schema, node: Node, param: str = "", *, also: frozenset[str] =
 
 
 def _first_that_fits(members: list[Schema], node: Node, param: str, also: frozenset[str]) -> Any:  # noqa: ANN401 - see typed
-    """Return *node* as the first member that takes it; otherwise the likeliest one's refusal is the answer."""
+    """Return *node* as the first member that takes it, or give the likeliest one's refusal."""
     nested = isinstance(node, dict)
     *others, best = sorted(members, key=lambda one: (one.get("type") in {"object", "array"}) is nested)
     for member in others:
