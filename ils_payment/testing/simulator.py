@@ -44,7 +44,7 @@ class RealWorld:
         """Return the real time."""
         return datetime.now(UTC)
 
-    def pause(self, name: str, seconds: float) -> None:  # noqa: ARG002 - the name serves other worlds
+    def pause(self, name: str, seconds: float) -> None:
         """Really wait, if there is anything to wait for."""
         if seconds > 0:
             time.sleep(seconds)
@@ -54,7 +54,7 @@ class Simulator(Protocol):
     """One simulated remote."""
 
     def handle(self, request: RawRequest) -> Reply:
-        """Answer one request as the remote would, if at all (:data:`DROPPED`); called from several threads."""
+        """Answer one request as the remote would, or drop it (:data:`DROPPED`); called from many threads."""
 
     def truth(self) -> dict[str, Any]:
         """Return the whole state as JSON types: what tests and the demo compare with."""

@@ -8,7 +8,6 @@ a failure after the first transaction leaves a credit that no call of the API ca
 from __future__ import annotations
 
 import random
-from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -36,13 +35,13 @@ class Accounts:
     rng: random.Random
     now: Callable[[], datetime]
     pause: Callable[[str, float], None]
-    applying: Counter[int] = field(default_factory=Counter)
+    applying: set[tuple[int, int]] = field(default_factory=set)
 
     def add_credit(self, patron_id: int, body: dict[str, Any], *, user_id: int) -> Line:
         """Store a credit, apply it to the listed lines, let the rest flow to the patron's other debits."""
         credit = self._store_credit(patron_id, body, user_id=user_id)
         with self.tables.lock:
-            self.applying[patron_id] += 1
+            self.applying.add((patron_id, credit.line_id))
         try:
             if body.get("account_lines_ids"):
                 self._apply(credit, body["account_lines_ids"])
@@ -50,7 +49,7 @@ class Accounts:
                 self._apply(credit, self._open_debits(patron_id))
         finally:
             with self.tables.lock:
-                self.applying[patron_id] -= 1
+                self.applying.discard((patron_id, credit.line_id))
         return credit
 
     def add_debit(self, patron_id: int, body: dict[str, Any]) -> Line:
@@ -133,7 +132,7 @@ class Accounts:
                 raise unhandled()
         self.pause("credit.between_read_and_write", window)
         with self.tables.lock:
-            if debits and self._is_deadlock_victim(credit.patron_id):
+            if debits and self._is_deadlock_victim(credit):
                 raise unhandled()
             self._write(credit, debits)
 
@@ -152,16 +151,22 @@ class Accounts:
             part = min(debit.outstanding, available)
             available -= part
             line = self.tables.lines[debit.line_id]
-            line.outstanding, line.timestamp = debit.outstanding - part, now
+            line.outstanding, line.timestamp = _as_perl(debit.outstanding - part), now
             self.tables.offsets.append(Offset(credit_id=credit.line_id, debit_id=debit.line_id, amount=part))
-        credit.outstanding, credit.timestamp = -available, now
+        credit.outstanding, credit.timestamp = -_as_perl(available), now
 
-    def _is_deadlock_victim(self, patron_id: int) -> bool:
+    def _is_deadlock_victim(self, credit: Line) -> bool:
         """Return whether MariaDB picks this credit; the last of those that overlap always gets through."""
         if self.faults.deadlocks > 0:
             self.faults.deadlocks -= 1
             return True
-        return self.applying[patron_id] > 1 and self.rng.random() < self.habits.deadlock_rate
+        own = (credit.patron_id, credit.line_id)
+        overlaps = any(other[0] == own[0] for other in self.applying - {own})
+        if not overlaps or self.rng.random() >= self.habits.deadlock_rate:
+            return False
+        # From here on this credit is in nobody's way any more.
+        self.applying.discard(own)
+        return True
 
     def _open_debits(self, patron_id: int) -> list[int]:
         with self.tables.lock:
@@ -198,3 +203,8 @@ class Accounts:
             return None
         self.tables.last_credit_number += 1
         return str(self.tables.last_credit_number)
+
+
+def _as_perl(amount: Decimal) -> Decimal:
+    """Return the result of a calculation as Perl's doubles leave it: 15 digits (seen with 1e30)."""
+    return stored(Decimal(f"{float(amount):.15g}"))

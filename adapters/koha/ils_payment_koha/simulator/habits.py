@@ -32,9 +32,11 @@ An operation that is not named here (items, libraries, ...) was not measured; it
 the fastest that was."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class KohaHabits:
     """System preferences and manners of one simulated Koha; the defaults are those it was recorded with.
+
+    They may be changed while it runs, as an administrator changes system preferences.
 
     ``apply_window`` is how many seconds lie in each of the two gaps of a credit (stored but not
     yet read, read but not yet written); 0 still lets other requests in, in a world that uses it.

@@ -42,7 +42,7 @@ class KohaSimulator(Desk):
         self.habits = habits or KohaHabits()
         self.faults = Faults()
         self.tables = Tables()
-        self.renderer = Renderer(timezone=self.habits.timezone, float_noise=self.habits.float_noise)
+        self.renderer = Renderer(self.habits)
         rng = random.Random(seed)
         now = self.world.now
         self.accounts = Accounts(self.tables, self.habits, self.faults, self.renderer, rng, now, self._pause)
@@ -51,6 +51,7 @@ class KohaSimulator(Desk):
         self._endpoints = Endpoints(
             self.tables, self.habits, self._access, self.accounts, patrons, self.renderer
         )
+        self.patron_ids: dict[str, int] = {}
         self._gate = threading.Lock()
         self._requests: Counter[str] = Counter()
         self._paused = 0.0
@@ -72,8 +73,6 @@ class KohaSimulator(Desk):
             simulator, client_id=client_id, client_secret=client_secret, rights=rights
         )
         return simulator
-
-    patron_ids: dict[str, int] = {}  # noqa: RUF012 - replaced as a whole by demo(), never changed
 
     def handle(self, request: RawRequest) -> Reply:
         """Answer one request as Koha 23.05.04 does; status 0 means that the connection is dropped."""

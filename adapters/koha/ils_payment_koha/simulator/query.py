@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl, quote_plus
 
 from ils_payment_koha.simulator import schema
 from ils_payment_koha.simulator.render import Problem, reply, unhandled
@@ -253,7 +253,7 @@ def _headers(listing: Listing, total: int, base: int) -> list[tuple[str, str]]:
 def _address(listing: Listing, page: int) -> str:
     pairs = [*listing.link_pairs, ("_page", str(page)), ("_per_page", str(listing.per_page))]
     pairs.sort(key=lambda pair: pair[0])
-    query = "&".join(f"{name}={quote(value, safe='')}" for name, value in pairs)
+    query = "&".join(f"{name}={quote_plus(value)}" for name, value in pairs)
     return f"http://{listing.host}{listing.path}?{query}"
 
 

@@ -15,6 +15,7 @@ from ils_payment.model import Reply
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ils_payment_koha.simulator.habits import KohaHabits
     from ils_payment_koha.simulator.state import Item, Line, Patron
 
 JSON_TYPE = "application/json;charset=UTF-8"
@@ -139,16 +140,20 @@ def no_such_path() -> Problem:
 class Renderer:
     """Writes amounts and times the way one Koha does."""
 
-    def __init__(self, *, timezone: str, float_noise: bool) -> None:
-        self._zone = ZoneInfo(timezone)
-        self._noise = float_noise
+    def __init__(self, habits: KohaHabits) -> None:
+        self._habits = habits
+        self._zone = ZoneInfo(habits.timezone)
 
     def number(self, amount: Decimal) -> float | int:
         """Return *amount* as the JSON number Koha writes: a binary float, an integer from 1e15 on (seen)."""
         value = float(amount)
         if 1e15 <= abs(value) < 1e17 and value == int(value):
             return int(value)
-        return math.nextafter(value, math.copysign(math.inf, value)) if self._noise and value else value
+        return (
+            math.nextafter(value, math.copysign(math.inf, value))
+            if self._habits.float_noise and value
+            else value
+        )
 
     def total(self, amounts: list[Decimal]) -> float | int:
         """Return a sum; over no rows at all it is the integer 0 (seen)."""

@@ -55,7 +55,6 @@ class Line:
     item_id: int | None = None
     user_id: int | None = None
     interface: str = "api"
-    grows_daily: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,8 +158,8 @@ class Tables:
         return line_id
 
     def lines_of(self, patron_id: int) -> list[Line]:
-        """Return a patron's account lines, oldest first."""
-        return [line for _, line in sorted(self.lines.items()) if line.patron_id == patron_id]
+        """Return a patron's account lines, oldest first: as they were added."""
+        return [line for line in self.lines.values() if line.patron_id == patron_id]
 
     def clear_old_tokens(self, now: datetime) -> None:
         """Forget tokens that expired more than a day ago, so that a long run does not collect them."""

@@ -19,10 +19,17 @@ def cents(amount: Decimal) -> int | str:
 def truth(tables: Tables, accounts: Accounts) -> dict[str, Any]:
     """Return, for each patron id, fees, credits and balance."""
     with tables.lock:
-        return {str(patron_id): _account(tables, accounts, patron_id) for patron_id in sorted(tables.patrons)}
+        applied: dict[int, dict[str, Decimal]] = {}
+        for offset in tables.offsets:
+            parts, debit = applied.setdefault(offset.credit_id, {}), str(offset.debit_id)
+            parts[debit] = parts.get(debit, Decimal(0)) + offset.amount
+        ids = sorted(tables.patrons)
+        return {str(patron_id): _account(tables, accounts, patron_id, applied) for patron_id in ids}
 
 
-def _account(tables: Tables, accounts: Accounts, patron_id: int) -> dict[str, Any]:
+def _account(
+    tables: Tables, accounts: Accounts, patron_id: int, applied: dict[int, dict[str, Decimal]]
+) -> dict[str, Any]:
     lines = tables.lines_of(patron_id)
     record = tables.patrons[patron_id].record
     return {
@@ -32,7 +39,9 @@ def _account(tables: Tables, accounts: Accounts, patron_id: int) -> dict[str, An
         "balance": cents(accounts.balance(patron_id)),
         "fees": {str(line.line_id): _fee(line) for line in lines if line.credit_type is None},
         "credits": {
-            str(line.line_id): _credit(tables, line) for line in lines if line.credit_type is not None
+            str(line.line_id): _credit(line, applied.get(line.line_id, {}))
+            for line in lines
+            if line.credit_type is not None
         },
     }
 
@@ -46,13 +55,8 @@ def _fee(line: Line) -> dict[str, Any]:
     }
 
 
-def _credit(tables: Tables, line: Line) -> dict[str, Any]:
+def _credit(line: Line, applied: dict[str, Decimal]) -> dict[str, Any]:
     """Return a credit with what each debit got of it; more than once the same debit adds up."""
-    applied: dict[str, Decimal] = {}
-    for offset in tables.offsets:
-        if offset.credit_id == line.line_id:
-            key = str(offset.debit_id)
-            applied[key] = applied.get(key, Decimal(0)) + offset.amount
     return {
         "type": line.credit_type,
         "marker": line.note,
