@@ -74,8 +74,9 @@ class Tongue:
         return format_date(self._there(value), pattern, locale=self._locale)
 
     def clock(self, value: datetime) -> str:
-        """Write the time of day at the library: ``19:42``."""
-        return format_time(value, "HH:mm", tzinfo=self.zone, locale=self._locale)
+        """Write the time of day at the library: ``19:42 Uhr``."""
+        pattern = "HH:mm 'Uhr'" if self.code == "de" else "HH:mm"
+        return format_time(value, pattern, tzinfo=self.zone, locale=self._locale)
 
     def since(self, value: datetime, now: datetime) -> str:
         """Write the time of day, with the day before it when that is another day than today's."""

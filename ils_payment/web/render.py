@@ -29,6 +29,9 @@ LANGUAGE_COOKIE = "__Host-language"
 WARN_BEFORE = 60
 """Seconds before the end of a session at which the reader is warned (WCAG 2.2.1 asks for 20 at least)."""
 
+_KEPT = ("fee", "method", "t")
+"""The parameters that a page in another language still needs; an arrival token is not among them."""
+
 
 def page(request: Request, name: str, status: int = 200, **context: Any) -> HTMLResponse:  # noqa: ANN401 - what a template shows
     """Render the template *name* for the library, the language and the visit of *request*."""
@@ -92,7 +95,8 @@ class Frame:
     """Seconds until the session ends, or None."""
     languages: tuple[tuple[str, str, str], ...]
     """Code, own name and address of this page in each offered language."""
-    theme: str
+    theme: str | None
+    """Address of the library's colours; the style sheet has colours of its own."""
 
     @property
     def csrf_field(self) -> Markup:
@@ -126,24 +130,19 @@ def _frame(request: Request, csrf: str) -> Frame:
         csrf=csrf or (visit.csrf if visit else getattr(request.state, "csrf", "")),
         ends_in=max(0, int((visit.ends_at - now(request)).total_seconds())) if visit else None,
         languages=_languages(request, library),
-        theme=f"/static/theme/{desk.key}.css?v={accent.lstrip('#')}" if desk else "/static/theme.css",
+        theme=f"/static/theme/{desk.key}.css?v={accent.lstrip('#')}" if desk and accent else None,
     )
 
 
 def _languages(request: Request, library: config.Library | None) -> tuple[tuple[str, str, str], ...]:
     """Return the language switch; the answer to a form leads back to the start, for it has no address."""
     offered = library.languages if library else tuple(LANGUAGES)
+    desk: Desk | None = getattr(request.state, "desk", None)
+    path, kept = f"/{desk.key}/" if desk else "/", []
     if request.method == "GET":
         path = request.url.path
-        kept = [(key, value) for key, value in request.query_params.multi_items() if key not in {"lang", "t"}]
-    else:
-        desk = getattr(request.state, "desk", None)
-        path, kept = (f"/{desk.key}/fees" if desk else "/"), []
-    if request.method == "GET" and "t" in request.query_params:
-        kept.append(("t", request.query_params["t"]))
-    return tuple(
-        (code, LANGUAGES[code], f"{path}?{urlencode([*kept, ('lang', code)])}") for code in offered
-    )
+        kept = [(key, value) for key, value in request.query_params.multi_items() if key in _KEPT]
+    return tuple((code, LANGUAGES[code], f"{path}?{urlencode([*kept, ('lang', code)])}") for code in offered)
 
 
 def _library(request: Request) -> config.Library | None:
@@ -160,6 +159,11 @@ def _lines(value: str) -> Markup:
     return Markup("<br>").join(escape(line) for line in value.splitlines())
 
 
+def _tel(phone: str) -> str:
+    """Return a telephone number as a ``tel:`` link has it: digits and a leading plus."""
+    return "".join(sign for sign in phone.replace("(0)", "") if sign.isdigit() or sign == "+")
+
+
 @cache
 def _environment(code: str) -> Environment:
     environment = Environment(
@@ -173,4 +177,5 @@ def _environment(code: str) -> Environment:
     environment.install_gettext_translations(translations(code), newstyle=True)  # type: ignore[attr-defined]  # the i18n extension adds it
     environment.globals["asset"] = _asset
     environment.filters["lines"] = _lines
+    environment.filters["tel"] = _tel
     return environment

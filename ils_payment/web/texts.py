@@ -137,7 +137,9 @@ STATES: Mapping[str, Words] = {
     "held_settled": Words(
         N_("Paid and booked; the staff are looking at it once more"),
         (
-            N_("We have received %(sum)s and booked it. There is a question that your library is clearing up."),
+            N_(
+                "We have received %(sum)s and booked it. There is a question that your library is clearing up."
+            ),
             N_("You need not do anything. If you have questions, please mention the number."),
         ),
         Tone.LOOK,
@@ -153,7 +155,9 @@ STATES: Mapping[str, Words] = {
     "held": Words(
         N_("The staff are looking at this payment"),
         (
-            N_("Something about it is unclear. Please do not pay these fees again until your library knows more."),
+            N_(
+                "Something about it is unclear. Please do not pay these fees again until your library knows more."
+            ),
             N_("You need not do anything. If you have questions, please mention the number."),
         ),
         Tone.LOOK,
@@ -265,7 +269,9 @@ MESSAGES: Mapping[str, Words] = {
     "logged_out": Words(
         N_("You are signed out"),
         (
-            N_("Nobody can see your fees here any more. On a public computer, please also close the browser."),
+            N_(
+                "Nobody can see your fees here any more. On a public computer, please also close the browser."
+            ),
             N_("A payment that you have made is safe: it is booked even when you are signed out."),
         ),
         Tone.GOOD,
@@ -295,7 +301,9 @@ MESSAGES: Mapping[str, Words] = {
     "above_balance": Words(
         N_("You have chosen more than you owe"),
         (
-            N_("There is a credit in your library account. Please choose fewer fees, or ask the staff to set off the credit."),
+            N_(
+                "There is a credit in your library account. Please choose fewer fees, or ask the staff to set off the credit."
+            ),
             N_("Nothing was charged."),
         ),
         way=_FEES,
@@ -312,20 +320,30 @@ MESSAGES: Mapping[str, Words] = {
     ),
     "already_running": Words(
         N_("A payment for these fees is running already"),
-        (N_("So that you do not pay twice, we have not started another one. You can continue or cancel the first."),),
+        (
+            N_(
+                "So that you do not pay twice, we have not started another one. You can continue or cancel the first."
+            ),
+        ),
         way="payment",
     ),
     "paused": Words(
         N_("Online payment is having a break"),
         (
-            N_("Your library accepts no new payments at the moment. Payments that were made are booked as usual."),
+            N_(
+                "Your library accepts no new payments at the moment. Payments that were made are booked as usual."
+            ),
             N_("Please try again later, or pay at the desk."),
         ),
         way=_FEES,
     ),
     "test_mode": Words(
         N_("Online payment is being tried out"),
-        (N_("At the moment only test cards can pay here. Nothing was charged. Please pay at the desk for now."),),
+        (
+            N_(
+                "At the moment only test cards can pay here. Nothing was charged. Please pay at the desk for now."
+            ),
+        ),
         way=_FEES,
     ),
     "provider_refused": Words(
@@ -337,7 +355,9 @@ MESSAGES: Mapping[str, Words] = {
     "provider_unavailable": Words(
         N_("The payment service does not answer at the moment"),
         (
-            N_("Nothing has been charged so far. We go on trying to find out whether the payment was opened."),
+            N_(
+                "Nothing has been charged so far. We go on trying to find out whether the payment was opened."
+            ),
             N_("Please look at your payments again in a few minutes before you start another one."),
         ),
         Tone.LOOK,
@@ -376,7 +396,8 @@ def told(payment: PaymentView, tongue: Tongue, now: datetime) -> Words:
 
 def brief(payment: PaymentView, tongue: Tongue) -> str:
     """Return what a list says about *payment*."""
-    return tongue.gettext(BRIEF["held" if payment.held else payment.state])
+    text = BRIEF["held"] if payment.held else BRIEF[payment.state]
+    return tongue.gettext(text)
 
 
 def method_name(method: str, tongue: Tongue) -> str:

@@ -1,0 +1,280 @@
+"""Every state of every page, shown from made-up views: the browser tests and the text tests walk through it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from itertools import product
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI, Request, Response
+
+from ils_payment.config import Library
+from ils_payment.flows.house import Desk
+from ils_payment.flows.views import NOT_BEGUN, FeeLine, FeesView, MethodChoice, PaidLine, PaymentView
+from ils_payment.model import State
+from ils_payment.web import assets, render, screens, texts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NOW = datetime(2026, 11, 21, 18, 42, tzinfo=UTC)
+
+LIBRARY = Library.model_validate(
+    {
+        "name": "Stadtbibliothek Herrenberg",
+        "library_system": {"plugin": "koha"},
+        "providers": {"stripe": {}},
+        "methods": [
+            {"method": "card", "provider": "stripe", "minimum_amount": "1.00"},
+            {"method": "instant_bank_transfer", "provider": "stripe"},
+        ],
+        "arrival": {"opac_url": "https://opac.example"},
+        "contact": {
+            "phone": "+49 7032 924-0",
+            "mail": "bibliothek@herrenberg.example",
+            "hours": {
+                "de": "Di bis Fr 10 bis 18 Uhr\nSa 10 bis 14 Uhr",
+                "en": "Tue to Fri 10 to 18\nSat 10 to 14",
+            },
+        },
+        "pages": {
+            "imprint_url": "https://library.example/imprint",
+            "privacy_url": "https://library.example/privacy",
+            "accessibility_url": "https://library.example/accessibility",
+            "accent": "#0b6e4f",
+        },
+        "receipt": {"authority": "Stadt Herrenberg", "address": ["Marktplatz 1", "71083 Herrenberg"]},
+    }
+)
+
+OVERDUE = {"de": "Säumnisgebühr", "en": "Overdue fine"}
+LINES = (
+    FeeLine(
+        key="101",
+        kind="OVERDUE",
+        label=OVERDUE,
+        text="",
+        title="Die Vermessung der Welt",
+        cents=450,
+        since=date(2026, 10, 2),
+        payable=True,
+    ),
+    FeeLine(
+        key="102",
+        kind="RESERVE",
+        label={"de": "Vormerkgebühr", "en": "Reservation fee"},
+        text="",
+        title="Kochen für Freunde: zweihundert Rezepte aus aller Welt, die immer gelingen",
+        cents=100,
+        since=date(2026, 11, 3),
+        payable=True,
+    ),
+    FeeLine(
+        key="103",
+        kind="ACCOUNT",
+        label={"de": "Jahresgebühr", "en": "Annual fee"},
+        text="",
+        title=None,
+        cents=700,
+        since=date(2026, 11, 15),
+        payable=True,
+    ),
+)
+FORBIDDEN = FeeLine(
+    key="104",
+    kind="LOST",
+    label={"de": "Ersatz für ein verlorenes Buch", "en": "Replacement of a lost book"},
+    text="Der große Atlas",
+    title=None,
+    cents=3900,
+    since=date(2025, 1, 9),
+    payable=False,
+    reason={
+        "de": "An die Stadtkasse abgegeben: bitte zahlen Sie dort.",
+        "en": "Handed over to the city treasury: please pay there.",
+    },
+)
+PAYMENT = PaymentView(
+    payment_id="4N7KTPZ0Q8XW2M5R9BVC3DHYEA",
+    library="herrenberg",
+    state=State.OPEN,
+    void_reason=None,
+    held=False,
+    cents=1250,
+    currency="EUR",
+    method="card",
+    provider="stripe",
+    lines=tuple(
+        PaidLine(
+            kind=line.kind, label=line.label, text=line.text, cents=line.cents, cost_centre="", account=""
+        )
+        for line in LINES
+    ),
+    created_at=NOW - timedelta(minutes=3),
+    paid_at=None,
+    settled_at=None,
+    receipt_number=None,
+    marker=None,
+    can_cancel=True,
+    continue_url="https://pay.example/session",
+    test=False,
+)
+FEES = FeesView(
+    currency="EUR",
+    lines=(*LINES, FORBIDDEN),
+    open_credit=0,
+    payable_cents=1250,
+    limit_cents=5150,
+    methods=(
+        MethodChoice(method="card", minimum_cents=100),
+        MethodChoice(method="instant_bank_transfer", minimum_cents=0),
+    ),
+    running=(),
+    paused=False,
+    test_mode=False,
+    read_at=NOW,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Exhibit:
+    """One page in one state: how it is drawn, with or without a visit, live or in test mode."""
+
+    draw: Callable[[Request], Response]
+    visit: bool = True
+    live: bool = True
+
+
+def payment(
+    state: State, *, held: bool = False, test: bool = False, void_reason: str | None = None
+) -> PaymentView:
+    """Return the payment as it would be in *state*."""
+    paid = state in {State.PAID, State.SETTLING, State.UNKNOWN, State.SETTLED, State.RESOLVED}
+    waiting = state in {State.CREATED, State.OPEN}
+    return replace(
+        PAYMENT,
+        state=state,
+        held=held,
+        test=test,
+        void_reason=void_reason,
+        paid_at=NOW - timedelta(seconds=20) if paid else None,
+        settled_at=NOW - timedelta(seconds=9) if state is State.SETTLED else None,
+        receipt_number="ILSP-7K3M9Q-4" if paid else None,
+        can_cancel=waiting,
+        continue_url=PAYMENT.continue_url if state is State.OPEN else None,
+    )
+
+
+VOID_REASONS = (None, "cancelled", "expired", "failed", "refused")
+PAYMENTS = {
+    f"{state}{'-held' if held else ''}{'-test' if test else ''}": payment(state, held=held, test=test)
+    for state, held, test in product(State, (False, True), (False, True))
+} | {f"void-{reason}": payment(State.VOID, void_reason=reason) for reason in VOID_REASONS if reason}
+PAYMENTS["paid-long"] = replace(PAYMENTS["paid"], paid_at=NOW - timedelta(minutes=9))
+
+
+def _status(name: str, *, full: bool = True) -> Exhibit:
+    one = PAYMENTS[name]
+    return Exhibit(lambda request: screens.status(request, one, full=full), visit=full, live=not one.test)
+
+
+def _fees(**changes: object) -> Exhibit:
+    view = replace(FEES, **changes)  # type: ignore[arg-type]  # each caller knows the fields
+    return Exhibit(lambda request: screens.fees(request, view))
+
+
+def _login(problem: str | None) -> Exhibit:
+    return Exhibit(
+        lambda request: render.page(
+            request, "login.html", 401 if problem else 200, problem=problem, csrf="c"
+        ),
+        visit=False,
+    )
+
+
+def _message(code: str, *, visit: bool) -> Exhibit:
+    return Exhibit(
+        lambda request: render.message(request, code, 200, payment_id=PAYMENT.payment_id), visit=visit
+    )
+
+
+RUNNING = tuple(replace(line, payable=False, running=PAYMENT.payment_id) for line in LINES)
+EXHIBITS: dict[str, Exhibit] = {
+    "fees": _fees(),
+    "fees-running": _fees(lines=(*RUNNING[:2], LINES[2], FORBIDDEN), running=(PAYMENT,), payable_cents=700),
+    "fees-all-running": _fees(lines=RUNNING, running=(PAYMENTS["pending"],), payable_cents=0),
+    "fees-credit": _fees(lines=LINES, open_credit=300, limit_cents=950),
+    "fees-credit-covers": _fees(lines=LINES, open_credit=2000, limit_cents=0),
+    "fees-none": _fees(lines=(), payable_cents=0, limit_cents=0),
+    "fees-paused": _fees(paused=True),
+    "fees-small": _fees(
+        lines=(replace(LINES[1], cents=40),),
+        payable_cents=40,
+        limit_cents=40,
+        methods=(MethodChoice(method="card", minimum_cents=100),),
+    ),
+    "fees-one-method": _fees(methods=(MethodChoice(method="card", minimum_cents=100),)),
+    "fees-only-forbidden": _fees(lines=(FORBIDDEN,), payable_cents=0),
+    "fees-test": replace(_fees(test_mode=True), live=False),
+    "fees-problem": Exhibit(lambda request: screens.fees(request, FEES, chosen=(), problem="nothing_chosen")),
+    "confirm": Exhibit(lambda request: screens.confirm(request, FEES, LINES, "card")),
+    "confirm-test": Exhibit(lambda request: screens.confirm(request, FEES, LINES, "card"), live=False),
+    "history": Exhibit(lambda request: screens.history(request, tuple(PAYMENTS.values()))),
+    "history-none": Exhibit(lambda request: screens.history(request, ())),
+    "receipt": Exhibit(lambda request: screens.receipt(request, PAYMENTS["settled"], mail=True)),
+    "receipt-test": Exhibit(
+        lambda request: screens.receipt(request, PAYMENTS["settled-test"], mail=False), live=False
+    ),
+    "receipt-problem": Exhibit(
+        lambda request: screens.receipt(request, PAYMENTS["paid"], mail=True, email="ada@", wrong_email=True)
+    ),
+    "idle": Exhibit(lambda request: render.page(request, "idle.html")),
+    **{
+        f"login-{problem or 'fresh'}": _login(problem)
+        for problem in (None, "empty", "refused", "limited", "unavailable")
+    },
+    **{f"status-{name}": _status(name) for name in PAYMENTS},
+    **{
+        f"return-{name}": _status(name, full=False)
+        for name in ("open", "unknown", "settled-test", "void-failed")
+    },
+    **{f"message-{code}": _message(code, visit=code in NOT_BEGUN) for code in texts.MESSAGES},
+}
+
+
+class _Provider:
+    def __init__(self, *, live: bool) -> None:
+        self._live = live
+
+    def capabilities(self) -> SimpleNamespace:
+        return SimpleNamespace(live=self._live)
+
+
+def desk(*, live: bool, library: Library = LIBRARY) -> Desk:
+    """Return the library's desk; only what pages look at is there."""
+    return Desk("herrenberg", library, SimpleNamespace(), {"stripe": _Provider(live=live)})  # type: ignore[arg-type, dict-item]  # pages look at nothing else
+
+
+def application(headers: dict[str, str], *, library: Library = LIBRARY) -> FastAPI:
+    """Return an application that shows ``/herrenberg/show/<exhibit>`` with the given headers."""
+    app = FastAPI(openapi_url=None)
+    app.state.house = SimpleNamespace(
+        world=SimpleNamespace(now=lambda: NOW), libraries={"herrenberg": desk(live=True, library=library)}
+    )
+    app.include_router(assets.router)
+
+    @app.get("/herrenberg/show/{name}")
+    def show(name: str, request: Request) -> Response:
+        exhibit = EXHIBITS[name]
+        request.state.desk = desk(live=exhibit.live, library=library)
+        ends_at = NOW + timedelta(minutes=10)
+        request.state.visit = (
+            SimpleNamespace(csrf="token", language="de", ends_at=ends_at) if exhibit.visit else None
+        )
+        response = exhibit.draw(request)
+        response.headers.update(headers)
+        return response
+
+    return app
