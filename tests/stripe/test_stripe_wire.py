@@ -120,8 +120,7 @@ def test_a_line_that_is_no_debt_makes_all_of_them_one():
 
 
 def test_texts_fit_the_page():
-    lines = (AttemptLine(text="a\n b\t\tc", cents=1), AttemptLine(text="ü" * 999, cents=1))
-    lines += (AttemptLine(text=" ", cents=1),)
+    lines = tuple(AttemptLine(text=text, cents=1) for text in ("a\n b\t\tc", "ü" * 999, " "))
     items = request_for(replace(ATTEMPT, lines=lines, cents=3))["line_items"]
     names = [item["price_data"]["product_data"]["name"] for item in items]
     assert names == ["a b c", "ü" * 249 + "…", "PAY1"]

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 PROBE_CENTS = 2000
 """Above the smallest amount that Stripe takes in each of the currencies; it is never paid."""
 
+MAX_SECONDS_BEHIND = 50
+"""A session lasts 31 minutes by our clock and at least 30 by Stripe's; the rest is for the way."""
+
 PROBE_REFERENCE = "ils-payment-check"
 """What a probe's ``checkout.session.expired`` carries when it comes to the webhook."""
 
@@ -96,17 +99,24 @@ def _mode(config: StripeConfig) -> Iterator[Finding]:
 
 
 def _clock(answer: Any, host: Host) -> Finding:  # noqa: ANN401 - the SDK's list of whatever was asked for
-    """Compare our clock with the Date of Stripe's answer: webhooks are refused beyond five minutes."""
+    """Compare our clock with the Date of Stripe's answer.
+
+    One that is slow makes sessions that would end too soon for Stripe; one that is fast takes
+    webhooks for old ones.
+    """
     try:
         theirs = parsedate_to_datetime(answer.last_response.headers["date"])
     except (AttributeError, KeyError, ValueError):
         return Finding(Level.WARNING, "clock", "Stripe's answer carried no time to compare with")
-    off = abs(round((host.now() - theirs).total_seconds()))
+    ahead = round((host.now() - theirs).total_seconds())
+    seen = f"{abs(ahead)} s {'before' if ahead > 0 else 'behind'} Stripe's"
     mend = "Let the machine keep time by NTP (timedatectl set-ntp true)."
-    if off > TOLERANCE_SECONDS:
-        return Finding(Level.ERROR, "clock", f"{off} s off Stripe's: every webhook will be refused", mend)
-    if off > TOLERANCE_SECONDS // 10:
-        return Finding(Level.WARNING, "clock", f"{off} s off Stripe's", mend)
+    if -ahead > MAX_SECONDS_BEHIND:
+        return Finding(Level.ERROR, "clock", f"{seen}: every payment would be refused", mend)
+    if ahead > TOLERANCE_SECONDS:
+        return Finding(Level.ERROR, "clock", f"{seen}: every webhook would be refused", mend)
+    if abs(ahead) > MAX_SECONDS_BEHIND // 2:
+        return Finding(Level.WARNING, "clock", seen, mend)
     return Finding(Level.OK, "clock", "agrees with Stripe's")
 
 
@@ -201,7 +211,7 @@ def _webhook(client: stripe.StripeClient, host: Host) -> Iterator[Finding]:
         yield Finding(
             Level.ERROR,
             "webhook",
-            f"no endpoint ends in {path}",
+            f"no endpoint lies under {path}",
             "Make one at Stripe as docs/stripe.md says.",
         )
     for endpoint in ours:
