@@ -7,7 +7,6 @@ port. It imitates the remote's bad habits, and shows its ground truth to tests.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import threading
 import time
@@ -95,8 +94,8 @@ def serve(simulator: Simulator, *, host: str = "127.0.0.1", port: int = 0) -> It
         if reply.status == DROPPED:
             # Uvicorn's send belongs to the connection; ASGI itself has no word for closing one unanswered.
             send.__self__.transport.abort()  # type: ignore[attr-defined]  # any callable, to the type checker
-            # The loop tells uvicorn of the loss before it can complain that nothing was sent.
-            await asyncio.sleep(0)
+            # Uvicorn has to learn of the loss first, or it would complain that nothing was sent.
+            await receive()
             return
         response = Response(reply.body, status_code=reply.status)
         for name, value in reply.headers:
