@@ -22,7 +22,7 @@ def make(random_text: str) -> str:
 def is_marker(text: str) -> bool:
     """Tell whether *text* is a marker with a right check character."""
     found = _FORM.fullmatch(text)
-    return bool(found) and _check(found[1]) == found[2]
+    return found is not None and _check(found[1]) == found[2]
 
 
 def tidy(typed: str) -> str:

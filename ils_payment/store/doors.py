@@ -78,12 +78,10 @@ def find_session(unit: Unit, digest: str, library: str) -> SessionRow | None:
     )
 
 
-def touch_session(unit: Unit, digest: str, language: str) -> None:
-    """Note that the session was used just now, and in which language."""
+def touch_session(unit: Unit, digest: str) -> None:
+    """Note that the session was used just now."""
     unit.connection.execute(
-        update(private_sessions)
-        .where(private_sessions.c.id == digest)
-        .values(seen_at=unit.now, language=language)
+        update(private_sessions).where(private_sessions.c.id == digest).values(seen_at=unit.now)
     )
 
 

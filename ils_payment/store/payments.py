@@ -203,6 +203,13 @@ def make_due(unit: Unit, payment_id: str) -> bool:
     return bool(done.rowcount)
 
 
+def check_fence(unit: Unit, payment: Payment) -> None:
+    """Raise StaleFenceError when the payment has passed into other hands since it was read."""
+    current = load(unit, payment.id, lock=True)
+    if current is None or current.fence != payment.fence:
+        raise StaleFenceError(payment.id)
+
+
 def move(
     unit: Unit,
     payment: Payment,
@@ -241,6 +248,14 @@ def move(
     if reread is None:  # pragma: no cover - the row was changed a few lines above
         raise LookupError(payment.id)
     return reread
+
+
+def record(unit: Unit, payment: Payment, what: str, facts: dict[str, Any]) -> None:
+    """Append a fact that changes nothing, under whatever fence: what was learned late is never dropped."""
+    current = load(unit, payment.id, lock=True)
+    if current is None:  # pragma: no cover - payments are never deleted
+        raise LookupError(payment.id)
+    chain.append(unit, payment.id, what, current.state, {**facts, "fence": payment.fence})
 
 
 def open_case(unit: Unit, payment_id: str, kind: str, facts: dict[str, Any]) -> None:

@@ -1,0 +1,168 @@
+"""The whole house at work: settings, store, world, and one desk for each library."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import structlog
+from sqlalchemy import select, update
+
+from ils_payment.config import Library
+from ils_payment.domain.payable import Rule
+from ils_payment.errors import ConfigurationError
+from ils_payment.loading import plugin_config
+from ils_payment.money import MoneyError, parse
+from ils_payment.plugins import Plugins
+from ils_payment.ports import LibraryInfo
+from ils_payment.store import payments
+from ils_payment.store.tables import installation
+from ils_payment.store.unit import Store
+from ils_payment.world import PluginHost
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ils_payment.config import Settings
+    from ils_payment.ports import LibrarySystem, PaymentProvider
+    from ils_payment.world import World
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """One library at work."""
+
+    key: str
+    settings: Library
+    system: LibrarySystem
+    providers: Mapping[str, PaymentProvider]
+
+    @property
+    def live(self) -> bool:
+        """Tell whether any provider of this library moves real money."""
+        return any(provider.capabilities().live for provider in self.providers.values())
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """Return the configured rules of what may not be paid online."""
+        return tuple(
+            Rule(text=rule.text, kind=rule.kind, status=rule.status, older_than_days=rule.older_than_days)
+            for rule in self.settings.not_payable
+        )
+
+    def minimum(self, method: str) -> int | None:
+        """Return the smallest sum for *method* in cents, None when it is not offered."""
+        for offered in self.settings.methods:
+            if offered.method == method:
+                return parse(Decimal(offered.minimum_amount), self.settings.currency)
+        return None
+
+    def provider_of(self, method: str) -> str:
+        """Return the name of the provider that serves *method* (KeyError when it is not offered)."""
+        return {offered.method: offered.provider for offered in self.settings.methods}[method]
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """The random name of this installation and the secret that signs sessions and links."""
+
+    name: str
+    secret: bytes = field(repr=False)
+
+
+@dataclass(slots=True)
+class House:
+    """Everything that the journeys need."""
+
+    settings: Settings
+    store: Store
+    world: World
+    plugins: Plugins
+    libraries: Mapping[str, Desk]
+    installation: Installation
+    wake: Callable[[], None] = lambda: None
+    """Tells the runner that something is due; set by whoever runs it, may be called from any thread."""
+
+    def make_due(self, payment_id: str) -> bool:
+        """Ask for ``advance`` of a payment soon; False when there is no such payment."""
+        with self.store.unit() as unit:
+            found = payments.make_due(unit, payment_id)
+        self.wake()
+        return found
+
+    @property
+    def paused(self) -> bool:
+        """Tell whether no new payments are accepted; paid ones are finished all the same."""
+        with self.store.read() as unit:
+            return bool(unit.connection.execute(select(installation.c.paused)).scalar())
+
+    def pause(self, *, paused: bool) -> None:
+        """Accept no new payments, or accept them again."""
+        with self.store.unit() as unit:
+            unit.connection.execute(update(installation).values(paused=paused))
+
+    def close(self) -> None:
+        """Close the database."""
+        self.store.close()
+
+
+def open_store(settings: Settings, world: World) -> Store:
+    """Return the store that the configuration names, unchecked."""
+    password = settings.server.database_password
+    return Store(settings.server.database, world, password=password.get_secret_value() if password else None)
+
+
+def open_house(settings: Settings, world: World) -> House:
+    """Load the plugins, build a desk for each library, and check that the database is as needed."""
+    plugins = Plugins(settings.plugin_names())
+    desks = {key: open_desk(key, library, plugins, world) for key, library in settings.libraries.items()}
+    store = open_store(settings, world)
+    store.check()
+    with store.read() as unit:
+        row = unit.connection.execute(select(installation)).one()
+    return House(settings, store, world, plugins, desks, Installation(row.name, bytes(row.secret)))
+
+
+def open_desk(key: str, library: Library, plugins: Plugins, world: World) -> Desk:
+    """Build the plugins of one library from their own tables of the configuration."""
+    info = LibraryInfo(
+        key=key,
+        name=library.name,
+        currency=library.currency,
+        languages=library.languages,
+        time_zone=library.time_zone,
+    )
+    host = PluginHost(world, info)
+    kind = plugins.library_system(library.library_system.plugin)
+    where = f"libraries.{key}.library_system"
+    system = kind(plugin_config(kind, library.library_system.own, where), host)
+    providers = {}
+    for name, table in library.providers.items():
+        provider = plugins.provider(table.plugin)
+        where = f"libraries.{key}.providers.{name}"
+        providers[name] = provider(plugin_config(provider, table.own, where), host)
+    desk = Desk(key, library, system, providers)
+    _check_methods(desk)
+    return desk
+
+
+def _check_methods(desk: Desk) -> None:
+    """Refuse methods that their provider does not know, and minimum amounts that are none."""
+    for place, method in enumerate(desk.settings.methods):
+        where = f"libraries.{desk.key}.methods[{place}]"
+        known = desk.providers[method.provider].methods()
+        if method.method not in known:
+            raise ConfigurationError(
+                f"{where}: the provider {method.provider} does not offer the method {method.method!r}.",
+                mend=f"It offers: {', '.join(known)}.",
+            )
+        try:
+            desk.minimum(method.method)
+        except (MoneyError, ArithmeticError):
+            raise ConfigurationError(
+                f"{where}.minimum_amount is not an amount: {method.minimum_amount!r}",
+                mend="Write it like 1.00.",
+            ) from None

@@ -1,0 +1,195 @@
+"""Hear: read the provider and learn what is true. Notice, return page and sweep all end up here."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from ils_payment.domain import ledger
+from ils_payment.domain.states import ENDED, UNPAID, decide
+from ils_payment.errors import InvariantError
+from ils_payment.model import Attempt, CannotTell, Input, PayState, ReadSupport, Started, State
+from ils_payment.store import attempts, payments
+from ils_payment.store.payments import AlreadyClaimedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from ils_payment.flows.house import Desk, House
+    from ils_payment.model import Observation
+    from ils_payment.store.records import AttemptRow, Payment
+    from ils_payment.store.unit import Unit
+
+log = structlog.get_logger(__name__)
+
+LOOKS = (
+    timedelta(minutes=2),
+    timedelta(minutes=10),
+    timedelta(minutes=33),
+    timedelta(hours=1),
+    timedelta(days=1),
+)
+"""When an open session is read again, counted from the payment's beginning; daily after that."""
+
+
+def observe(
+    house: House, desk: Desk, payment: Payment, return_params: Mapping[str, str] | None = None
+) -> datetime | None:
+    """Ask the provider about the latest attempt and act on the answer; return when to look again."""
+    provider = desk.providers[payment.provider]
+    with house.store.read() as unit:
+        attempt = attempts.latest(unit, payment.id)
+    if attempt is None:
+        return None
+    if attempt.session_ref is None:
+        return _look_up(house, desk, payment, attempt)
+    if provider.capabilities().read is ReadSupport.NONE:
+        return next_look(house, payment)
+    house.world.failpoint("observe.before_read")
+    seen = provider.read(attempt.session_ref, return_params)
+    house.world.failpoint("observe.after_read")
+    if payment.state is State.VOID and seen.state is PayState.OPEN and provider.capabilities().close:
+        # It was given up here while its start was unclear: nobody shall pay in it any more.
+        seen = provider.close(attempt.session_ref)
+    return learn(house, desk, payment, seen)
+
+
+def _look_up(house: House, desk: Desk, payment: Payment, attempt: AttemptRow) -> datetime | None:
+    """Find out whether a start with an unclear outcome made a session."""
+    if attempt.outcome != "unclear":
+        return None
+    provider = desk.providers[payment.provider]
+    if not provider.capabilities().find:
+        return next_look(house, payment)
+    found = provider.find(_as_attempt(payment, attempt))
+    if isinstance(found, CannotTell):
+        log.warning("start_still_unclear", payment=payment.id, library=desk.key, reason=found.reason)
+        return next_look(house, payment)
+    with house.store.unit() as unit:
+        if isinstance(found, Started):
+            record_start(unit, payment, attempt.key, found)
+            return unit.now
+        attempts.ended(unit, attempt.key, "absent")
+        payments.move(unit, payment, "start_absent", to=State.VOID, void_reason="not_started")
+    return None
+
+
+def _as_attempt(payment: Payment, attempt: AttemptRow) -> Attempt:
+    """Return the attempt as the provider first got it; the stored request is what counts."""
+    return Attempt(
+        key=attempt.key,
+        reference=payment.id,
+        cents=payment.cents,
+        currency=payment.currency,
+        method=payment.method,
+        lines=(),
+        language=payment.language,
+        return_url="",
+        cancel_url="",
+        created_at=attempt.created_at,
+        request=attempt.request,
+    )
+
+
+def record_start(unit: Unit, payment: Payment, key: str, session: Started) -> None:
+    """Record that the attempt *key* has a session; a payment that was just created is open now."""
+    attempts.started(unit, key, session)
+    to = State.OPEN if payment.state is State.CREATED else None
+    payments.move(unit, payment, "started", to=to, facts={"session": session.session_ref})
+
+
+def learn(
+    house: House, desk: Desk, payment: Payment, seen: Observation, *, void_reason: str = "expired"
+) -> datetime | None:
+    """Compare what the provider says with the frozen payment, and take the state table's move."""
+    what = _compare(desk, payment, seen)
+    if what is None:
+        return next_look(house, payment)
+    facts = {
+        "captured": seen.captured,
+        "currency": seen.currency,
+        "live": seen.live,
+        "evidence": seen.evidence[:200],
+        "mine": seen.reference == payment.id,
+    }
+    with house.store.unit() as unit:
+        condition = _condition(unit, payment, what, seen)
+        after = _take(unit, payment, what, condition=condition, facts=facts, void_reason=void_reason)
+    house.world.failpoint("observe.learned")
+    if after.state in ENDED:
+        return None
+    return house.world.now() if after.state is State.PAID and not after.held else next_look(house, after)
+
+
+def _compare(desk: Desk, payment: Payment, seen: Observation) -> Input | None:
+    """Say which input of the state table an observation is; None when it says nothing new."""
+    live = desk.providers[payment.provider].capabilities().live
+    right = (
+        seen.captured == payment.cents
+        and seen.currency == payment.currency
+        and seen.live == payment.live == live
+        and seen.reference == payment.id
+    )
+    if seen.reference != payment.id and seen.state is not PayState.PAID:
+        raise InvariantError("the provider session carries another payment's id")
+    if seen.state is PayState.PAID:
+        return Input.PAID_RIGHT if right else Input.PAID_WRONG
+    if seen.state is PayState.PENDING:
+        return Input.PENDING
+    if seen.state is PayState.VOID and seen.final:
+        return Input.VOID_FINAL
+    return None
+
+
+def _condition(unit: Unit, payment: Payment, what: Input, seen: Observation) -> bool:
+    """Answer the condition that some cells of the state table have."""
+    if payment.state is State.VOID and what in {Input.PENDING, Input.PAID_RIGHT}:
+        try:
+            keys = [line.claim_key for line in payment.lines]
+            payments.take_claims(unit, payment.id, payment.patron_id, keys)
+        except AlreadyClaimedError:
+            return False
+    return payment.state is not State.RESOLVED or seen.captured == payment.captured
+
+
+def _take(
+    unit: Unit, payment: Payment, what: Input, *, condition: bool, facts: dict[str, Any], void_reason: str
+) -> Payment:
+    """Write the move; an input that changes nothing and repeats what is known leaves no row."""
+    step = decide(payment.state, what, condition=condition)
+    if step.to is None and not step.hold:
+        return payment
+    columns: dict[str, Any] = {}
+    postings: list[ledger.Posting] = []
+    case: str | None = None
+    if step.hold:
+        case = "paid_wrong" if what is Input.PAID_WRONG else "paid_twice" if not condition else "unexpected"
+        # One open case of a kind says it all: seeing the same again adds nothing.
+        if payment.held and step.to is None:
+            return payment
+    if step.to is State.PAID:
+        columns = {"paid_at": unit.now, "captured": facts["captured"]}
+        wrong = what is Input.PAID_WRONG
+        postings = ledger.paid_wrong(facts["captured"]) if wrong else ledger.paid(payment.amounts())
+    if step.to is State.VOID:
+        columns = {"void_reason": void_reason}
+        attempt = attempts.latest(unit, payment.id)
+        if attempt:
+            attempts.ended(unit, attempt.key, "closed")
+    return payments.move(
+        unit, payment, str(what), to=step.to, case=case, facts=facts, postings=postings, **columns
+    )
+
+
+def next_look(house: House, payment: Payment) -> datetime | None:
+    """Return when the sweep reads this payment's session again."""
+    if payment.state not in UNPAID and payment.state is not State.VOID:
+        return None
+    now = house.world.now()
+    for step in LOOKS:
+        if payment.created_at + step > now:
+            return payment.created_at + step
+    return now + timedelta(days=1)

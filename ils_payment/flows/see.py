@@ -1,0 +1,87 @@
+"""See: the fees as the library system knows them now, which can be paid, and why the others cannot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from ils_payment.domain import payable
+from ils_payment.errors import RemoteError
+from ils_payment.flows import show
+from ils_payment.flows.views import FeeLine, FeesView, MethodChoice
+from ils_payment.store import patrons, payments
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ils_payment.flows.house import Desk, House
+    from ils_payment.flows.views import PaymentView
+    from ils_payment.model import Account, Fee, PatronRef
+
+log = structlog.get_logger(__name__)
+
+
+def fees(house: House, desk: Desk, patron: PatronRef) -> FeesView:
+    """Read the account fresh and say what can be paid. Raises RemoteError."""
+    account = desk.system.account(patron)
+    judged = judge(house, desk, account)
+    titles = _titles(desk, judged)
+    claimed: Mapping[str, str] = {}
+    running: tuple[PaymentView, ...] = ()
+    with house.store.read() as unit:
+        known = patrons.known_id(unit, desk.key, patron)
+        if known is not None:
+            claimed = payments.claimed(unit, known)
+            running = show.running(house, unit, known)
+    lines = tuple(_line(desk, fee, titles, claimed.get(fee.claim_key)) for fee in judged)
+    return FeesView(
+        currency=desk.settings.currency,
+        lines=lines,
+        open_credit=account.open_credit,
+        payable_cents=sum(line.cents for line in lines if line.payable),
+        limit_cents=payable.limit(account),
+        methods=tuple(
+            MethodChoice(method=offered.method, minimum_cents=desk.minimum(offered.method) or 0)
+            for offered in desk.settings.methods
+        ),
+        running=running,
+        paused=house.paused,
+        test_mode=not desk.live,
+        read_at=account.read_at,
+    )
+
+
+def judge(house: House, desk: Desk, account: Account) -> list[Fee]:
+    """Apply the library's rules to the fees of *account*."""
+    today = house.world.now().astimezone(desk.settings.zone).date()
+    growing = desk.settings.growing_fines_payable
+    return [payable.judge(fee, desk.rules, today, growing_payable=growing) for fee in account.fees]
+
+
+def _titles(desk: Desk, judged: list[Fee]) -> Mapping[str, str]:
+    """Return the titles behind the fees; without them the fees' own texts are shown."""
+    wanted = [fee for fee in judged if fee.item]
+    if not wanted or not desk.system.capabilities().titles:
+        return {}
+    try:
+        return desk.system.titles(wanted)
+    except RemoteError as error:
+        log.warning("titles_unavailable", library=desk.key, reason=error.what)
+        return {}
+
+
+def _line(desk: Desk, fee: Fee, titles: Mapping[str, str], running: str | None) -> FeeLine:
+    known = desk.settings.fee_kinds.get(fee.kind)
+    return FeeLine(
+        key=fee.claim_key,
+        kind=fee.kind,
+        label=known.label if known else None,
+        text=fee.text,
+        title=titles.get(fee.item) if fee.item else None,
+        cents=fee.cents,
+        since=fee.since,
+        payable=fee.payable and running is None,
+        reason=fee.reason,
+        running=running,
+    )

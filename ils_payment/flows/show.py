@@ -1,0 +1,168 @@
+"""What has been recorded, for pages, API and command line; reads our own ledger only."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+
+from ils_payment.domain.states import UNPAID
+from ils_payment.flows.views import CaseView, PaidLine, PaymentView
+from ils_payment.model import State
+from ils_payment.store import attempts, orders, patrons, payments
+from ils_payment.store.tables import cases, private_payments
+
+if TYPE_CHECKING:
+    from ils_payment.flows.house import Desk, House
+    from ils_payment.model import LocalText, PatronRef
+    from ils_payment.store.records import Payment
+    from ils_payment.store.unit import Unit
+
+NEXT_STEPS = {
+    "paid_wrong": ("compare the captured amount with the provider", "refund, or book by hand"),
+    "paid_twice": ("the fees are held by or were settled with another payment", "refund this payment"),
+    "fees_differ": (
+        "compare the fees in the library system with the frozen lines",
+        "settle by hand, or refund",
+    ),
+    "unclear": (
+        "look for the marker in the patron's account",
+        "book by hand if it is absent, or settle again",
+    ),
+    "not_applied": ("read why the library system refused", "mend it and settle again, or refund"),
+    "read_back": (
+        "look for the marker and for other credits in the patron's account",
+        "correct the account by hand",
+    ),
+    "marker_wrong": ("look for the marker in the patron's account", "correct the account by hand"),
+    "unexpected": ("compare provider, library system and audit trail", "decide by hand"),
+    "broken_rule": ("send the log of this payment to the maintainers", "decide by hand"),
+}
+
+
+def payment(house: House, payment_id: str) -> PaymentView | None:
+    """Return one payment, None when there is none with this id."""
+    with house.store.read() as unit:
+        found = payments.load(unit, payment_id)
+        return _view(house, unit, found) if found else None
+
+
+def history(house: House, desk: Desk, patron: PatronRef) -> tuple[PaymentView, ...]:
+    """Return the patron's payments, the newest first."""
+    with house.store.read() as unit:
+        known = patrons.known_id(unit, desk.key, patron)
+        if known is None:
+            return ()
+        return tuple(_view(house, unit, found) for found in payments.of_patron(unit, known))
+
+
+def newest(
+    house: House, *, library: str | None = None, state: str | None = None, limit: int = 50
+) -> tuple[PaymentView, ...]:
+    """Return the newest payments, for the command line."""
+    with house.store.read() as unit:
+        found = payments.newest(unit, library=library, state=state, limit=limit)
+        return tuple(_view(house, unit, one) for one in found)
+
+
+def belongs_to(house: House, payment_id: str, library: str, patron: PatronRef) -> bool:
+    """Tell whether a payment is this patron's own."""
+    with house.store.read() as unit:
+        found = payments.load(unit, payment_id)
+        if found is None or found.library != library:
+            return False
+        return patrons.patron_ref(unit, found.patron_id) == patron
+
+
+def running(house: House, unit: Unit, patron_id: str) -> tuple[PaymentView, ...]:
+    """Return the payments that hold fees of a patron."""
+    ids = dict.fromkeys(payments.claimed(unit, patron_id).values())
+    found = (payments.load(unit, one) for one in ids)
+    return tuple(_view(house, unit, one) for one in found if one)
+
+
+def case_list(house: House, *, open_only: bool = True) -> tuple[CaseView, ...]:
+    """Return cases, the oldest first."""
+    query = select(cases).order_by(cases.c.opened_at)
+    if open_only:
+        query = query.where(cases.c.closed_at.is_(None))
+    with house.store.read() as unit:
+        return tuple(_case(unit, row) for row in unit.connection.execute(query))
+
+
+def case(house: House, case_id: str) -> CaseView | None:
+    """Return one case, None when there is none with this id."""
+    with house.store.read() as unit:
+        row = unit.connection.execute(select(cases).where(cases.c.id == case_id)).first()
+        return _case(unit, row) if row else None
+
+
+def _case(unit: Unit, row: object) -> CaseView:
+    found = payments.load(unit, row.payment_id)  # type: ignore[attr-defined]  # a row of cases
+    if found is None:  # pragma: no cover - a foreign key says otherwise
+        raise LookupError("a case without a payment")
+    return CaseView(
+        case_id=row.id,  # type: ignore[attr-defined]  # a row of cases
+        payment_id=found.id,
+        library=found.library,
+        kind=row.kind,  # type: ignore[attr-defined]  # a row of cases
+        opened_at=row.opened_at,  # type: ignore[attr-defined]  # a row of cases
+        closed_at=row.closed_at,  # type: ignore[attr-defined]  # a row of cases
+        version=row.version,  # type: ignore[attr-defined]  # a row of cases
+        cents=found.captured or found.cents,
+        currency=found.currency,
+        state=found.state,
+        facts={"number": found.receipt_number, **json.loads(row.facts)},  # type: ignore[attr-defined]  # a row of cases
+        next_steps=NEXT_STEPS.get(row.kind, NEXT_STEPS["unexpected"]),  # type: ignore[attr-defined]  # a row of cases
+    )
+
+
+def _view(house: House, unit: Unit, found: Payment) -> PaymentView:
+    texts = _texts(unit, found.id)
+    attempt = attempts.latest(unit, found.id)
+    waiting = found.state in UNPAID and found.state is not State.PENDING
+    order = next(iter(orders.of_payment(unit, found.id)), None)
+    return PaymentView(
+        payment_id=found.id,
+        library=found.library,
+        state=found.state,
+        void_reason=found.void_reason,
+        held=found.held,
+        cents=found.cents,
+        currency=found.currency,
+        method=found.method,
+        provider=found.provider,
+        lines=tuple(
+            PaidLine(
+                kind=line.kind,
+                label=_label(house, found.library, line.kind),
+                text=texts.get(line.id),
+                cents=line.cents,
+                cost_centre=line.cost_centre,
+                account=line.account,
+            )
+            for line in found.lines
+        ),
+        created_at=found.created_at,
+        paid_at=found.paid_at,
+        settled_at=found.settled_at,
+        receipt_number=found.receipt_number if found.paid_at else None,
+        marker=order.marker if order else None,
+        can_cancel=waiting,
+        continue_url=attempt.url if attempt and waiting else None,
+        test=not found.live,
+    )
+
+
+def _texts(unit: Unit, payment_id: str) -> dict[str, str]:
+    text = unit.connection.execute(
+        select(private_payments.c.lines).where(private_payments.c.payment_id == payment_id)
+    ).scalar()
+    return dict(json.loads(text)) if text else {}
+
+
+def _label(house: House, library: str, kind: str) -> LocalText | None:
+    desk = house.libraries.get(library)
+    known = desk.settings.fee_kinds.get(kind) if desk else None
+    return known.label if known else None

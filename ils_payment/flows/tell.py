@@ -1,0 +1,97 @@
+"""Tell: staff of cases and unsettled payments, patrons by a receipt. A stopped mail server stops no money."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from ils_payment.flows import letters, show
+from ils_payment.store import mails, payments
+
+if TYPE_CHECKING:
+    from ils_payment.flows.house import House
+
+log = structlog.get_logger(__name__)
+
+PATIENCE_MINUTES = 30
+"""A payment that is paid and not settled for so long is told to staff."""
+
+GIVE_UP = timedelta(days=2)
+"""A mail that cannot be sent for so long is forgotten, with its address; cases are told anew each day."""
+
+
+def queue_receipt(house: House, payment_id: str, recipient: str, language: str) -> bool:
+    """Queue the receipt for *recipient*; False when it was asked for before, or nothing is paid yet."""
+    with house.store.unit() as unit:
+        payment = payments.load(unit, payment_id, lock=True)
+        if payment is None or payment.paid_at is None or mails.receipt_was_asked(unit, payment_id):
+            return False
+        mails.queue(unit, "receipt", recipient, payment_id, language)
+        payments.record(unit, payment, "receipt_queued", {})
+    house.wake()
+    return True
+
+
+def alarms(house: House) -> None:
+    """Queue mails to staff for new cases and unsettled payments, and again every day until they end."""
+    with house.store.unit() as unit:
+        for case in mails.untold_cases(unit):
+            if recipient := _staff(house, case.library):
+                mails.queue(unit, "case", recipient, case.payment_id, _language(house, case.library), case.id)
+                mails.told(unit, case.id)
+        for payment in payments.unsettled_since(unit, PATIENCE_MINUTES):
+            log.error(
+                "paid_but_not_settled", payment=payment.id, library=payment.library, state=payment.state
+            )
+            if recipient := _staff(house, payment.library):
+                mails.queue(unit, "unsettled", recipient, payment.id, _language(house, payment.library))
+            mails.alarmed(unit, payment.id)
+
+
+def _staff(house: House, library: str) -> str | None:
+    desk = house.libraries.get(library)
+    return desk.settings.staff_email if desk and house.world.can_mail else None
+
+
+def _language(house: House, library: str) -> str:
+    return house.libraries[library].settings.languages[0]
+
+
+def send_mails(house: House) -> None:
+    """Send what is due; one mail that fails is tried again later and hinders no other."""
+    if not house.world.can_mail:
+        return
+    with house.store.read() as unit:
+        waiting = mails.due(unit)
+    for mail in waiting:
+        letter = _write(house, mail)
+        try:
+            if letter is not None:
+                house.world.failpoint("mail.before_send")
+                house.world.send_mail(mail.recipient, letter.subject, letter.body)
+        except OSError as error:
+            with house.store.unit() as unit:
+                if unit.now - mail.created_at > GIVE_UP:
+                    log.error("mail_given_up", kind=mail.kind, payment=mail.payment_id, reason=str(error))
+                    mails.sent(unit, mail.id)
+                else:
+                    log.warning("mail_not_sent", kind=mail.kind, payment=mail.payment_id, reason=str(error))
+                    mails.failed(unit, mail, min(timedelta(minutes=2) * 2**mail.tries, timedelta(hours=2)))
+            continue
+        with house.store.unit() as unit:
+            mails.sent(unit, mail.id)
+
+
+def _write(house: House, mail: Any) -> letters.Letter | None:  # noqa: ANN401 - a row of private_mails
+    view = show.payment(house, mail.payment_id)
+    desk = house.libraries.get(view.library) if view else None
+    if view is None or desk is None:
+        return None
+    if mail.kind == "receipt":
+        return letters.receipt(desk.settings, view, mail.language)
+    if mail.kind == "case":
+        case = show.case(house, mail.case_id)
+        return letters.case(desk.settings, view, case) if case and case.closed_at is None else None
+    return letters.unsettled(desk.settings, view)
