@@ -13,10 +13,29 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
-from ils_payment.fields import MAIL, WEB, Network, PlainKey, Table, Text, wrong_at
+from ils_payment.appearance import Contact, FeeKind, NotPayable, Pages, Receipt
+from ils_payment.fields import MAIL, WEB, Network, PlainKey, Table, wrong_at
 from ils_payment.money import MoneyError, minor_digits, parse
 from ils_payment.problems import Source
 from ils_payment.secret import Secret
+
+__all__ = [
+    "GONE_METHODS",
+    "Arrival",
+    "Contact",
+    "FeeKind",
+    "Key",
+    "Library",
+    "Mail",
+    "Method",
+    "NotPayable",
+    "Pages",
+    "PluginTable",
+    "Receipt",
+    "Server",
+    "Settings",
+    "Settle",
+]
 
 GONE_METHODS = {
     "giropay": "giropay was shut down at the end of 2024; use instant_bank_transfer",
@@ -29,14 +48,17 @@ class Server(Table):
     """``[server]``: the process, its address and its database."""
 
     public_url: str = Field(
-        description="Address under which patrons and providers reach this program, without a path."
+        description="Address under which patrons and providers reach this program, without a path.",
+        examples=["https://pay.library.example"],
     )
     database: str = Field(
         "sqlite:////var/lib/ils-payment/ledger.db",
         description="SQLAlchemy URL of the ledger: sqlite:////absolute/path or postgresql://user@host/name.",
     )
     database_password: Secret | None = Field(
-        None, description="Password of the PostgreSQL user, if it needs one."
+        None,
+        description="Password of the PostgreSQL user, if it needs one.",
+        examples=[{"env": "DATABASE_PASSWORD"}],
     )
     bind: str = Field(
         "127.0.0.1", description="Address on which the program listens (the web server is in front)."
@@ -47,11 +69,15 @@ class Server(Table):
         description="Addresses or networks of the web servers in front: only these may say X-Forwarded-For.",
     )
     ca_bundle: str | None = Field(
-        None, description="File with additional certificate authorities (PEM), if needed."
+        None,
+        description="File with additional certificate authorities (PEM), if needed.",
+        examples=["/etc/ssl/certs/town-ca.pem"],
     )
     log_format: Literal["text", "json"] = Field("text", description="Form of the log lines: text or json.")
     metrics_token: Secret | None = Field(
-        None, description="Bearer token for /metrics; without it only this host may ask."
+        None,
+        description="Bearer token for /metrics; without it only this host may ask.",
+        examples=[{"env": "METRICS_TOKEN"}],
     )
 
     @field_validator("public_url")
@@ -78,14 +104,20 @@ class Server(Table):
 class Mail(Table):
     """``[mail]``: the mail server for staff messages and receipts. Without it no mail is sent."""
 
-    host: str = Field(description="Name of the mail server.")
+    host: str = Field(description="Name of the mail server.", examples=["mail.library.example"])
     port: int = Field(587, ge=1, le=65535, description="Port: 587 (STARTTLS), 465 (TLS) or 25 on this host.")
     security: Literal["starttls", "tls", "none"] = Field(
         "starttls", description="Encryption: starttls, tls, or none."
     )
-    user: str | None = Field(None, description="User name at the mail server, if it wants one.")
-    password: Secret | None = Field(None, description="Password at the mail server.")
-    sender: str = Field(pattern=MAIL, description="From address of all mails.")
+    user: str | None = Field(
+        None, description="User name at the mail server, if it wants one.", examples=["ils-payment"]
+    )
+    password: Secret | None = Field(
+        None, description="Password at the mail server.", examples=[{"env": "MAIL_PASSWORD"}]
+    )
+    sender: str = Field(
+        pattern=MAIL, description="From address of all mails.", examples=["pay@library.example"]
+    )
 
     @model_validator(mode="after")
     def _user_and_password(self) -> Mail:
@@ -99,8 +131,12 @@ class Mail(Table):
 class Key(Table):
     """One hand-over key that the OPAC signs with."""
 
-    kid: str = Field(min_length=1, description="Name of the key, written in the token's header.")
-    secret: Secret = Field(description="The shared secret, at least 32 characters.")
+    kid: str = Field(
+        min_length=1, description="Name of the key, written in the token's header.", examples=["opac-1"]
+    )
+    secret: Secret = Field(
+        description="The shared secret, at least 32 characters.", examples=[{"env": "OPAC_SECRET"}]
+    )
 
     @field_validator("secret")
     @classmethod
@@ -121,7 +157,10 @@ class Arrival(Table):
         default=True, description="Whether patrons may also sign in here with card number and PIN."
     )
     opac_url: str | None = Field(
-        None, pattern=WEB, description="Address of the OPAC account, for the way back."
+        None,
+        pattern=WEB,
+        description="Address of the OPAC account, for the way back.",
+        examples=["https://opac.library.example"],
     )
 
     @model_validator(mode="after")
@@ -137,7 +176,9 @@ class Arrival(Table):
 class Method(Table):
     """``[[libraries.x.methods]]``: one way to pay."""
 
-    method: str = Field(description="What the payer chooses: card or instant_bank_transfer.")
+    method: str = Field(
+        description="What the payer chooses: card or instant_bank_transfer.", examples=["card"]
+    )
     provider: str = Field(description="Name of the provider's table below [libraries.x.providers].")
     minimum_amount: str = Field(
         "0.00", pattern=r"^\d+(\.\d+)?$", description="Smallest sum for this method, e.g. 1.00."
@@ -149,66 +190,6 @@ class Method(Table):
         if value in GONE_METHODS:
             raise ValueError(GONE_METHODS[value])
         return value
-
-
-class FeeKind(Table):
-    """``[libraries.x.fee_kinds.CODE]``: the name of a fee kind (Koha: debit type) and where it is booked."""
-
-    label: Text | None = Field(None, description="What the patron reads; else the library system's own text.")
-    cost_centre: str = Field("", description="Cost centre (Kostenstelle, Haushaltsstelle) for the books.")
-    account: str = Field("", description="Account (Sachkonto, Objektnummer) for the books.")
-
-
-class NotPayable(Table):
-    """``[[libraries.x.not_payable]]``: fees that cannot be paid online, and what the patron reads then.
-
-    All conditions of one rule must hold; the first rule that fits counts.
-    """
-
-    kind: str | None = Field(None, description="Fee kind (Koha: debit type), e.g. LOST.")
-    status: str | None = Field(None, description="Status of the fee in the library system.")
-    older_than_days: int | None = Field(None, ge=0, description="Fees that are older than so many days.")
-    text: Text = Field(
-        description='Why, and what to do, e.g. "Handed over to the city treasury: please pay there."'
-    )
-
-    @model_validator(mode="after")
-    def _some_condition(self) -> NotPayable:
-        if self.kind is None and self.status is None and self.older_than_days is None:
-            raise ValueError("name a kind, a status or older_than_days; otherwise nothing could be paid")
-        return self
-
-
-class Contact(Table):
-    """``[libraries.x.contact]``: shown on every page."""
-
-    phone: str = Field(min_length=3, description="Telephone number.")
-    mail: str = Field(pattern=MAIL, description="Mail address for patrons.")
-    hours: Text = Field(description="Opening hours.")
-
-
-class Pages(Table):
-    """``[libraries.x.pages]``: what every page links to, and how it looks."""
-
-    imprint_url: str = Field(pattern=WEB, description="Address of the imprint (Impressum).")
-    privacy_url: str = Field(pattern=WEB, description="Address of the privacy information for this service.")
-    accessibility_url: str = Field(pattern=WEB, description="Address of the accessibility statement.")
-    accent: str = Field("#0b5394", pattern=r"^#[0-9a-fA-F]{6}$", description="Accent colour.")
-    logo: str | None = Field(None, description="File with the logo (SVG or PNG, at most 100 kB).")
-
-
-class Receipt(Table):
-    """``[libraries.x.receipt]``: what stands on the receipt."""
-
-    authority: str = Field(description="The authority that takes the money, e.g. Stadt Herrenberg.")
-    address: tuple[str, ...] = Field(min_length=1, description="Its address, one line each.")
-    tax_note: Text = Field(
-        {
-            "de": "Gebühr nach öffentlichem Recht; keine Umsatzsteuer.",
-            "en": "Fee under public law; no VAT is charged.",
-        },
-        description="The tax note on the receipt.",
-    )
 
 
 class PluginTable(BaseModel):
@@ -258,7 +239,9 @@ class Settle(Table):
 class Library(Table):
     """``[libraries.KEY]``: one library."""
 
-    name: str = Field(min_length=1, description="Name of the library, as patrons know it.")
+    name: str = Field(
+        min_length=1, description="Name of the library, as patrons know it.", examples=["Town Library"]
+    )
     currency: str = Field("EUR", description="ISO 4217 code.")
     languages: tuple[Literal["de", "en"], ...] = Field(
         ("de", "en"), min_length=1, description="Languages; first = default."
@@ -267,10 +250,13 @@ class Library(Table):
         "Europe/Berlin", description="Time zone for dates on pages, receipts and in the books."
     )
     staff_email: str | None = Field(
-        None, pattern=MAIL, description="Who is told of cases and of payments that do not settle."
+        None,
+        pattern=MAIL,
+        description="Who is told of cases and of payments that do not settle.",
+        examples=["staff@library.example"],
     )
     test_cards: tuple[str, ...] = Field(
-        (), description="Card numbers that may pay with a provider's test key."
+        (), description="Card numbers that may pay with a provider's test key.", examples=[["23529000000001"]]
     )
     growing_fines_payable: bool = Field(
         default=False, description="Whether fines that still grow (item not returned) can be paid online."

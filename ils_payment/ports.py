@@ -77,7 +77,8 @@ __all__ = [
 class PluginConfig(BaseModel):
     """The base of every plugin's ``Config``: frozen, and an unknown key is an error.
 
-    Field descriptions are shown by ``ils-payment init`` and in the documentation. A field of type
+    Field descriptions are shown by ``ils-payment init`` and in the documentation; a field with
+    ``examples`` is written with its first one, every other optional field as a comment. A field of type
     :data:`~ils_payment.secret.Secret` can only be given as ``{ env = ... }`` or ``{ file = ... }``.
     """
 
@@ -244,7 +245,7 @@ class PaymentProvider(Protocol):
         looks it up with ``find`` and never starts the same payment under a new key meanwhile.
         """
 
-    def find(self, attempt: Attempt) -> Started | None | CannotTell:
+    def find(self, attempt: Attempt) -> Started | CannotTell | None:
         """Look up the session of an attempt whose start was unclear. Raises RemoteError.
 
         ``None``: there is certainly none (and the key can be used again). May repeat the stored

@@ -28,6 +28,7 @@ class StripeConfig(PluginConfig):
     statement_descriptor: str = Field(
         description="What stands on the payer's bank statement, e.g. STADTBIBLIOTHEK; 5 to 22 characters. "
         "For cards Stripe puts the account's own prefix before it and cuts the whole at 22.",
+        examples=["STADTBIBLIOTHEK"],
     )
     allow_klarna: bool = Field(
         default=False,

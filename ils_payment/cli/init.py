@@ -1,0 +1,56 @@
+"""``ils-payment init``: writes a configuration to fill in, with every key explained."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from ils_payment.errors import ConfigurationError
+
+
+@click.command()
+@click.argument("path", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--library", default="main", show_default=True, help="Key of the library, as it stands in addresses."
+)
+@click.option("--library-system", default="koha", show_default=True, help="Plugin of the library system.")
+@click.option("--provider", default="stripe", show_default=True, help="Plugin of the payment provider.")
+@click.pass_obj
+def init(config: Path | None, path: Path | None, library: str, library_system: str, provider: str) -> None:
+    """Write a commented configuration to PATH, or to where --config says.
+
+    An existing file is never overwritten. The file is readable by its owner and group only.
+    """
+    from ils_payment.cli.template import write_template
+    from ils_payment.loading import config_path
+    from ils_payment.plugins import Plugins
+
+    target = path or config_path(config)
+    plugins = Plugins({library_system, provider})
+    text = write_template(
+        library,
+        (library_system, plugins.library_system(library_system).Config),
+        (provider, plugins.provider(provider).Config),
+    )
+    _create(target, text)
+    click.echo(f"Wrote {target}.")
+    click.echo("Next: fill in the lines that are no comments, set the secrets, then type: ils-payment check")
+
+
+def _create(path: Path, text: str) -> None:
+    """Create *path* with mode 0640, whatever the umask allows; refuse to touch what is there."""
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
+    except FileExistsError:
+        raise ConfigurationError(
+            f"{path} exists already; it was not touched.", mend="Name another file, or move this one away."
+        ) from None
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path} cannot be written ({error.strerror}).", mend="Make its folder, or name another file."
+        ) from None
+    os.fchmod(handle, 0o640)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)

@@ -1,0 +1,55 @@
+"""``ils-payment``, the entry point: an expected error becomes its cause and its mend, without a traceback."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from ils_payment import __version__
+from ils_payment.cli.lazy import LazyGroup
+from ils_payment.errors import ILSPaymentError
+
+COMMANDS = {
+    "init": ("ils_payment.cli.init:init", "Write a commented configuration."),
+    "check": ("ils_payment.cli.check:check", "Test every connection, right and capability."),
+    "plugins": ("ils_payment.cli.plugins:plugins", "List the installed plugins."),
+    "db": ("ils_payment.cli.db:db", "Create or upgrade the database; show its schema."),
+    "serve": ("ils_payment.cli.serve:serve", "Run the program: pages, webhooks and the runner."),
+    "worker": ("ils_payment.cli.serve:worker", "Run the runner alone (PostgreSQL only)."),
+    "pause": ("ils_payment.cli.pause:pause", "Accept no new payments; paid ones finish."),
+    "resume": ("ils_payment.cli.pause:resume", "Accept new payments again."),
+    "payments": ("ils_payment.cli.payments:payments", "List payments, or show one with its history."),
+    "cases": ("ils_payment.cli.cases:cases", "List what a person must decide, or show one case."),
+    "demo": ("ils_payment.cli.demo:demo", "Try everything against a simulated library and provider."),
+}
+
+
+@click.group(cls=LazyGroup, commands_at=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Configuration file; else $ILS_PAYMENT_CONFIG, else /etc/ils-payment/config.toml.",
+)
+@click.version_option(__version__, prog_name="ils-payment")
+@click.pass_context
+def cli(ctx: click.Context, config: Path | None) -> None:
+    """Let patrons pay library fees online, and settle them in the library system."""
+    ctx.obj = config
+
+
+def main() -> None:
+    """Run the command line; exit 1 with cause and mend on every error that can be expected."""
+    try:
+        cli(prog_name="ils-payment")
+    except ILSPaymentError as error:
+        click.echo(f"Error: {error.what}", err=True)
+        if error.mend:
+            click.echo(f"What to do: {error.mend}", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
