@@ -262,6 +262,8 @@ def test_refunds_take_at_most_what_is_left(url, sessions, simulator, client, wis
     assert (part.status, part.amount) == ("succeeded", 250)
     simulator.refund_in_dashboard(made.id)
     assert refused(refunds.create, {"payment_intent": intent}).code == "charge_already_refunded"
+    with pytest.raises(NotPayableError, match="0 are left"):
+        simulator.refund_in_dashboard(made.id, 1)
     assert [one.amount for one in refunds.list({"payment_intent": intent}).data] == [1000, 250]
     charge = sessions.retrieve(
         made.id, {"expand": ["payment_intent.latest_charge"]}

@@ -8,11 +8,17 @@ import threading
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 import stripe
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from ils_payment_stripe.simulator import SimulatedAccount, StripeSimulator
+from ils_payment_stripe.simulator.forms import decode
+from ils_payment_stripe.simulator.refusal import Refusal
 from ils_payment_stripe.simulator.schema import schema_of
+from stripe._encode import _api_encode
 
 from ils_payment.model import RawRequest
 
@@ -188,6 +194,40 @@ def test_too_many_requests_in_one_second_are_refused(sessions, simulator, clock,
 
 
 # --- the rest ------------------------------------------------------------------------------------
+
+
+_TEXT = st.text("ab1 &=[]+%;#ü€\n", min_size=1, max_size=8)
+_NAME = st.text("abcdefgh_-ü", min_size=1, max_size=6)
+_TREE = st.dictionaries(
+    _NAME,
+    st.recursive(
+        _TEXT,
+        lambda inner: (
+            st.lists(inner, min_size=1, max_size=3) | st.dictionaries(_NAME, inner, min_size=1, max_size=3)
+        ),
+        max_leaves=8,
+    ),
+    max_size=4,
+)
+
+
+def numbered(node):
+    """Return *node* with arrays as what a form can say of them: numbered entries."""
+    if isinstance(node, list):
+        return {str(index): numbered(child) for index, child in enumerate(node)}
+    return {name: numbered(child) for name, child in node.items()} if isinstance(node, dict) else node
+
+
+@settings(derandomize=True, database=None, deadline=None)
+@given(_TREE)
+def test_forms_are_read_exactly_as_the_sdk_writes_them(tree):
+    assert decode(urlencode(list(_api_encode(tree)))) == numbered(tree)
+
+
+@pytest.mark.parametrize("form", ["a=1&a[b]=2", "a[b]=2&a=1", "a[b", "[]=1"])
+def test_forms_that_contradict_themselves_are_refused(form):
+    with pytest.raises(Refusal):
+        decode(form)
 
 
 def test_the_same_seed_gives_the_same_ids(clock):

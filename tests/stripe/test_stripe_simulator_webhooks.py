@@ -134,6 +134,7 @@ def test_each_step_sends_its_events(sessions, simulator, wish):
         "refund.failed",
         "charge.dispute.created",
         "charge.dispute.funds_withdrawn",
+        "charge.dispute.updated",
         "charge.dispute.closed",
         "charge.dispute.funds_reinstated",
     ]

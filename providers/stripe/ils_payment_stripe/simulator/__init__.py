@@ -7,6 +7,7 @@ our own.
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 from ils_payment.model import RawRequest, Reply
@@ -143,11 +144,11 @@ class StripeSimulator(Payer):
                 refunded[currency] = refunded.get(currency, 0) + charge["amount_refunded"]
             return {
                 "account": self.account.id,
-                "sessions": _copy(book.sessions),
-                "payment_intents": _copy(book.intents),
-                "charges": _copy(book.charges),
-                "refunds": _copy(book.refunds),
-                "disputes": _copy(book.disputes),
+                "sessions": copy.deepcopy(book.sessions),
+                "payment_intents": copy.deepcopy(book.intents),
+                "charges": copy.deepcopy(book.charges),
+                "refunds": copy.deepcopy(book.refunds),
+                "disputes": copy.deepcopy(book.disputes),
                 "captured": captured,
                 "refunded": refunded,
                 "events": [{"id": one["id"], "type": one["type"]} for one in book.events.values()],
@@ -158,8 +159,3 @@ class StripeSimulator(Payer):
                 "api_versions": dict(api.versions),
                 "paused_seconds": api.paused,
             }
-
-
-def _copy(shelf: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return the objects of *shelf* so that later changes do not show in them."""
-    return {key: dict(thing) for key, thing in shelf.items()}

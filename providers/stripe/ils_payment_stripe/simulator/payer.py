@@ -155,7 +155,10 @@ class Payer:
         with self.book.lock:
             charge = self._charge_of(session_id)
             rest = charge["amount"] - charge["amount_refunded"]
-            return str(self.refund(charge, rest if cents is None else cents, {})["id"])
+            wanted = rest if cents is None else cents
+            if not 1 <= wanted <= rest:
+                raise NotPayableError(f"{wanted} cents cannot be refunded, {rest} are left")
+            return str(self.refund(charge, wanted, {})["id"])
 
     def refund(
         self, charge: Thing, cents: int, wish: dict[str, Any], cause: Mapping[str, str | None] | None = None
@@ -199,6 +202,7 @@ class Payer:
         with self.book.lock:
             dispute = self.book.disputes[dispute_id]
             dispute["status"] = "won" if won else "lost"
+            self.book.emit("charge.dispute.updated", dispute)
             self.book.emit("charge.dispute.closed", dispute)
             if won:
                 self.book.emit("charge.dispute.funds_reinstated", dispute)

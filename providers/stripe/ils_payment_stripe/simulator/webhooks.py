@@ -32,6 +32,7 @@ SUBSCRIBED = (
     "refund.updated",
     "refund.failed",
     "charge.dispute.created",
+    "charge.dispute.updated",
     "charge.dispute.closed",
     "charge.dispute.funds_withdrawn",
     "charge.dispute.funds_reinstated",
@@ -131,7 +132,7 @@ class Outbox:
         due = [
             one for one in self.deliveries.values() if one.state == "waiting" and one.due and one.due <= now
         ]
-        due.sort(key=lambda one: one.due or now, reverse=False)
+        due.sort(key=lambda one: one.due or now)
         if self.switches.reorder:
             due.reverse()
         parcels = []
