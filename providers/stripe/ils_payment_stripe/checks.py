@@ -6,7 +6,6 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
-from ils_payment.errors import ILSPaymentError
 from ils_payment.model import Attempt, AttemptLine, Finding, Level
 from ils_payment_stripe import wire
 from ils_payment_stripe.client import API_VERSION, translate
@@ -70,8 +69,6 @@ def _ask(
     """Ask Stripe and say what was seen; a failure becomes a finding of the level *failure*."""
     try:
         answer = question()
-    except ILSPaymentError as error:
-        return _Asked(Finding(failure, subject, error.what, error.mend))
     except Exception as error:  # noqa: BLE001 - the SDK raises whatever a strange answer leads it to
         told = translate(error)
         return _Asked(Finding(failure, subject, told.what, told.mend))
