@@ -209,10 +209,14 @@ class StripeProvider:
 
 
 def _started(session: Mapping[str, Any], attempt: Attempt) -> Started:
-    """Return the session; one that is over has no page any more, so our own page says what is true."""
+    """Return the session; one that is over has no page any more, so our own page says what is true.
+
+    Our page's address comes from the stored request, which alone is the same on every repetition.
+    """
+    page = session.get("url") or json.loads(attempt.request)["success_url"]
     return Started(
         session_ref=str(session["id"]),
-        interaction=Redirect(str(session.get("url") or attempt.return_url)),
+        interaction=Redirect(str(page)),
         expires_at=wire.expiry(session),
     )
 
