@@ -28,6 +28,7 @@ from ils_payment.model import (
 from ils_payment_koha import checks, settling, wire
 from ils_payment_koha.client import KohaClient, NotSentError
 from ils_payment_koha.config import KohaConfig
+from ils_payment_koha.refusals import refuse
 from ils_payment_koha.titles import title
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ _TITLES = 20
 """More titles than these are not looked up, so that a long list of fees does not make a page slow."""
 
 _TITLE_SECONDS = 5.0
+"""The time that all of them may take together, but for the last call."""
 
 
 class KohaSystem:
@@ -135,11 +137,14 @@ class KohaSystem:
         found: dict[str, str] = {}
         if not items:
             return found
+        started = self._host.monotonic()
         try:
             query = {"q": json.dumps({"item_id": {"-in": items}}), "_per_page": str(_TITLES)}
             listed = self._client.read("/items", query=query, deadline=_TITLE_SECONDS)
-            by_record = _items_by_record(listed)
-            for record, item_ids in by_record.items():
+            for record, item_ids in _items_by_record(listed).items():
+                if self._host.monotonic() - started > _TITLE_SECONDS:
+                    log.warning("koha_titles_left_out", library=self._host.library.key, reason="too slow")
+                    break
                 text = self._title(record)
                 found |= dict.fromkeys(item_ids, text) if text else {}
         except RemoteError as error:
@@ -151,7 +156,11 @@ class KohaSystem:
         answer = self._client.ask(
             "GET", f"/biblios/{record}", accept="application/marc-in-json", deadline=_TITLE_SECONDS
         )
-        return title(answer.body) if answer.status == 200 and isinstance(answer.body, dict) else None
+        if answer.status == 404:
+            return None
+        if answer.status != 200:
+            refuse(answer)
+        return title(answer.body) if isinstance(answer.body, dict) else None
 
     def settle(self, order: CreditOrder) -> SettleOutcome:
         """Post one credit for all lines: **money moves here**, with a single request.

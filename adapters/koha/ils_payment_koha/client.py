@@ -199,17 +199,7 @@ class KohaClient:
                 )
                 return _answer(response)
         except (OSError, urllib3.exceptions.HTTPError) as error:
-            # Only the kind of the failure is told: its text would hold the address with the query.
-            kind = type(error).__name__
-            if never_sent(error):
-                raise NotSentError(
-                    f"Koha cannot be reached ({kind}).",
-                    mend="Is url right, and is Koha's web server running?",
-                ) from None
-            raise RemoteUnavailableError(
-                f"The connection to Koha failed ({kind}).",
-                mend="Try again; look into Koha's logs if it stays.",
-            ) from None
+            raise _failure(error) from None
 
 
 def _leave_alone(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -229,6 +219,24 @@ def _answer(response: requests.Response) -> Answer:
 def _no_number(text: str) -> NoReturn:
     """Refuse NaN and the infinities, which JSON does not know."""
     raise ValueError(text)
+
+
+def _failure(error: BaseException) -> RemoteUnavailableError:
+    """Name what went wrong. Only the kind is told: an error's own text holds the address and its query."""
+    kind = type(error).__name__
+    rejected = next((c for c in _causes(error) if isinstance(c, ssl.SSLCertVerificationError)), None)
+    if rejected is not None:
+        return NotSentError(
+            f"Koha's TLS certificate is not accepted: {rejected.verify_message}.",
+            mend="Renew the certificate, use the host name it is for, or name its authority in ca_bundle.",
+        )
+    if never_sent(error):
+        return NotSentError(
+            f"Koha cannot be reached ({kind}).", mend="Is url right, and is Koha's web server running?"
+        )
+    return RemoteUnavailableError(
+        f"The connection to Koha failed ({kind}).", mend="Try again; look into Koha's logs if it stays."
+    )
 
 
 def never_sent(error: BaseException) -> bool:

@@ -20,12 +20,17 @@ class KohaConfig(PluginConfig):
 
     url: str = Field(
         description="Address of Koha's REST API, such as https://koha.example.org/api/v1. "
-        "The host name of the staff interface or of the OPAC will do."
+        "The host name of the staff interface or of the OPAC will do.",
+        examples=["https://koha.library.example/api/v1"],
     )
     client_id: str | None = Field(
-        default=None, description="Client id of the API key that was made for the service patron in Koha."
+        default=None,
+        description="Client id of the API key that was made for the service patron in Koha.",
+        examples=["00000000-0000-0000-0000-000000000000"],
     )
-    client_secret: Secret | None = Field(default=None, description="Secret of that API key.")
+    client_secret: Secret | None = Field(
+        default=None, description="Secret of that API key.", examples=[{"env": "KOHA_CLIENT_SECRET"}]
+    )
     username: str | None = Field(
         default=None, description="Instead of an API key: user name of the service patron (HTTP Basic)."
     )

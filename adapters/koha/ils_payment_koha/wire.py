@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from datetime import date
 
 _ID = re.compile(r"[1-9][0-9]{0,17}")
-_MARKER = re.compile(r"[A-Z0-9][A-Z0-9-]{2,28}[A-Z0-9]")
-_MARKER_IN_NOTE = re.compile(r"(?<![A-Z0-9-])ILSP-[A-Z0-9]+-[A-Z0-9](?![A-Z0-9-])")
+_MARKER = re.compile(r"ILSP-[A-Z0-9]{1,23}-[A-Z0-9]")
+_MARKER_IN_NOTE = re.compile(rf"(?<![A-Z0-9-]){_MARKER.pattern}(?![A-Z0-9-])")
 _DATABASE_STEP = Decimal("0.000001")
 """Koha keeps amounts as decimal(28,6) (read); what is smaller is noise of its floating point."""
 
@@ -158,13 +158,11 @@ def credit(body: object, currency: str) -> Credit:
 
 
 def marker_in(note: object) -> str | None:
-    """Return the marker in a credit's note, also where staff wrote something beside it; else None."""
-    if not isinstance(note, str):
-        return None
-    if _MARKER.fullmatch(note):
-        return note
-    # Any other note is staff's own text, which may be personal and does not pass the door.
-    found = _MARKER_IN_NOTE.search(note)
+    """Return the marker in a credit's note, also where staff wrote something beside it; else None.
+
+    Nothing else of a note passes the door: staff's own words may be personal.
+    """
+    found = _MARKER_IN_NOTE.search(note) if isinstance(note, str) else None
     return found.group() if found else None
 
 
