@@ -239,6 +239,7 @@ def test_time_and_mode_can_be_wrong_under_a_good_signature(simulator, paid, cloc
     simulator.webhooks.flip_livemode = True
     (parcel,) = simulator.due_deliveries()
     assert verified(parcel)["livemode"] is True
+    assert simulator.book.events[parcel.event_id]["livemode"] is False
     assert parcel.headers["Stripe-Signature"].startswith(f"t={int(clock.now().timestamp()) - 400},")
 
 
