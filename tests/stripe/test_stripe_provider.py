@@ -17,7 +17,6 @@ from ils_payment_stripe.client import API_VERSION, describe, translate
 from ils_payment_stripe.config import StripeConfig
 from ils_payment_stripe.provider import StripeProvider
 from ils_payment_stripe.simulator import StripeSimulator
-from ils_payment_stripe.webhook import EVENTS
 from pydantic import SecretStr
 
 from ils_payment.errors import (
@@ -728,7 +727,6 @@ def findings(provider, level):
 
 def test_a_check_finds_nothing_wrong_and_moves_no_money(provider, simulator):
     simulator.account.keys[KEY] |= {"webhook_endpoints:read"}
-    simulator._outbox.subscribed = EVENTS
     found = provider.check()
     assert [one for one in found if one.level is Level.ERROR] == []
     assert {one.subject for one in found if one.level is Level.WARNING} == {"mode", "key"}
