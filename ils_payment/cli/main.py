@@ -37,6 +37,9 @@ COMMANDS = {
 @click.pass_context
 def cli(ctx: click.Context, config: Path | None) -> None:
     """Let patrons pay library fees online, and settle them in the library system."""
+    from ils_payment.cli.logs import configure
+
+    configure()
     ctx.obj = config
 
 

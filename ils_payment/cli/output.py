@@ -55,3 +55,8 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, empty:
 
 
 _STYLES: Mapping[str, str] = {"ok": "green", "warning": "yellow", "error": "bold red"}
+
+
+def instant(value: datetime | None) -> str:
+    """Write an instant for the terminal: UTC, to the second."""
+    return f"{value:%Y-%m-%d %H:%M:%S}Z" if value else ""

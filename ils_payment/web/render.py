@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse
 
-from ils_payment.web import texts
+from ils_payment.web import cookies, texts
 from ils_payment.web.language import LANGUAGES, Tongue, accepted, translations
 
 if TYPE_CHECKING:
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
     from ils_payment import config
     from ils_payment.flows.house import Desk
+    from ils_payment.web.sessions import Visit
 
-LANGUAGE_COOKIE = "__Host-language"
+LANGUAGE_COOKIE = "language"
 WARN_BEFORE = 60
 """Seconds before the end of a session at which the reader is warned (WCAG 2.2.1 asks for 20 at least)."""
 
@@ -38,7 +39,7 @@ def page(request: Request, name: str, status: int = 200, **context: Any) -> HTML
     response = HTMLResponse(_html(request, name, context), status_code=status)
     wished = request.query_params.get("lang")
     if wished and wished == language(request):
-        response.set_cookie(LANGUAGE_COOKIE, wished, secure=True, httponly=True, samesite="lax")
+        cookies.give(request.app.state.house, response, LANGUAGE_COOKIE, wished)
     return response
 
 
@@ -55,7 +56,7 @@ def language(request: Request) -> str:
     visit = getattr(request.state, "visit", None)
     wishes = (
         request.query_params.get("lang"),
-        request.cookies.get(LANGUAGE_COOKIE),
+        cookies.held(request.app.state.house, request, LANGUAGE_COOKIE),
         visit.language if visit else None,
         accepted(request.headers.get("accept-language", ""), offered),
     )
@@ -72,6 +73,11 @@ def now(request: Request) -> datetime:
     """Return the instant by the house's clock."""
     instant: datetime = request.app.state.house.world.now()
     return instant
+
+
+def seconds_left(request: Request, visit: Visit) -> int:
+    """Return for how many seconds the session of *visit* still lives if nothing more happens."""
+    return max(0, int((visit.ends_at - now(request)).total_seconds()))
 
 
 @cache
@@ -128,7 +134,7 @@ def _frame(request: Request, csrf: str) -> Frame:
         live=desk.live if desk else True,
         signed_in=visit is not None,
         csrf=csrf or (visit.csrf if visit else getattr(request.state, "csrf", "")),
-        ends_in=max(0, int((visit.ends_at - now(request)).total_seconds())) if visit else None,
+        ends_in=seconds_left(request, visit) if visit else None,
         languages=_languages(request, library),
         theme=f"/static/theme/{desk.key}.css?v={accent.lstrip('#')}" if desk and accent else None,
     )

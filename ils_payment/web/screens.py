@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ils_payment.money import minor_digits
@@ -16,10 +15,6 @@ if TYPE_CHECKING:
 
     from ils_payment.flows.house import Desk
     from ils_payment.flows.views import FeeLine, FeesView, PaymentView
-
-IMPATIENT = timedelta(minutes=2)
-"""For so long after its start a payment is looked at every few seconds, then less often."""
-
 
 def fees(
     request: Request,
@@ -64,19 +59,21 @@ def status(request: Request, payment: PaymentView, *, full: bool) -> HTMLRespons
     """Show where a payment stands; not *full* (no login): state, amount and number only."""
     spoken = render.tongue(request)
     now = render.now(request)
+    key = texts.of_payment(payment, now)
     path = request.url.path
     token = f"&t={request.query_params['t']}" if "t" in request.query_params else ""
     return render.page(
         request,
         "status.html",
         payment=payment,
+        key=key,
         words=texts.told(payment, spoken, now),
         full=full,
         follow=texts.moves(payment),
         follow_url=f"{path}?follow=1{token}",
         still_url=f"{path}?still=1{token}",
         still="still" in request.query_params,
-        every=4 if now - payment.created_at < IMPATIENT else 30,
+        every_without_script=30 if key in {"pending", "longer"} else 5,
         receipts=_receipts(request),
     )
 

@@ -116,14 +116,10 @@ STATES: Mapping[str, Words] = {
         (N_("Nothing was charged. The fees are still open; you can start again whenever you like."),),
     ),
     "void_expired": Words(
-        N_("The time for this payment has run out"),
-        (N_("Nothing was charged. The fees are still open; you can start again whenever you like."),),
-    ),
-    "void_failed": Words(
-        N_("The payment did not go through"),
+        N_("This payment was not completed"),
         (
-            N_("Nothing was charged. The fees are still open."),
-            N_("You can try again, perhaps with another card or another way to pay."),
+            N_("The time for it ran out, or the bank did not agree. Nothing was charged."),
+            N_("The fees are still open; you can start again whenever you like."),
         ),
     ),
     "held_paid": Words(
@@ -188,6 +184,7 @@ METHODS: Mapping[str, str] = {
 _AGAIN = "again"
 _FEES = "fees"
 _START = "start"
+_PAYMENT = "payment"
 
 MESSAGES: Mapping[str, Words] = {
     "not_found": Words(
@@ -281,6 +278,29 @@ MESSAGES: Mapping[str, Words] = {
         N_("The receipt is on its way"),
         (N_("We delete the mail address as soon as the receipt has been sent."),),
         Tone.GOOD,
+        way=_PAYMENT,
+    ),
+    "mail_refused": Words(
+        N_("The receipt was asked for by e-mail before"),
+        (N_("We send it once only. You can print it here at any time."),),
+        way=_PAYMENT,
+    ),
+    "return_refused": Words(
+        N_("This link has run out"),
+        (
+            N_("Without signing in, it shows the payment for one day only."),
+            N_("Please sign in to see your payments. No payment gets lost."),
+        ),
+        way=_START,
+    ),
+    "not_cancelled": Words(
+        N_("The payment could not be cancelled just now"),
+        (
+            N_("The payment service does not answer, so nothing has changed."),
+            N_("Please try again in a few minutes, or continue the payment."),
+        ),
+        Tone.LOOK,
+        way=_PAYMENT,
     ),
     # Why no payment was started: one for each code of ``flows.views.NOT_BEGUN``.
     "nothing_chosen": Words(
@@ -325,7 +345,7 @@ MESSAGES: Mapping[str, Words] = {
                 "So that you do not pay twice, we have not started another one. You can continue or cancel the first."
             ),
         ),
-        way="payment",
+        way=_PAYMENT,
     ),
     "paused": Words(
         N_("Online payment is having a break"),
@@ -361,7 +381,7 @@ MESSAGES: Mapping[str, Words] = {
             N_("Please look at your payments again in a few minutes before you start another one."),
         ),
         Tone.LOOK,
-        way="payments",
+        way=_PAYMENT,
     ),
     "library_unavailable": Words(
         N_("The library system does not answer at the moment"),

@@ -21,54 +21,65 @@ if (total) {
   addEventListener("pageshow", add);
 }
 
-// The status page follows its payment.
+// The status page follows its payment, ever less often while nothing happens.
+let pause = 2000;
+const again = () => {
+  const shown = document.getElementById("status");
+  if (shown && shown.dataset.follow) setTimeout(follow, pause);
+};
 const follow = async () => {
   const shown = document.getElementById("status");
-  if (!shown || !shown.dataset.follow) return;
+  pause = Math.min(pause * 1.2, 30000);
   try {
     const answer = await fetch(shown.dataset.follow, { headers: { accept: "text/html" } });
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const fresh = page.getElementById("status");
+    // Signed out meanwhile: there is nothing to follow any more.
+    if (!fresh && answer.status < 500) return;
     if (fresh && fresh.dataset.state !== shown.dataset.state) {
       shown.replaceWith(document.importNode(fresh, true));
       document.title = page.title;
       announce(fresh.querySelector("h1").textContent);
-    } else if (!fresh && !answer.ok && answer.status < 500) {
-      return;
+      pause = 2000;
     }
   } catch {
     // No network for a moment: the next look may succeed.
   }
   again();
 };
-const again = () => {
-  const shown = document.getElementById("status");
-  if (shown && shown.dataset.follow) setTimeout(follow, shown.dataset.every * 1000);
-};
 again();
 
-// Before a session ends, its reader is asked.
+for (const button of document.querySelectorAll("[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => print());
+}
+
+// Before a session ends, its reader is asked. Another tab may have prolonged it: the server knows.
 const idle = document.getElementById("idle");
 if (idle) {
   const warnBefore = Number(idle.dataset.warnBefore);
   const seconds = document.getElementById("idle-seconds");
   let end = Date.now() + idle.dataset.endsIn * 1000;
-  document.getElementById("idle-stay").addEventListener("click", async () => {
-    const answer = await fetch(idle.dataset.stay, { headers: { accept: "application/json" } });
-    if (!answer.ok) {
-      location.replace(idle.dataset.ended);
-      return;
+  let asked = 0;
+  const ask = async (address) => {
+    try {
+      const answer = await fetch(address, { headers: { accept: "application/json" } });
+      end = Date.now() + (await answer.json()).ends_in * 1000;
+    } catch {
+      // No network for a moment: the clock here goes on.
     }
-    end = Date.now() + (await answer.json()).ends_in * 1000;
-    idle.close();
-  });
+    if (end - Date.now() > warnBefore * 1000) idle.close();
+  };
+  document.getElementById("idle-stay").addEventListener("click", () => ask(idle.dataset.stay));
   setInterval(() => {
     const left = Math.ceil((end - Date.now()) / 1000);
-    if (left <= 0) {
-      location.replace(idle.dataset.ended);
-    } else if (left <= warnBefore) {
-      seconds.textContent = String(left);
-      if (!idle.open) idle.showModal();
+    seconds.textContent = String(Math.max(left, 0));
+    if (left > warnBefore) return;
+    if (Date.now() - asked > 5000) {
+      asked = Date.now();
+      ask(`${idle.dataset.stay}?follow=1`);
     }
+    if (left <= 0) location.replace(idle.dataset.ended);
+    else if (!idle.open) idle.showModal();
   }, 1000);
 }

@@ -1,0 +1,219 @@
+"""``ils-payment check``: tests every connection, right and capability, and says what to do."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import closing
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ils_payment.cli.output import json_option, print_json, print_table
+from ils_payment.errors import ConfigurationError, ILSPaymentError
+from ils_payment.flows.house import open_desk, open_store
+from ils_payment.loading import check_live, check_plugin_tables, config_path, load_settings
+from ils_payment.model import Finding, Level
+from ils_payment.plugins import Plugins
+from ils_payment.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import timedelta
+    from pathlib import Path
+
+    import requests
+
+    from ils_payment.config import Settings
+    from ils_payment.flows.house import Desk
+    from ils_payment.ports import LibrarySystem, PaymentProvider
+
+CLOCK_WARNING = 5.0
+"""A clock that differs by more seconds from what others say is told."""
+
+CLOCK_ERROR = 120.0
+"""Signed links live 120 s, webhooks are refused beyond 300 s: a clock so wrong breaks both."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One finding with the part of the installation that it is about; empty for the whole."""
+
+    part: str
+    finding: Finding
+
+
+@click.command()
+@click.option("--library", metavar="KEY", help="Test this library only.")
+@json_option
+@click.pass_obj
+def check(config: Path | None, library: str | None, *, as_json: bool) -> None:
+    """Test configuration, plugins, database, mail server and clock; no money moves.
+
+    Exits 1 when there is an error; a warning alone is exit 0.
+    """
+    rows = list(_everything(config, library))
+    if as_json:
+        print_json([_flat(row) for row in rows])
+    else:
+        print_table(
+            ("Part", "Result", "Subject", "Seen", "What to do"),
+            [
+                (row.part, row.finding.level, row.finding.subject, row.finding.seen, row.finding.mend)
+                for row in rows
+            ],
+            empty="Nothing was tested.",
+        )
+    if any(row.finding.level is Level.ERROR for row in rows):
+        sys.exit(1)
+
+
+def _flat(row: Row) -> dict[str, str]:
+    found = row.finding
+    return {
+        "part": row.part,
+        "level": found.level.value,
+        "subject": found.subject,
+        "seen": found.seen,
+        "mend": found.mend,
+    }
+
+
+def _everything(config: Path | None, library: str | None) -> Iterator[Row]:
+    """Test one part after the other; a part that fails does not hide the next."""
+    try:
+        settings = load_settings(config)
+        plugins = Plugins(settings.plugin_names())
+        check_plugin_tables(settings, plugins)
+    except ILSPaymentError as error:
+        yield Row("", _failed("configuration", error))
+        return
+    if library is not None and library not in settings.libraries:
+        known = ", ".join(sorted(settings.libraries))
+        raise ConfigurationError(
+            f"There is no library {library!r} in the configuration.", mend=f"There is: {known}."
+        )
+    yield Row("", Finding(Level.OK, "configuration", f"{config_path(config)} is complete"))
+    world = WatchingWorld(ca_bundle=settings.server.ca_bundle, mail=settings.mail)
+    yield Row("", _database(settings, world))
+    yield Row("", _mail(settings, world))
+    for key in [library] if library else settings.libraries:
+        try:
+            desk = open_desk(key, settings.libraries[key], plugins, world)
+        except ILSPaymentError as error:
+            yield Row(key, _failed("plugins", error))
+            continue
+        yield from _desk(settings, desk)
+    yield Row("", _clock(world.skews))
+
+
+def _desk(settings: Settings, desk: Desk) -> Iterator[Row]:
+    """Test the plugins of one library, and whether it may take real money if its keys are live."""
+    parts: list[tuple[str, LibrarySystem | PaymentProvider]] = [(f"{desk.key}: library system", desk.system)]
+    parts += [(f"{desk.key}: {name}", provider) for name, provider in desk.providers.items()]
+    for part, plugin in parts:
+        for finding in _asked(plugin):
+            yield Row(part, finding)
+    try:
+        check_live(settings, {desk.key} if desk.live else set())
+    except ConfigurationError as error:
+        yield Row(desk.key, _failed("live mode", error))
+        return
+    if desk.live:
+        yield Row(
+            desk.key, Finding(Level.OK, "live mode", "real money; everything that the pages need is there")
+        )
+        return
+    cards = len(desk.settings.test_cards)
+    seen = f"test keys: no money moves; {cards or 'no'} card(s) in test_cards can pay"
+    yield Row(
+        desk.key,
+        Finding(Level.OK, "test mode", seen)
+        if cards
+        else Finding(
+            Level.WARNING, "test mode", seen, f"Name a card of your own in libraries.{desk.key}.test_cards."
+        ),
+    )
+
+
+def _asked(plugin: LibrarySystem | PaymentProvider) -> list[Finding]:
+    try:
+        return plugin.check()
+    except Exception as error:  # noqa: BLE001 - a stranger's code; its fault is a finding like any other
+        seen = f"the plugin's own check failed: {type(error).__name__}"
+        return [Finding(Level.ERROR, "plugin", seen, "Report this to the author of the plugin.")]
+
+
+def _database(settings: Settings, world: World) -> Finding:
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        with closing(open_store(settings, world)) as store:
+            store.check()
+    except ILSPaymentError as error:
+        return _failed("database", error)
+    except SQLAlchemyError as error:
+        seen = f"cannot be opened: {type(error).__name__}"
+        return Finding(
+            Level.ERROR, "database", seen, "Look at server.database, its folder and its user's rights."
+        )
+    return Finding(Level.OK, "database", "the schema is this version's, every trigger is there")
+
+
+def _mail(settings: Settings, world: World) -> Finding:
+    """Read the mail server's greeting. Nothing is sent."""
+    if settings.mail is None:
+        mend = "Add the table [mail]; without it nobody is told of cases."
+        return Finding(Level.WARNING, "mail server", "none is configured", mend)
+    place = f"{settings.mail.host}:{settings.mail.port}"
+    try:
+        with world.connect((settings.mail.host, settings.mail.port), deadline=10.0) as connection:
+            # A server that speaks TLS from the first byte greets only after the handshake.
+            greeting = b"220" if settings.mail.security == "tls" else connection.recv(512)
+    except OSError as error:
+        seen = f"{place} cannot be reached: {error.strerror or type(error).__name__}"
+        return Finding(Level.ERROR, "mail server", seen, "Look at mail.host, mail.port and the firewall.")
+    if not greeting.startswith(b"220"):
+        return Finding(
+            Level.ERROR, "mail server", f"{place} is no mail server", "Look at mail.host and mail.port."
+        )
+    return Finding(Level.OK, "mail server", f"{place} answers")
+
+
+def _clock(skews: list[timedelta]) -> Finding:
+    """Compare our clock with the Date headers of everybody who answered; the median decides."""
+    if not skews:
+        mend = "Mend the connections above first."
+        return Finding(Level.WARNING, "clock", "nobody answered whom it could be compared with", mend)
+    skew = sorted(skews, key=abs)[len(skews) // 2].total_seconds()
+    seen = f"differs by {abs(skew):.0f} s from what {len(skews)} answer(s) said"
+    if abs(skew) <= CLOCK_WARNING:
+        return Finding(Level.OK, "clock", seen)
+    level = Level.ERROR if abs(skew) > CLOCK_ERROR else Level.WARNING
+    return Finding(level, "clock", seen, "Type: timedatectl set-ntp true")
+
+
+def _failed(subject: str, error: ILSPaymentError) -> Finding:
+    return Finding(Level.ERROR, subject, error.what, error.mend)
+
+
+class WatchingWorld(World):
+    """The real world, which notes how far our clock is from that of everybody who answers."""
+
+    def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - World's own arguments
+        super().__init__(**kwargs)
+        self.skews: list[timedelta] = []
+
+    def session(self, *, deadline: float, max_bytes: int) -> requests.Session:
+        """Return a session that looks at the Date header of each answer."""
+        session = super().session(deadline=deadline, max_bytes=max_bytes)
+        session.hooks["response"].append(self._look)
+        return session
+
+    def _look(self, response: requests.Response, *_: object, **__: object) -> None:
+        try:
+            said = parsedate_to_datetime(response.headers["Date"])
+        except (KeyError, ValueError):
+            return
+        self.skews.append(self.now() - said)

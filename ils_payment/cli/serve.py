@@ -1,0 +1,165 @@
+"""``ils-payment serve`` and ``worker``: the program itself."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import signal
+import socket
+import threading
+from contextlib import ExitStack, closing, contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+from sqlalchemy.engine import make_url
+
+from ils_payment.cli.logs import configure
+from ils_payment.cli.rooms import DatabaseError, database_errors, world_of
+from ils_payment.errors import ConfigurationError
+from ils_payment.flows import tell
+from ils_payment.flows.advance import advance, due
+from ils_payment.flows.house import House, open_house
+from ils_payment.loading import check_live, check_plugin_tables, load_settings
+from ils_payment.plugins import Plugins
+from ils_payment.runner import EmbeddedRunner
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from starlette.applications import Starlette
+
+    from ils_payment.config import Settings
+
+GRACE_SECONDS = 20
+"""How long requests may take to end when the program is stopped."""
+
+
+@click.command()
+@click.pass_obj
+def serve(config: Path | None) -> None:
+    """Run the program: pages, webhooks, and the runner that settles."""
+    from ils_payment.web.app import create_app
+
+    settings = load_settings(config)
+    configure(settings.server.log_format, logging.INFO)
+    end_on_signals()
+    with listening(settings) as listener, alone(settings), opened_house(settings) as house, running(house):
+        click.echo(
+            f"ils-payment serves {settings.server.public_url} on port {settings.server.port}.", err=True
+        )
+        run_web(create_app(house), listener)
+
+
+@click.command()
+@click.pass_obj
+def worker(config: Path | None) -> None:
+    """Run the runner alone, beside a serve on another host (PostgreSQL only)."""
+    settings = load_settings(config)
+    configure(settings.server.log_format, logging.INFO)
+    if is_sqlite(settings):
+        raise ConfigurationError(
+            "A worker of its own needs PostgreSQL: SQLite has one writer, and serve does this work itself.",
+            mend="Run serve alone, or set server.database to postgresql://user@host/name.",
+        )
+    end_on_signals()
+    with opened_house(settings) as house, running(house):
+        click.echo("ils-payment settles what is due.", err=True)
+        threading.Event().wait()
+
+
+def is_sqlite(settings: Settings) -> bool:
+    """Tell whether the ledger is an SQLite file."""
+    return make_url(settings.server.database).get_backend_name() == "sqlite"
+
+
+@contextmanager
+def opened_house(settings: Settings) -> Iterator[House]:
+    """Open the house with everything checked that can be checked without asking anybody outside."""
+    check_plugin_tables(settings, Plugins(settings.plugin_names()))
+    with database_errors():
+        house = open_house(settings, world_of(settings))
+    with closing(house):
+        check_live(settings, {key for key, desk in house.libraries.items() if desk.live})
+        yield house
+
+
+@contextmanager
+def running(house: House) -> Iterator[EmbeddedRunner]:
+    """Let the runner work until the context ends; what it has in hands is finished."""
+    runner = EmbeddedRunner(chores=(partial(tell.alarms, house), partial(tell.send_mails, house)))
+    house.wake = runner.wake
+    with ExitStack() as stack:
+        runner.start(partial(advance, house), partial(due, house))
+        stack.callback(runner.stop)
+        yield runner
+
+
+@contextmanager
+def alone(settings: Settings) -> Iterator[None]:
+    """Hold the lock beside an SQLite ledger: two programs would settle side by side."""
+    path = make_url(settings.server.database).database
+    if not is_sqlite(settings) or path is None:
+        yield
+        return
+    try:
+        file = open(f"{path}.lock", "w", encoding="utf-8")  # noqa: PTH123, SIM115 - closed by the context below
+    except OSError as error:
+        raise DatabaseError(
+            f"The lock {path}.lock cannot be written ({error.strerror}).",
+            mend="Run this as the user of the service, who may write in that folder.",
+        ) from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DatabaseError(
+                f"Another ils-payment serves {path} already.",
+                mend="Stop it first: systemctl stop ils-payment",
+            ) from None
+        yield
+
+
+@contextmanager
+def listening(settings: Settings) -> Iterator[socket.socket]:
+    """Open the port before anything else, so that an occupied one is told in a sentence."""
+    address = (settings.server.bind, settings.server.port)
+    family = socket.AF_INET6 if ":" in settings.server.bind else socket.AF_INET
+    try:
+        listener = socket.create_server(address, family=family, backlog=2048)
+    except OSError as error:
+        raise ConfigurationError(
+            f"Cannot listen on {address[0]} port {address[1]}: {error.strerror}.",
+            mend="Stop what listens there, or set server.bind and server.port.",
+        ) from None
+    with listener:
+        yield listener
+
+
+def run_web(app: Starlette, listener: socket.socket) -> None:
+    """Serve *app* on *listener* until a signal ends it."""
+    import uvicorn
+
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            # The application believes forwarded headers by its own rule, and addresses in logs are personal.
+            proxy_headers=False,
+            access_log=False,
+            server_header=False,
+            log_config=None,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
+    )
+    server.run(sockets=[listener])
+
+
+def end_on_signals() -> None:
+    """End in order on SIGTERM and SIGINT: uvicorn raises them again when it has finished."""
+
+    def leave(_number: int, _frame: object) -> NoReturn:
+        raise SystemExit(0)
+
+    signal.signal(signal.SIGTERM, leave)
+    signal.signal(signal.SIGINT, leave)

@@ -1,0 +1,226 @@
+"""The bodies of the API. Money is a whole number of cents with its currency, instants are UTC (ISO 8601)."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ils_payment.web.handover import MAX_LENGTH
+
+if TYPE_CHECKING:
+    from ils_payment.flows.views import FeeLine, FeesView, PaidLine, PaymentView
+
+_Texts = Annotated[
+    dict[str, str], Field(description="A text by language code.", examples=[{"de": "Säumnisgebühr"}])
+]
+_Cents = Annotated[int, Field(description="Whole cents (minor units).", examples=[1250])]
+_Currency = Annotated[str, Field(description="ISO 4217.", examples=["EUR"])]
+_Key = Annotated[str, Field(min_length=1, max_length=100, description="The `key` of a fee.")]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TokenIn(_Body):
+    """A hand-over token, as described for the OPAC's link."""
+
+    token: str = Field(
+        min_length=1, max_length=MAX_LENGTH, examples=["eyJhbGciOiJIUzI1NiIsImtpZCI6Im9wYWMtMSJ9.e30.c2ln"]
+    )
+
+
+class SessionOut(_Body):
+    """A session. It ends after ten minutes without a call, and at `expires_at` in any case."""
+
+    access_token: str = Field(description="Send it as `Authorization: Bearer ...`. Keep it on your server.")
+    token_type: Literal["Bearer"] = "Bearer"
+    expires_at: datetime
+    idle_seconds: int = Field(examples=[600])
+
+
+class FeeOut(_Body):
+    """One open fee. `reason` says why it cannot be paid online; `running` names the payment that holds it."""
+
+    key: str = Field(description="Name it when you start a payment.", examples=["4711"])
+    kind: str = Field(description="The library system's code.", examples=["OVERDUE"])
+    label: _Texts | None
+    text: str
+    title: str | None
+    cents: _Cents
+    since: date | None
+    payable: bool
+    reason: _Texts | None
+    running: str | None
+
+    @classmethod
+    def of(cls, line: FeeLine) -> FeeOut:
+        """Show one line."""
+        return cls(
+            key=line.key,
+            kind=line.kind,
+            label=line.label,
+            text=line.text,
+            title=line.title,
+            cents=line.cents,
+            since=line.since,
+            payable=line.payable,
+            reason=line.reason,
+            running=line.running,
+        )
+
+
+class MethodOut(_Body):
+    """One way to pay, and the smallest sum for it."""
+
+    method: str = Field(examples=["card", "instant_bank_transfer"])
+    minimum_cents: _Cents
+
+
+class FeesOut(_Body):
+    """The open fees as the library system knows them now. No payment may exceed `limit_cents`."""
+
+    currency: _Currency
+    fees: list[FeeOut]
+    open_credit: _Cents
+    payable_cents: _Cents
+    limit_cents: _Cents
+    methods: list[MethodOut]
+    running: list[str] = Field(description="Payments that are running.")
+    paused: bool = Field(description="No new payments are accepted at the moment.")
+    test_mode: bool = Field(description="No real money moves.")
+    read_at: datetime
+
+    @classmethod
+    def of(cls, view: FeesView) -> FeesOut:
+        """Show the fees."""
+        return cls(
+            currency=view.currency,
+            fees=[FeeOut.of(line) for line in view.lines],
+            open_credit=view.open_credit,
+            payable_cents=view.payable_cents,
+            limit_cents=view.limit_cents,
+            methods=[MethodOut(method=one.method, minimum_cents=one.minimum_cents) for one in view.methods],
+            running=[payment.payment_id for payment in view.running],
+            paused=view.paused,
+            test_mode=view.test_mode,
+            read_at=view.read_at,
+        )
+
+
+class PaymentIn(_Body):
+    """What the patron has confirmed: these fees, this sum, this way to pay."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "examples": [{"fees": ["4711", "4712"], "cents": 1250, "currency": "EUR", "method": "card"}]
+        },
+    )
+
+    fees: list[_Key] = Field(min_length=1, max_length=200)
+    cents: int = Field(
+        gt=0, le=99_999_999, strict=True, description="The sum that the patron saw, in whole cents."
+    )
+    currency: str = Field(pattern="^[A-Z]{3}$", description="ISO 4217; must be the library's.")
+    method: str = Field(min_length=1, max_length=60)
+    language: Literal["de", "en"] | None = Field(None, description="Language of the payment page.")
+
+
+class BegunOut(_Body):
+    """The payment is waiting: send the patron's browser to `redirect_url`, by a redirect, not in a frame."""
+
+    payment_id: str
+    redirect_url: str = Field(examples=["https://checkout.stripe.com/c/pay/cs_live_a1b2"])
+
+
+class LineOut(_Body):
+    """One fee of a payment; texts are null after they were erased."""
+
+    kind: str
+    label: _Texts | None
+    text: str | None
+    cents: _Cents
+
+    @classmethod
+    def of(cls, line: PaidLine) -> LineOut:
+        """Show one line."""
+        return cls(kind=line.kind, label=line.label, text=line.text, cents=line.cents)
+
+
+class PaymentOut(_Body):
+    """Where a payment stands.
+
+    `settled` is the end: the library system knows it. `paid`, `settling` and `unknown` mean that the money is
+    there and is being booked. `held`: a person at the library looks at it.
+    """
+
+    payment_id: str
+    state: Literal["created", "open", "pending", "void", "paid", "settling", "unknown", "settled", "resolved"]
+    void_reason: str | None
+    held: bool
+    cents: _Cents
+    currency: _Currency
+    method: str
+    lines: list[LineOut]
+    created_at: datetime
+    paid_at: datetime | None
+    settled_at: datetime | None
+    receipt_number: str | None
+    can_cancel: bool
+    continue_url: str | None = Field(description="Where the patron can go on paying.")
+    test: bool
+
+    @classmethod
+    def of(cls, view: PaymentView) -> PaymentOut:
+        """Show a payment."""
+        return cls(
+            payment_id=view.payment_id,
+            state=view.state.value,
+            void_reason=view.void_reason,
+            held=view.held,
+            cents=view.cents,
+            currency=view.currency,
+            method=view.method,
+            lines=[LineOut.of(line) for line in view.lines],
+            created_at=view.created_at,
+            paid_at=view.paid_at,
+            settled_at=view.settled_at,
+            receipt_number=view.receipt_number,
+            can_cancel=view.can_cancel,
+            continue_url=view.continue_url,
+            test=view.test,
+        )
+
+
+class PaymentsOut(_Body):
+    """The patron's payments, the newest first."""
+
+    payments: list[PaymentOut]
+
+
+class ProblemOut(BaseModel):
+    """An error (RFC 9457). `code` is what a program looks at."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: Literal["about:blank"]
+    title: str = Field(examples=["Conflict"])
+    status: int = Field(examples=[409])
+    code: str = Field(examples=["changed"])
+    detail: str | None = None
+    payment_id: str | None = Field(None, description="The running payment (code `already_running`).")
+
+
+def problems(**codes: str) -> dict[int | str, dict[str, Any]]:
+    """Return the documentation of error answers: ``s409="changed, ..."`` for each status."""
+    return {
+        int(status[1:]): {
+            "description": f"`code`: {text}",
+            "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemOut"}}},
+        }
+        for status, text in codes.items()
+    }

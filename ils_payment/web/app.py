@@ -1,0 +1,117 @@
+"""The web application, put together: webhooks and health outside, pages and API inside of the protection.
+
+Webhooks, health and metrics are plain routes beside the FastAPI application: they need none of
+what protects a browser, and a provider that calls a thousand times a second should not pay for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import structlog
+from fastapi import Depends, FastAPI
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Mount
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+from ils_payment import __version__
+from ils_payment.errors import StoreBusyError
+from ils_payment.store import doors
+from ils_payment.web import api, api_docs, arrival, assets, pages, refusals, render, security, sessions
+from ils_payment.web.health import Health, Metrics
+from ils_payment.web.intake import Intake
+from ils_payment.web.webhooks import Webhooks
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.requests import Request
+    from starlette.types import ASGIApp
+
+    from ils_payment.flows.house import House
+
+PURGE_EVERY = 60.0
+
+log = structlog.get_logger(__name__)
+
+
+def create_app(house: House) -> Starlette:
+    """Return the ASGI application that serves *house*. Its lifespan must be run: it owns the intake."""
+    intake = Intake(house)
+    metrics = Metrics(house, intake)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        intake.start()
+        purging = asyncio.create_task(_purge_now_and_then(house))
+        yield
+        purging.cancel()
+        await intake.stop()
+
+    routes = [
+        Webhooks(house, intake, metrics).route(),
+        *Health(house, metrics).routes(),
+        Mount("/", app=_protected(browser_app(house), house)),
+    ]
+    app = Starlette(routes=routes, lifespan=lifespan)
+    app.state.house = house
+    app.state.intake = intake
+    return app
+
+
+def browser_app(house: House) -> FastAPI:
+    """Return pages and API, unprotected."""
+    app = FastAPI(
+        title="ils-payment",
+        version=__version__,
+        description=api.DESCRIPTION,
+        openapi_url=f"{refusals.API_PATH}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        max_body_size=security.MAX_BODY,
+    )
+    app.state.house = house
+    app.state.limiters = {}
+    refusals.install(app)
+    app.add_api_route("/", _front, include_in_schema=False)
+    app.include_router(assets.router)
+    app.include_router(api_docs.router)
+    app.include_router(api.router)
+    app.include_router(arrival.router)
+    app.include_router(pages.router, dependencies=[Depends(security.same_site)])
+    return app
+
+
+def _protected(app: ASGIApp, house: House) -> ASGIApp:
+    """Put the layers around the application, the outermost last."""
+    proxies = list(house.settings.server.trusted_proxies)
+    believing: ASGIApp = ProxyHeadersMiddleware(app, trusted_hosts=proxies)  # type: ignore[assignment, arg-type]  # uvicorn spells the ASGI types in its own way
+    return security.Headers(security.RightHost(believing, house), house)
+
+
+async def _front(request: Request) -> Response:
+    """Lead to the only library, or let the visitor choose."""
+    libraries = sessions.the_house(request).libraries
+    if len(libraries) == 1:
+        return RedirectResponse(f"/{next(iter(libraries))}/", 303)
+    names = [(key, desk.settings.name) for key, desk in libraries.items()]
+    return render.page(request, "libraries.html", libraries=names)
+
+
+async def _purge_now_and_then(house: House) -> None:
+    """Delete ended sessions, used tokens and counters soon after they have expired."""
+    while True:
+        await run_in_threadpool(_purge, house)
+        await asyncio.sleep(PURGE_EVERY)
+
+
+def _purge(house: House) -> None:
+    try:
+        with house.store.unit() as unit:
+            doors.purge(unit, unit.now - sessions.IDLE)
+    except StoreBusyError as error:
+        log.warning("purge_postponed", reason=error.what)

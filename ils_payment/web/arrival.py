@@ -1,0 +1,206 @@
+"""How patrons come in: handed over by the OPAC with a signed token, or with card and PIN."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+import anyio
+import structlog
+from anyio import to_thread
+from fastapi import APIRouter, Depends, Form, Query, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import RedirectResponse, Response
+
+from ils_payment.errors import RemoteError
+from ils_payment.flows.house import Desk, House
+from ils_payment.model import PatronRef, Refused, Unavailable
+from ils_payment.store import doors
+from ils_payment.web import cookies, handover, limits, render, sessions
+from ils_payment.web.security import cross_site, same_site
+from ils_payment.web.sessions import DeskHere, HouseHere, VisitMaybe
+
+SHORTEST_ANSWER = 1.0
+"""Seconds: every failed sign-in takes at least so long, whoever found it to be wrong."""
+SLOWEST_ANSWER = 4.0
+_LONGEST_CARD = 64
+_LONGEST_PIN = 128
+
+router = APIRouter(prefix="/{library}", include_in_schema=False, dependencies=[Depends(same_site)])
+log = structlog.get_logger(__name__)
+
+_Text = Annotated[str, Form()]
+
+
+# --- by a signed token -------------------------------------------------------------------------
+
+
+@router.get("/arrive")
+@cross_site
+def arrive(
+    request: Request, house: HouseHere, desk: DeskHere, visit: VisitMaybe, token: Annotated[str, Query()] = ""
+) -> Response:
+    """Let a patron in whom the OPAC hands over in a link."""
+    if request.headers.get("sec-purpose", "").startswith("prefetch"):
+        # The browser only guesses that the link may be wanted; the token is good once.
+        return Response(status_code=503)
+    return _let_in(request, house, desk, visit, token)
+
+
+@router.post("/arrive")
+@cross_site
+def arrive_by_form(
+    request: Request, house: HouseHere, desk: DeskHere, visit: VisitMaybe, token: _Text = ""
+) -> Response:
+    """Let a patron in whom the OPAC hands over in a form: the token stands in no address then."""
+    return _let_in(request, house, desk, visit, token)
+
+
+def _let_in(request: Request, house: House, desk: Desk, visit: sessions.Visit | None, token: str) -> Response:
+    try:
+        handed = handover.verify(house, desk, token, house.world.now())
+        value = spend(house, desk, handed, render.language(request), sessions.PAGE, visit)
+    except handover.TokenError as error:
+        log.warning("arrival_refused", library=desk.key, kid=error.kid or None, reason=error.reason)
+        if error.code == "used" and visit is not None:
+            # Most likely a double click, or "back": whoever is signed in stays so.
+            return RedirectResponse(f"/{desk.key}/fees", 303)
+        return render.message(request, f"token_{error.code}", 403)
+    return _welcome(house, desk, value)
+
+
+def spend(  # the one transaction in which a token becomes a session
+    house: House,
+    desk: Desk,
+    handed: handover.HandedOver,
+    language: str,
+    kind: str,
+    visit: sessions.Visit | None = None,
+) -> str:
+    """Use the token up and open a session; return its value. TokenError when it was used before."""
+    with house.store.unit() as unit:
+        if not doors.use_token(unit, handed.digest, handed.forget_at):
+            raise handover.TokenError("used", "it was used before")
+        if visit is not None:
+            doors.close_session(unit, visit.session_id)
+        return sessions.open_session(
+            unit, house, desk, handed.patron, handed.language or language, kind=kind
+        )[0]
+
+
+def _welcome(house: House, desk: Desk, value: str) -> RedirectResponse:
+    """Send a patron who has just come in to the fees, under an address that carries nothing."""
+    response = RedirectResponse(f"/{desk.key}/fees", 303)
+    cookies.give(house, response, desk.key, value)
+    cookies.take_back(house, response, cookies.FORM)
+    return response
+
+
+# --- by card and PIN ---------------------------------------------------------------------------
+
+
+@router.get("/")
+def start(request: Request, house: HouseHere, desk: DeskHere, visit: VisitMaybe) -> Response:
+    """Show the sign-in form, or the fees to whom is signed in already."""
+    if visit is not None:
+        return RedirectResponse(f"/{desk.key}/fees", 303)
+    return _form(request, house, 200, None)
+
+
+def _form(request: Request, house: House, status: int, problem: str | None) -> Response:
+    """Show the sign-in form. Neither card nor PIN is shown again after a failure."""
+    held = cookies.held(house, request, cookies.FORM)
+    value = held or cookies.new_value(house)
+    response = render.page(request, "login.html", status, problem=problem, csrf=cookies.csrf(house, value))
+    if held is None:
+        cookies.give(house, response, cookies.FORM, value)
+    return response
+
+
+@router.post("/login")
+async def sign_in(
+    request: Request, house: HouseHere, desk: DeskHere, visit: VisitMaybe, card: _Text = "", pin: _Text = ""
+) -> Response:
+    """Sign a patron in with card and PIN.
+
+    An unknown card, a wrong PIN and too many attempts get the same answer after the same time.
+    """
+    if not desk.settings.arrival.card_and_pin:
+        return render.message(request, "not_found", 404)
+    card = card.strip()
+    if not card or not pin:
+        return _form(request, house, 422, "empty")
+    started = house.world.monotonic()
+    attempt = await run_in_threadpool(limits.reserve, house, desk.key, card, _address(request))
+    answer: PatronRef | Refused | Unavailable = Refused()
+    if attempt is not None and len(card) <= _LONGEST_CARD and len(pin) <= _LONGEST_PIN:
+        answer = await to_thread.run_sync(_ask, desk, card, pin, limiter=_limiter(request, desk))
+    if isinstance(answer, Refused):
+        before = attempt.before if attempt else limits.MOST["card"]
+        await anyio.sleep(_wait(house.world.monotonic() - started, before))
+        return _form(request, house, 403, "refused")
+    if attempt is None:  # pragma: no cover - without a reservation nobody was asked
+        raise RuntimeError("signed in without having been counted")
+    if isinstance(answer, Unavailable):
+        log.warning("sign_in_unavailable", library=desk.key, reason=answer.reason)
+        await run_in_threadpool(limits.unanswered, house, attempt)
+        return _form(request, house, 503, "unavailable")
+    await run_in_threadpool(limits.signed_in, house, attempt)
+    value = await run_in_threadpool(_begin, house, desk, answer, render.language(request), visit)
+    return _welcome(house, desk, value)
+
+
+def _ask(desk: Desk, card: str, pin: str) -> PatronRef | Refused | Unavailable:
+    """Ask the library system; whatever goes wrong there, the patron is not told that the PIN is wrong."""
+    try:
+        return desk.system.sign_in(card, pin)
+    except RemoteError as error:
+        return Unavailable(error.what)
+
+
+def _begin(house: House, desk: Desk, patron: PatronRef, language: str, visit: sessions.Visit | None) -> str:
+    with house.store.unit() as unit:
+        if visit is not None:
+            doors.close_session(unit, visit.session_id)
+        return sessions.open_session(unit, house, desk, patron, language)[0]
+
+
+def _wait(passed: float, before: int) -> float:
+    """Return how long to wait with a refusal: longer after each wrong PIN, and in whole steps.
+
+    The steps hide whether the library system had looked a PIN up or not even found the card.
+    """
+    shortest = min(SHORTEST_ANSWER * 2**before, SLOWEST_ANSWER)
+    step = SHORTEST_ANSWER / 2
+    return max(shortest, math.ceil(passed / step) * step) - passed
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
+
+
+def _limiter(request: Request, desk: Desk) -> anyio.CapacityLimiter:
+    """Return what keeps the library system from more calls at once than it bears."""
+    limiters: dict[str, anyio.CapacityLimiter] = request.app.state.limiters
+    if desk.key not in limiters:
+        limiters[desk.key] = anyio.CapacityLimiter(desk.system.capabilities().parallel_calls)
+    return limiters[desk.key]
+
+
+# --- the way out -------------------------------------------------------------------------------
+
+
+@router.post("/logout")
+def log_out(house: HouseHere, desk: DeskHere, visit: VisitMaybe) -> Response:
+    """End the session, here and in the database."""
+    if visit is not None:
+        sessions.close(house, visit.session_id)
+    response = RedirectResponse(f"/{desk.key}/goodbye", 303)
+    cookies.take_back(house, response, desk.key)
+    return response
+
+
+@router.get("/goodbye")
+def goodbye(request: Request, visit: VisitMaybe) -> Response:
+    """Say that nobody is signed in any more."""
+    return render.message(request, "logged_out" if visit is None else "ended", 200)

