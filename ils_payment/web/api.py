@@ -168,7 +168,7 @@ def show_payment(
 def cancel_payment(
     house: HouseHere, desk: DeskHere, visit: _Visit, payment_id: _PaymentId
 ) -> PaymentOut | Response:
-    """Close the payment page so that the fees are free again; if it was paid meanwhile, the answer says so."""
+    """Close the payment page and free the fees; if it was paid meanwhile, the answer says so."""
     if not show.belongs_to(house, payment_id, desk.key, visit.patron):
         return problem(404, "not_found")
     return PaymentOut.of(pay.cancel(house, payment_id))

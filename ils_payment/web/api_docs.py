@@ -1,4 +1,4 @@
-"""The API's documentation to try out: Swagger UI from files of this machine, without inline script or style."""
+"""The API's documentation to try out: Swagger UI from files of this machine, nothing inline."""
 
 from __future__ import annotations
 

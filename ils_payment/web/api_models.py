@@ -36,7 +36,7 @@ class SessionOut(_Body):
     """A session. It ends after ten minutes without a call, and at `expires_at` in any case."""
 
     access_token: str = Field(description="Send it as `Authorization: Bearer ...`. Keep it on your server.")
-    token_type: Literal["Bearer"] = "Bearer"
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - the kind of a token, not a token
     expires_at: datetime
     idle_seconds: int = Field(examples=[600])
 

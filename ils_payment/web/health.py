@@ -112,7 +112,7 @@ class Health:
         """Return the routes."""
         return [Route("/health", self.health), Route("/metrics", self.metrics)]
 
-    async def health(self, request: Request) -> Response: 
+    async def health(self, request: Request) -> Response:
         """Answer 200 when this process lives and can read its database, 503 otherwise."""
         readable = await run_in_threadpool(self._readable)
         status = "ok" if readable else "database unreadable"

@@ -35,7 +35,7 @@ AFTER_SILENCE = 600
 """A question without an answer counts against its card for ten minutes: it may have been a wrong PIN."""
 
 _GATE = 0
-"""The window of a row that every attempt writes first: on both databases it makes them wait for each other."""
+"""The window of a row that every attempt writes first: so they wait for each other on both databases."""
 
 log = structlog.get_logger(__name__)
 

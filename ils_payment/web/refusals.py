@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
 from fastapi import Request
@@ -44,10 +44,19 @@ def install(app: FastAPI) -> None:
 
 
 def problem(
-    status: int, code: str, detail: str = "", headers: dict[str, str] | None = None, **more: str | list[dict[str, str]]
-) -> Response:  # noqa: ANN401 - members of the body
-    """Return an error of the API (RFC 9457)."""
-    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "code": code}
+    status: int,
+    code: str,
+    detail: str = "",
+    headers: dict[str, str] | None = None,
+    **more: str | list[dict[str, str]],
+) -> Response:
+    """Return an error of the API (RFC 9457); *more* are further members of its body."""
+    body: dict[str, object] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "code": code,
+    }
     if detail:
         body["detail"] = detail
     return JSONResponse({**body, **more}, status, headers, media_type=PROBLEM)

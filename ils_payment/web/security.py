@@ -113,7 +113,7 @@ class RightHost:
             if hosts != [self._host]:
                 log.warning(
                     "wrong_host",
-                    mend="Open server.public_url; a web server in front must pass the Host header on unchanged.",
+                    mend="Use server.public_url; a web server in front must pass the Host header on.",
                 )
                 refusal = PlainTextResponse("This host name is not served here.\n", status_code=421)
                 await refusal(scope, receive, send)

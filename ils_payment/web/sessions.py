@@ -138,8 +138,8 @@ DeskHere = Annotated[Desk, Depends(desk_here)]
 def visit_if_any(request: Request, house: HouseHere, desk: DeskHere) -> Visit | None:
     """Return who is signed in at this library, or None.
 
-    A page that follows its payment by itself (``?follow=1``) does not prolong the session: nobody may be sitting
-    in front of it.
+    A page that follows its payment by itself (``?follow=1``) does not prolong the
+    session: nobody may be sitting in front of it.
     """
     value = cookies.held(house, request, desk.key)
     visit = find(house, desk, value, touch="follow" not in request.query_params) if value else None
