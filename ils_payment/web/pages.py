@@ -119,9 +119,7 @@ def history(request: Request, house: HouseHere, desk: DeskHere, visit: VisitHere
 
 
 @router.get("/payments/{payment_id}")
-def status(
-    request: Request, house: HouseHere, desk: DeskHere, visit: VisitHere, payment_id: str
-) -> Response:
+def status(request: Request, house: HouseHere, desk: DeskHere, visit: VisitHere, payment_id: str) -> Response:
     """Show where a payment stands. Who opens the page wants to know: an unpaid one is read again soon."""
     payment = _own(house, desk, visit, payment_id)
     if payment.state in UNPAID and "follow" not in request.query_params:
@@ -154,9 +152,7 @@ def come_back(
 
 
 @router.post("/payments/{payment_id}/cancel")
-def cancel(
-    request: Request, house: HouseHere, desk: DeskHere, visit: VisitHere, payment_id: str
-) -> Response:
+def cancel(request: Request, house: HouseHere, desk: DeskHere, visit: VisitHere, payment_id: str) -> Response:
     """Close the provider session first; only then are the fees free for a new start."""
     _own(house, desk, visit, payment_id)
     payment = pay.cancel(house, payment_id)

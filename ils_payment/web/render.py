@@ -50,7 +50,7 @@ def message(request: Request, code: str, status: int, **context: Any) -> HTMLRes
 
 
 def language(request: Request) -> str:
-    """Return the language of the answer: asked for, chosen before, of the visit, of the browser, of the library."""
+    """Return the language: asked for, else chosen before, else of the visit, the browser, the library."""
     library = _library(request)
     offered = library.languages if library else tuple(LANGUAGES)
     visit = getattr(request.state, "visit", None)

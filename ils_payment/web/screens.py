@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ils_payment.flows.house import Desk
     from ils_payment.flows.views import FeeLine, FeesView, PaymentView
 
+
 def fees(
     request: Request,
     view: FeesView,

@@ -134,7 +134,8 @@ STATES: Mapping[str, Words] = {
         N_("Paid and booked; the staff are looking at it once more"),
         (
             N_(
-                "We have received %(sum)s and booked it. There is a question that your library is clearing up."
+                "We have received %(sum)s and booked it. There is a question that your library is"
+                " clearing up."
             ),
             N_("You need not do anything. If you have questions, please mention the number."),
         ),
@@ -152,7 +153,8 @@ STATES: Mapping[str, Words] = {
         N_("The staff are looking at this payment"),
         (
             N_(
-                "Something about it is unclear. Please do not pay these fees again until your library knows more."
+                "Something about it is unclear. Please do not pay these fees again until your library"
+                " knows more."
             ),
             N_("You need not do anything. If you have questions, please mention the number."),
         ),
@@ -322,7 +324,8 @@ MESSAGES: Mapping[str, Words] = {
         N_("You have chosen more than you owe"),
         (
             N_(
-                "There is a credit in your library account. Please choose fewer fees, or ask the staff to set off the credit."
+                "There is a credit in your library account. Please choose fewer fees, or ask the staff"
+                " to set off the credit."
             ),
             N_("Nothing was charged."),
         ),
@@ -342,7 +345,8 @@ MESSAGES: Mapping[str, Words] = {
         N_("A payment for these fees is running already"),
         (
             N_(
-                "So that you do not pay twice, we have not started another one. You can continue or cancel the first."
+                "So that you do not pay twice, we have not started another one. You can continue or"
+                " cancel the first."
             ),
         ),
         way=_PAYMENT,
@@ -351,7 +355,8 @@ MESSAGES: Mapping[str, Words] = {
         N_("Online payment is having a break"),
         (
             N_(
-                "Your library accepts no new payments at the moment. Payments that were made are booked as usual."
+                "Your library accepts no new payments at the moment. Payments that were made are booked"
+                " as usual."
             ),
             N_("Please try again later, or pay at the desk."),
         ),
@@ -361,7 +366,8 @@ MESSAGES: Mapping[str, Words] = {
         N_("Online payment is being tried out"),
         (
             N_(
-                "At the moment only test cards can pay here. Nothing was charged. Please pay at the desk for now."
+                "At the moment only test cards can pay here. Nothing was charged. Please pay at the desk"
+                " for now."
             ),
         ),
         way=_FEES,

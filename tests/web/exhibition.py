@@ -1,4 +1,4 @@
-"""Every state of every page, shown from made-up views: the browser tests and the text tests walk through it."""
+"""Every state of every page, shown from made-up views: browser tests and text tests walk through it."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def payment(
     )
 
 
-VOID_REASONS = (None, "cancelled", "expired", "failed", "refused")
+VOID_REASONS = (None, "cancelled", "expired", "refused", "not_started")
 PAYMENTS = {
     f"{state}{'-held' if held else ''}{'-test' if test else ''}": payment(state, held=held, test=test)
     for state, held, test in product(State, (False, True), (False, True))
@@ -230,15 +230,21 @@ EXHIBITS: dict[str, Exhibit] = {
     "receipt-problem": Exhibit(
         lambda request: screens.receipt(request, PAYMENTS["paid"], mail=True, email="ada@", wrong_email=True)
     ),
+    "libraries": Exhibit(
+        lambda request: render.page(
+            request, "libraries.html", libraries=[("a", "Stadtbibliothek A"), ("b", "B")]
+        ),
+        visit=False,
+    ),
     "idle": Exhibit(lambda request: render.page(request, "idle.html")),
     **{
         f"login-{problem or 'fresh'}": _login(problem)
-        for problem in (None, "empty", "refused", "limited", "unavailable")
+        for problem in (None, "empty", "refused", "unavailable")
     },
     **{f"status-{name}": _status(name) for name in PAYMENTS},
     **{
         f"return-{name}": _status(name, full=False)
-        for name in ("open", "unknown", "settled-test", "void-failed")
+        for name in ("open", "unknown", "settled-test", "void-cancelled")
     },
     **{f"message-{code}": _message(code, visit=code in NOT_BEGUN) for code in texts.MESSAGES},
 }
@@ -261,7 +267,9 @@ def application(headers: dict[str, str], *, library: Library = LIBRARY) -> FastA
     """Return an application that shows ``/herrenberg/show/<exhibit>`` with the given headers."""
     app = FastAPI(openapi_url=None)
     app.state.house = SimpleNamespace(
-        world=SimpleNamespace(now=lambda: NOW), libraries={"herrenberg": desk(live=True, library=library)}
+        settings=SimpleNamespace(server=SimpleNamespace(public_url="http://127.0.0.1")),
+        world=SimpleNamespace(now=lambda: NOW),
+        libraries={"herrenberg": desk(live=True, library=library)},
     )
     app.include_router(assets.router)
 

@@ -74,11 +74,11 @@ if (idle) {
   setInterval(() => {
     const left = Math.ceil((end - Date.now()) / 1000);
     seconds.textContent = String(Math.max(left, 0));
-    if (left > warnBefore) return;
-    if (Date.now() - asked > 5000) {
+    if (left <= warnBefore + 3 && Date.now() - asked > 5000) {
       asked = Date.now();
       ask(`${idle.dataset.stay}?follow=1`);
     }
+    if (left > warnBefore) return;
     if (left <= 0) location.replace(idle.dataset.ended);
     else if (!idle.open) idle.showModal();
   }, 1000);
