@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import os
 import signal
 import socket
 import threading
@@ -130,7 +131,7 @@ def listening(settings: Settings) -> Iterator[socket.socket]:
         listener = socket.create_server(address, family=family, backlog=2048)
     except OSError as error:
         raise ConfigurationError(
-            f"Cannot listen on {address[0]} port {address[1]}: {error.strerror}.",
+            f"Cannot listen on {address[0]} port {address[1]}: {os.strerror(error.errno or 0)}.",
             mend="Stop what listens there, or set server.bind and server.port.",
         ) from None
     with listener:
