@@ -61,8 +61,9 @@ class Plugins:
         try:
             self._manager.check_pending()
         except pluggy.PluginValidationError as error:
+            name = self._manager.get_name(error.plugin)
             raise PluginError(
-                f"The plugin {self._manager.get_name(error.plugin)!r} implements a hook that does not exist: {error}",
+                f"The plugin {name!r} implements a hook that does not exist: {error}",
                 mend="Update the plugin, or report it to its author.",
             ) from error
 
@@ -78,8 +79,9 @@ class Plugins:
         """Tell every observer; one that fails is logged and hinders nobody."""
         for implementation in self._manager.hook.ils_payment_payment_settled.get_hookimpls():
             try:
-                implementation.function(payment=payment)
-            except Exception:  # noqa: BLE001 - an observer is a stranger's code and must not stop money
+                # An implementation may leave out arguments, as pluggy allows.
+                implementation.function(*[payment] * len(implementation.argnames))
+            except Exception:  # An observer is a stranger's code and must not stop money.
                 log.exception(
                     "observer_failed", plugin=implementation.plugin_name, payment=payment.payment_id
                 )

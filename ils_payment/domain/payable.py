@@ -1,4 +1,4 @@
-"""Which fees may be paid online, and why not: the configured rules on top of what the library system allows."""
+"""Which fees may be paid online, and why not: configured rules on top of what the library system allows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ils_payment.model import Account, Fee, LocalText
 
 GROWING: LocalText = {
-    "de": "Dieser Betrag steigt noch, solange das Medium nicht zurückgegeben ist. Bitte geben Sie es zuerst zurück.",
+    "de": "Dieser Betrag steigt noch, bis das Medium zurückgegeben ist. Bitte geben Sie es zuerst zurück.",
     "en": "This amount keeps rising until the item is returned. Please return it first.",
 }
 

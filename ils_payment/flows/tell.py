@@ -74,7 +74,7 @@ def send_mails(house: House) -> None:
         except OSError as error:
             with house.store.unit() as unit:
                 if unit.now - mail.created_at > GIVE_UP:
-                    log.error("mail_given_up", kind=mail.kind, payment=mail.payment_id, reason=str(error))
+                    log.warning("mail_given_up", kind=mail.kind, payment=mail.payment_id, reason=str(error))
                     mails.sent(unit, mail.id)
                 else:
                     log.warning("mail_not_sent", kind=mail.kind, payment=mail.payment_id, reason=str(error))

@@ -37,7 +37,9 @@ class SessionRow:
 
 def _insert(unit: Unit, table: Table) -> sqlite.Insert | postgresql.Insert:
     """Return the INSERT of this database, which knows ON CONFLICT."""
-    return (sqlite if unit.connection.dialect.name == "sqlite" else postgresql).insert(table)
+    if unit.connection.dialect.name == "sqlite":
+        return sqlite.insert(table)
+    return postgresql.insert(table)
 
 
 def open_session(  # the patron's row, if there is none yet, and the session come together

@@ -115,7 +115,7 @@ def confirm(unit: Unit, order: Order, remote_ref: str) -> None:
 
 
 def newest_confirmed(unit: Unit, library: str) -> tuple[str, str] | None:
-    """Return (patron id, marker) of the credit that was seen last in a library: the canary of the read path."""
+    """Return (patron id, marker) of the credit seen last in a library: the canary of the read path."""
     row = unit.connection.execute(
         select(credit_orders.c.patron_id, credit_orders.c.marker)
         .join(payments, payments.c.id == credit_orders.c.payment_id)

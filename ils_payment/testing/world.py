@@ -129,7 +129,10 @@ class _InProcess(BaseAdapter):
         if reply.status == 0:
             raise requests.ConnectionError(ProtocolError("Connection aborted."), request=request)
         raw_response = HTTPResponse(
-            body=BytesIO(reply.body), headers=HTTPHeaderDict(reply.headers), status=reply.status, preload_content=False
+            body=BytesIO(reply.body),
+            headers=HTTPHeaderDict(reply.headers),
+            status=reply.status,
+            preload_content=False,
         )
         response = requests.adapters.HTTPAdapter().build_response(request, raw_response)
         response._content = reply.body  # noqa: SLF001 - the whole body is here already
