@@ -136,8 +136,9 @@ def start_payment(house: HouseHere, desk: DeskHere, visit: _Visit, body: Payment
     language = body.language if body.language in desk.settings.languages else visit.language
     begun = pay.begin(house, desk, visit.patron, body.fees, body.method, language, body.cents)
     if isinstance(begun, NotBegun):
-        more = {"payment_id": begun.payment_id} if begun.payment_id else {}
-        return problem(_STATUS[begun.code], begun.code, **more)
+        if begun.payment_id is None:
+            return problem(_STATUS[begun.code], begun.code)
+        return problem(_STATUS[begun.code], begun.code, payment_id=begun.payment_id)
     return BegunOut(payment_id=begun.payment_id, redirect_url=begun.url)
 
 

@@ -170,7 +170,7 @@ def _wait(passed: float, before: int) -> float:
 
     The steps hide whether the library system had looked a PIN up or not even found the card.
     """
-    shortest = min(SHORTEST_ANSWER * 2**before, SLOWEST_ANSWER)
+    shortest: float = min(SHORTEST_ANSWER * 2**before, SLOWEST_ANSWER)
     step = SHORTEST_ANSWER / 2
     return max(shortest, math.ceil(passed / step) * step) - passed
 
