@@ -65,7 +65,7 @@ def koha() -> KohaSimulator:
 
 
 class Street:
-    """Many remotes behind one server, which would take a moment to stop for each: /1/api/v1, /2/api/v1, ..."""
+    """Many remotes behind one server, since each server takes a moment to stop: /1/api/v1, /2/api/v1."""
 
     def __init__(self) -> None:
         self.remotes: list[Simulator] = []

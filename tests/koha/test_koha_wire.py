@@ -34,7 +34,6 @@ BODIES = {
 }
 PERMANENT, MENDABLE = "certainly not, for good", "certainly not, can be mended"
 CERTAINLY_NOT = {
-    (400, Shape.ERROR): PERMANENT,
     (400, Shape.ERRORS): PERMANENT,
     (400, Shape.LIST): PERMANENT,
     (401, Shape.ERROR): MENDABLE,

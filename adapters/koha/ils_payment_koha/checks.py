@@ -1,10 +1,11 @@
 """What ``ils-payment check`` asks Koha: harmless questions, and what their answers mean.
 
 Each right is tested at the patron 0, whom Koha never has: without the right it answers 403
-before it looks for anything (seen), with it 404 or 400. The right to write credits is tested by
-an amount of -1 for that patron, which is refused on two counts before anything is stored (both
-seen, on patrons that exist and that do not); the whole right ``borrowers`` by a password
-validation without a password, which is a 400 and no try to sign in (seen).
+before it looks at what was asked (seen; that it does so before it validates a body: read), with
+it 404 or 400. The right to write credits is tested by an amount of -1 for that patron, which is
+refused on two counts before anything is stored (a negative amount: 400; a patron who does not
+exist: 404; both seen); the whole right ``borrowers`` by a password validation without a
+password, which is a 400 and no try to sign in (seen).
 """
 
 from __future__ import annotations
