@@ -44,7 +44,7 @@ def started(unit: Unit, key: str, session: Started) -> None:
 
 
 def ended(unit: Unit, key: str, outcome: str) -> None:
-    """Record that an attempt surely has no session (``refused``, ``absent``), or a closed one (``closed``)."""
+    """Record that an attempt has no session (``refused``, ``absent``) or a closed one (``closed``)."""
     unit.connection.execute(update(attempts).where(attempts.c.key == key).values(outcome=outcome, url=None))
 
 

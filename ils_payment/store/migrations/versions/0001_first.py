@@ -5,7 +5,6 @@ Revision 0001.
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy import Text
 
 from ils_payment.store.tables import Instant
 
