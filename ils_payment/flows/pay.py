@@ -16,7 +16,7 @@ import structlog
 from ils_payment.domain import marker, payable
 from ils_payment.domain.states import UNPAID
 from ils_payment.errors import RemoteError
-from ils_payment.flows import links, see, show
+from ils_payment.flows import letters, links, see, show
 from ils_payment.flows.hands import in_hands
 from ils_payment.flows.observe import learn, observe, record_start
 from ils_payment.flows.views import Begun, NotBegun
@@ -38,6 +38,9 @@ log = structlog.get_logger(__name__)
 
 FIRST_LOOK = timedelta(minutes=2)
 LOOK_UP_UNCLEAR = timedelta(seconds=20)
+
+_UNNAMED = {"de": "Bibliotheksgebühr", "en": "Library fee"}
+"""What the payer reads at the provider for a fee kind without a configured label."""
 
 
 def begin(
@@ -166,14 +169,11 @@ def _line(desk: Desk, fee: Fee, line_id: str) -> Line:
 
 def _payer_lines(desk: Desk, lines: list[Line], language: str) -> tuple[AttemptLine, ...]:
     """Return what the provider may show: names of fee kinds, never titles or names."""
-    shown = []
-    for line in lines:
-        known = desk.settings.fee_kinds.get(line.kind)
-        label = (known.label or {}) if known else {}
-        shown.append(
-            AttemptLine(text=label.get(language) or next(iter(label.values()), line.kind), cents=line.cents)
-        )
-    return tuple(shown)
+    labels = {kind: known.label for kind, known in desk.settings.fee_kinds.items() if known.label}
+    return tuple(
+        AttemptLine(text=letters.text(labels.get(line.kind, _UNNAMED), language), cents=line.cents)
+        for line in lines
+    )
 
 
 def _start(house: House, desk: Desk, frozen: Payment, attempt: Attempt) -> Begun | NotBegun:

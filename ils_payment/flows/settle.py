@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from ils_payment.domain import ledger, marker
+from ils_payment.domain import ledger, marker, settling
 from ils_payment.domain.states import decide
 from ils_payment.flows.hands import LEASE_SECONDS, backoff
 from ils_payment.model import (
@@ -120,7 +120,8 @@ def _settle_order(work: Work) -> datetime | None:
         if not clear:
             return due
     before = work.desk.system.account(work.patron)
-    if not _stand(work, before):
+    partial = work.desk.system.capabilities().partial is not Partial.NONE
+    if not settling.stand(work.lines, before, partial=partial):
         _step(work, Input.FEES_DIFFER, case="fees_differ", facts={"balance": before.balance})
         return None
     _step(work, Input.FEES_STAND)
@@ -224,17 +225,6 @@ def _found(work: Work, there: Sequence[Credit]) -> None:
     _hold(work, "marker_wrong", facts)
 
 
-def _stand(work: Work, account: Account) -> bool:
-    """Tell whether each frozen line is still open with at least its frozen cents, and owed at all."""
-    partial = work.desk.system.capabilities().partial is not Partial.NONE
-    open_cents = {fee.claim_key: fee.cents for fee in account.fees}
-    for line in work.lines:
-        now_open = open_cents.get(line.claim_key, 0)
-        if now_open < line.cents or (now_open > line.cents and not partial):
-            return False
-    return account.balance >= work.order.cents
-
-
 def _record(work: Work, outcome: SettleOutcome) -> None:
     """Commit what the call answered before anything else is done with it."""
     number = work.order.tries[-1].number
@@ -259,38 +249,16 @@ def _not_applied(work: Work, outcome: NotApplied) -> datetime | None:
 def _read_back(work: Work, outcome: Applied, before: Account) -> datetime | None:
     """Read afterwards what the call did; anything but exactly that is a case."""
     after = work.desk.system.account(work.patron)
-    recent: Sequence[Credit] = ()
-    if work.desk.system.capabilities().credit_list:
+    wrong = settling.wrong_in_accounts(work.lines, outcome, before, after)
+    if wrong is None and work.desk.system.capabilities().credit_list:
         recent = work.desk.system.recent_credits(work.patron, before.read_at)
-    with work.house.store.read() as unit:
-        ours = orders.markers_of_patron(unit, work.payment.patron_id)
-    wrong = _what_is_wrong(work, outcome, before, after, recent, ours)
+        with work.house.store.read() as unit:
+            ours = orders.markers_of_patron(unit, work.payment.patron_id)
+        wrong = settling.wrong_in_credits(work.order.marker, work.order.cents, recent, ours)
     if wrong:
         _hold(work, "read_back", {"wrong": wrong, "marker": work.order.marker, "credit": outcome.remote_ref})
         return None
     _applied(work, Input.APPLIED, outcome.remote_ref)
-    return None
-
-
-def _what_is_wrong(
-    work: Work, outcome: Applied, before: Account, after: Account, recent: Sequence[Credit], ours: set[str]
-) -> str | None:
-    """Name the first difference between what was ordered and what the library system shows."""
-    open_before = {fee.claim_key: fee.cents for fee in before.fees}
-    open_after = {fee.claim_key: fee.cents for fee in after.fees}
-    if outcome.unapplied or outcome.applied != work.order.cents:
-        return "not all of the credit was used for fees"
-    for line in work.lines:
-        if open_after.get(line.claim_key, 0) > open_before[line.claim_key] - line.cents:
-            return "a fee is more open than it should be"
-    if after.balance < 0:
-        return "the balance is below zero"
-    if work.desk.system.capabilities().credit_list:
-        mine = [credit for credit in recent if credit.marker == work.order.marker]
-        if [credit.cents for credit in mine] != [work.order.cents]:
-            return "our credit is not there exactly once"
-        if any(credit.marker not in ours for credit in recent):
-            return "another credit was made at the same time"
     return None
 
 
