@@ -6,6 +6,7 @@ properties from a style sheet of their own (:mod:`ils_payment.web.assets`).
 
 from __future__ import annotations
 
+from colorsys import hls_to_rgb, rgb_to_hls
 from dataclasses import dataclass
 from functools import cache
 
@@ -88,17 +89,12 @@ def _text_on(fill: Colour) -> Colour:
 
 
 def _until_readable(colour: Colour, towards: Colour, ground: Colour) -> Colour:
-    """Mix *colour* with *towards* in steps of two per cent until it can be read on *ground*."""
-    for share in range(0, 101, 2):
-        mixed = (
-            _mix(colour[0], towards[0], share),
-            _mix(colour[1], towards[1], share),
-            _mix(colour[2], towards[2], share),
-        )
+    """Make *colour* lighter or darker in small steps, keeping its hue, until it can be read on *ground*."""
+    hue, lightness, saturation = rgb_to_hls(*(channel / 255 for channel in colour))
+    end = 1.0 if towards == WHITE else 0.0
+    for step in range(51):
+        red, green, blue = hls_to_rgb(hue, lightness + (end - lightness) * step / 50, saturation)
+        mixed = (round(red * 255), round(green * 255), round(blue * 255))
         if contrast(mixed, ground) >= READABLE:
             return mixed
     return towards
-
-
-def _mix(channel: int, towards: int, share: int) -> int:
-    return (channel * (100 - share) + towards * share) // 100
