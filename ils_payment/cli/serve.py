@@ -29,28 +29,31 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from starlette.applications import Starlette
-
     from ils_payment.config import Settings
-
-GRACE_SECONDS = 20
-"""How long requests may take to end when the program is stopped."""
 
 
 @click.command()
 @click.pass_obj
 def serve(config: Path | None) -> None:
     """Run the program: pages, webhooks, and the runner that settles."""
+    import uvicorn
+
     from ils_payment.web.app import create_app
+    from ils_payment.web.serving import server_config
 
     settings = load_settings(config)
     configure(settings.server.log_format, logging.INFO)
     end_on_signals()
-    with listening(settings) as listener, alone(settings), opened_house(settings) as house, running(house):
+    with (
+        listening(settings.server.bind, settings.server.port) as listener,
+        alone(settings),
+        opened_house(settings) as house,
+        running(house),
+    ):
         click.echo(
             f"ils-payment serves {settings.server.public_url} on port {settings.server.port}.", err=True
         )
-        run_web(create_app(house), listener)
+        uvicorn.Server(server_config(create_app(house), settings)).run(sockets=[listener])
 
 
 @click.command()
@@ -123,37 +126,18 @@ def alone(settings: Settings) -> Iterator[None]:
 
 
 @contextmanager
-def listening(settings: Settings) -> Iterator[socket.socket]:
+def listening(bind: str, port: int) -> Iterator[socket.socket]:
     """Open the port before anything else, so that an occupied one is told in a sentence."""
-    address = (settings.server.bind, settings.server.port)
-    family = socket.AF_INET6 if ":" in settings.server.bind else socket.AF_INET
+    family = socket.AF_INET6 if ":" in bind else socket.AF_INET
     try:
-        listener = socket.create_server(address, family=family, backlog=2048)
+        listener = socket.create_server((bind, port), family=family, backlog=2048)
     except OSError as error:
         raise ConfigurationError(
-            f"Cannot listen on {address[0]} port {address[1]}: {os.strerror(error.errno or 0)}.",
-            mend="Stop what listens there, or set server.bind and server.port.",
+            f"Cannot listen on {bind} port {port}: {os.strerror(error.errno or 0)}.",
+            mend="Stop what listens there, or choose another port.",
         ) from None
     with listener:
         yield listener
-
-
-def run_web(app: Starlette, listener: socket.socket) -> None:
-    """Serve *app* on *listener* until a signal ends it."""
-    import uvicorn
-
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            # The application believes forwarded headers by its own rule, and addresses in logs are personal.
-            proxy_headers=False,
-            access_log=False,
-            server_header=False,
-            log_config=None,
-            timeout_graceful_shutdown=GRACE_SECONDS,
-        )
-    )
-    server.run(sockets=[listener])
 
 
 def end_on_signals() -> None:

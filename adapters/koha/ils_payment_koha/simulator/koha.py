@@ -35,6 +35,9 @@ class KohaSimulator(Desk):
     Operations (for faults, latency and counting) are named in ``endpoints.ROUTES``, e.g. ``credits.add``.
     """
 
+    demo_card, demo_pin = demo.CARD, demo.PIN
+    """Whoever tries the demo signs in with these."""
+
     def __init__(
         self, world: SimulatorWorld | None = None, *, seed: int = 0, habits: KohaHabits | None = None
     ) -> None:

@@ -1,0 +1,278 @@
+"""``ils-payment demo``: the real program between a simulated library system and a simulated provider."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import tempfile
+import threading
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ils_payment.cli.logs import configure
+from ils_payment.cli.reference import toml
+from ils_payment.cli.rooms import world_of
+from ils_payment.cli.serve import end_on_signals, listening, opened_house, running
+from ils_payment.cli.walk import Browser, Confirmed, JourneyError, confirm_everything, pay_by_card
+from ils_payment.errors import PluginError
+from ils_payment.flows import show
+from ils_payment.flows.house import open_store
+from ils_payment.loading import load_settings
+from ils_payment.plugins import SIMULATOR_GROUP, installed, load
+from ils_payment.store.upgrade import upgrade
+from ils_payment.testing.simulator import TRUTH_PATH, serve
+from ils_payment.world import World
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterator
+
+    from ils_payment.flows.house import House
+
+LIBRARY = "lindental"
+DEMO_PORT = 8480
+PATIENCE = 30.0
+"""For so many seconds the unattended journey waits for the fees to be settled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Everything that runs: the program's address, its house, and the two simulated remotes."""
+
+    address: str
+    house: House
+    koha: Any
+    koha_address: str
+
+
+@click.command()
+@click.option("--auto", is_flag=True, help="Walk the journey unattended and print one JSON line.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help=f"Port of the program [{DEMO_PORT}; any with --auto]."
+)
+@click.option(
+    "--koha-port", type=click.IntRange(0, 65535), default=0, help="Port of the simulated Koha [any]."
+)
+@click.option(
+    "--stripe-port", type=click.IntRange(0, 65535), default=0, help="Port of the simulated Stripe [any]."
+)
+def demo(port: int | None, koha_port: int, stripe_port: int, *, auto: bool) -> None:
+    """Try everything: a simulated Koha, a simulated Stripe, and the real program between them.
+
+    Prints one address to open in a browser, and the card number and PIN to use. No money moves;
+    everything lies in a temporary folder and is gone at the end.
+    """
+    configure("text", logging.ERROR if auto else logging.WARNING)
+    end_on_signals()
+    wanted = (0 if auto else DEMO_PORT) if port is None else port
+    with (
+        tempfile.TemporaryDirectory(prefix="ils-payment-demo-") as folder,
+        staged(Path(folder), wanted, koha_port, stripe_port) as stage,
+    ):
+        if auto:
+            sys.exit(0 if _walked(stage) else 1)
+        _invite(stage)
+        threading.Event().wait()
+
+
+@contextmanager
+def staged(folder: Path, port: int, koha_port: int, stripe_port: int) -> Iterator[Stage]:
+    """Start the simulated remotes and the real program; stop all of it at the end."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(listening("127.0.0.1", port))
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        secrets = _secrets(folder)
+        koha = _simulator("koha").demo(client_id="ils-payment", client_secret=secrets["koha"])
+        stripe = _simulator("stripe").demo(api_key=secrets["stripe"], webhook_secret=secrets["webhook"])
+        koha_address = stack.enter_context(serve(koha, port=koha_port))
+        stripe_address = stack.enter_context(serve(stripe, port=stripe_port))
+        cards = [patron["card"] for patron in koha.truth()["patrons"].values()]
+        path = folder / "config.toml"
+        path.write_text(
+            _configuration(folder, address, koha_address, stripe_address, cards), encoding="utf-8"
+        )
+        settings = load_settings(path)
+        with closing(open_store(settings, world_of(settings))) as store:
+            upgrade(store)
+        house = stack.enter_context(opened_house(settings))
+        stack.enter_context(running(house))
+        stack.enter_context(_web(house, listener))
+        stripe.webhook_url = f"{address}/webhooks/{LIBRARY}/stripe"
+        stripe.start_sender()
+        stack.callback(stripe.stop_sender)
+        yield Stage(address, house, koha, koha_address)
+
+
+def _simulator(name: str) -> Any:  # noqa: ANN401 - each remote has its own switches
+    """Find a simulated remote by name: the demo uses what any other program could use."""
+    point = installed(SIMULATOR_GROUP).get(name)
+    if point is None:
+        raise PluginError(
+            f"The simulator {name!r} is not installed.", mend=f"Type: pip install 'ils-payment[{name}]'"
+        )
+    return load(point)
+
+
+def _secrets(folder: Path) -> dict[str, str]:
+    """Make up secrets and write each into a file that nobody else can read, as in real life."""
+    world = World()
+    made = {
+        "koha": world.random_text(32),
+        "stripe": f"sk_test_{world.random_text(24)}",
+        "webhook": f"whsec_{world.random_text(32)}",
+    }
+    for name, secret in made.items():
+        path = folder / name
+        path.touch(mode=0o600)
+        path.write_text(secret, encoding="utf-8")
+    return made
+
+
+def _configuration(folder: Path, address: str, koha: str, stripe: str, cards: list[str]) -> str:
+    """Write the configuration of the demo as an administrator would."""
+    files = {name: toml({"file": str(folder / name)}) for name in ("koha", "stripe", "webhook")}
+    return f"""\
+[server]
+public_url = {toml(address)}
+database = {toml(f"sqlite:///{folder}/ledger.db")}
+
+[libraries.{LIBRARY}]
+name = "Stadtbücherei Lindental"
+test_cards = {toml(cards)}
+
+[libraries.{LIBRARY}.library_system]
+plugin = "koha"
+url = {toml(f"{koha}/api/v1")}
+client_id = "ils-payment"
+client_secret = {files["koha"]}
+library_id = "ZENTRALE"
+
+[libraries.{LIBRARY}.providers.stripe]
+api_key = {files["stripe"]}
+webhook_secrets = [{files["webhook"]}]
+statement_descriptor = "STADTBUECHEREI"
+api_base = {toml(stripe)}
+
+[[libraries.{LIBRARY}.methods]]
+method = "card"
+provider = "stripe"
+minimum_amount = "1.00"
+
+[[libraries.{LIBRARY}.methods]]
+method = "instant_bank_transfer"
+provider = "stripe"
+
+[libraries.{LIBRARY}.contact]
+phone = "03944 555 0123"
+mail = "buecherei@lindental.example"
+hours = {{ de = "Di-Fr 10-18 Uhr, Sa 10-13 Uhr", en = "Tue-Fri 10 am-6 pm, Sat 10 am-1 pm" }}
+
+[libraries.{LIBRARY}.pages]
+imprint_url = "https://lindental.example/impressum"
+privacy_url = "https://lindental.example/datenschutz"
+accessibility_url = "https://lindental.example/barrierefreiheit"
+
+[libraries.{LIBRARY}.receipt]
+authority = "Stadt Lindental"
+address = ["Marktplatz 3", "38899 Lindental"]
+
+[[libraries.{LIBRARY}.not_payable]]
+older_than_days = 1000
+text = {{ de = "An die Stadtkasse abgegeben: bitte dort zahlen.", en = "Please pay at the city treasury." }}
+
+[libraries.{LIBRARY}.fee_kinds.OVERDUE]
+label = {{ de = "Säumnisgebühr", en = "Late fee" }}
+cost_centre = "4711"
+account = "331100"
+
+[libraries.{LIBRARY}.fee_kinds.RESERVE]
+label = {{ de = "Vormerkung", en = "Reservation" }}
+
+[libraries.{LIBRARY}.fee_kinds.NEW_CARD]
+label = {{ de = "Ersatzausweis", en = "Replacement card" }}
+"""
+
+
+@contextmanager
+def _web(house: House, listener: socket.socket) -> Iterator[None]:
+    """Serve the pages and the webhooks in a thread, with the settings of the real program."""
+    import uvicorn
+
+    from ils_payment.web.app import create_app
+    from ils_payment.web.serving import server_config
+
+    server = uvicorn.Server(server_config(create_app(house), house.settings))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    with ExitStack() as stack:
+        thread.start()
+
+        def stop() -> None:
+            server.should_exit = True
+            thread.join()
+
+        stack.callback(stop)
+        deadline = house.world.monotonic() + PATIENCE
+        while not server.started:
+            if not thread.is_alive() or house.world.monotonic() > deadline:
+                raise JourneyError("The program did not start.", mend="Its log above says why.")
+            thread.join(0.02)
+        yield
+
+
+def _invite(stage: Stage) -> None:
+    click.echo("")
+    click.echo(f"  Open     {stage.address}/")
+    click.echo(f"  Card     {stage.koha.demo_card}")
+    click.echo(f"  PIN      {stage.koha.demo_pin}")
+    click.echo("")
+    click.echo(f"  The simulated Koha shows its books under {stage.koha_address}{TRUTH_PATH}")
+    click.echo("  No money moves. Ctrl-C ends it.")
+
+
+def _walked(stage: Stage) -> bool:
+    """Walk the journey, print its line, and say whether the simulated Koha itself has the fees as paid."""
+    session = stage.house.world.session(deadline=PATIENCE, max_bytes=5 * 1024 * 1024)
+    browser = Browser(session)
+    click.echo(f"The program serves {stage.address}.", err=True)
+    chosen = confirm_everything(
+        browser, f"{stage.address}/{LIBRARY}/", stage.koha.demo_card, stage.koha.demo_pin
+    )
+    before = sum(_truth(stage)["requests"].values())
+    page = pay_by_card(browser, chosen.page)
+    deadline = stage.house.world.monotonic() + PATIENCE
+    while page.state != "settled" and stage.house.world.monotonic() < deadline:
+        threading.Event().wait(0.05)
+        page = browser.open(page.url)
+    truth = _truth(stage)
+    payment = show.payment(stage.house, page.url.split("?")[0].rstrip("/").rsplit("/", 1)[-1])
+    if payment is None:
+        raise JourneyError("The status page leads to no payment.")
+    took = (payment.settled_at - payment.paid_at) if payment.settled_at and payment.paid_at else None
+    line = {
+        "state": payment.state,
+        "amount": payment.cents,
+        "paid_to_settled_ms": round(took.total_seconds() * 1000, 1) if took else None,
+        "library_calls": sum(truth["requests"].values()) - before,
+    }
+    click.echo(json.dumps(line))
+    return payment.state == "settled" and _is_paid(truth, stage.koha.demo_card, chosen)
+
+
+def _truth(stage: Stage) -> dict[str, Any]:
+    """Ask the simulated Koha over HTTP what is really in its books."""
+    session = stage.house.world.session(deadline=PATIENCE, max_bytes=5 * 1024 * 1024)
+    answer: dict[str, Any] = session.get(stage.koha_address + TRUTH_PATH).json()
+    return answer
+
+
+def _is_paid(truth: dict[str, Any], card: str, chosen: Confirmed) -> bool:
+    """Compare the books with the journey: these fees closed by one credit of this sum, nothing left over."""
+    [patron] = [one for one in truth["patrons"].values() if one["card"] == card]
+    marked = [one for one in patron["credits"].values() if one["marker"]]
+    closed = all(patron["fees"][fee]["outstanding"] == 0 for fee in chosen.fees)
+    return closed and [(one["amount"], one["unapplied"]) for one in marked] == [(chosen.cents, 0)]
