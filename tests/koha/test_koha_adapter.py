@@ -31,6 +31,7 @@ from ils_payment.model import (
     OrderLine,
     PatronRef,
     Refused,
+    Reply,
     Unavailable,
     Unclear,
 )
@@ -247,6 +248,12 @@ def test_a_discarded_item_is_left_out(adapter, koha):
     fees = adapter.account(erika(koha)).fees
     koha.delete_item(1)
     assert adapter.titles(fees).keys() == {"2", "3"}
+
+
+def test_a_deleted_record_is_left_out(adapter, koha):
+    fees = adapter.account(erika(koha)).fees
+    del koha.tables.biblios[2]
+    assert adapter.titles(fees).keys() == {"1", "3"}
 
 
 def test_fees_without_items_ask_nothing(adapter, koha):
@@ -609,6 +616,19 @@ def test_no_token_no_money_call(connect, koha):
     assert isinstance(outcome, NotApplied)
     assert not outcome.permanent
     assert requests_of(koha, "credits.add") == [0]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"{}", b"[]", b"no", b'{"access_token": 5}', b'{"access_token": ""}', b'{"access_token": "a\\nb"}'],
+)
+def test_an_answer_without_a_token_is_garbled(connect, body):
+    class Tokenless:
+        def handle(self, request):
+            return Reply(status=200, body=body)
+
+    with pytest.raises(RemoteGarbledError):
+        connect(Tokenless()).account(PatronRef("3"))
 
 
 def test_basic_authentication_works(connect, koha):

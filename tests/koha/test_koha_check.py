@@ -266,3 +266,22 @@ def test_a_koha_that_dies_in_the_middle_is_told_for_each_question(connect, koha)
     assert wrong(findings).keys() == {"Koha: read patrons"}
     assert wrong(findings, Level.WARNING).keys() == {"Koha: read titles"}
     assert "502" in wrong(findings)["Koha: read patrons"].seen
+
+
+def test_a_connection_that_breaks_is_told_for_each_question(connect, koha):
+    for operation in ("items.list", "libraries.get", "checkouts.list", "patrons.get"):
+        koha.fail_next(status=0, operation=operation)
+    findings = connect(koha, library_id="ZENTRALE").check()
+    broken = {f.subject for f in findings if "connection to Koha failed" in f.seen}
+    assert broken == {
+        "Koha: read titles",
+        "Koha: library",
+        "Koha: rights that are not needed",
+        "Koha: read patrons",
+    }
+
+
+def test_a_library_that_may_not_be_looked_up_is_a_warning(connect, koha):
+    koha.set_rights(2, ENOUGH[:2])
+    warned = wrong(connect(koha, library_id="ZENTRALE", sign_in=False, titles=False).check(), Level.WARNING)
+    assert "403" in warned["Koha: library"].seen

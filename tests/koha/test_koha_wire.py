@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import socket
 import ssl
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +18,7 @@ import requests
 import urllib3.connection
 import urllib3.exceptions
 from ils_payment_koha import settling, titles, wire
-from ils_payment_koha.client import never_sent
+from ils_payment_koha.client import NotSentError, failure, never_sent
 from ils_payment_koha.wire import Answer, Shape
 
 from ils_payment.errors import RemoteGarbledError
@@ -498,3 +501,104 @@ def handshake(reason):
 )
 def test_only_errors_before_sending_are_certain(error, before):
     assert never_sent(error) is before
+
+
+def test_a_rejected_certificate_has_a_mend_of_its_own():
+    rejected = ssl.SSLCertVerificationError(1, "")
+    rejected.verify_message = "certificate has expired"
+    found = failure(tls(rejected))
+    assert isinstance(found, NotSentError)
+    assert found.what == "Koha's TLS certificate is not accepted: certificate has expired."
+    assert "ca_bundle" in found.mend
+
+
+@pytest.mark.parametrize("changes", [{"expiry_date": "soon"}, {"date_of_birth": 5}])
+def test_a_card_without_readable_days_is_garbled(changes):
+    with pytest.raises(RemoteGarbledError):
+        wire.card(changes, date(2026, 11, 21))
+
+
+# --- the recordings, where they are at hand ----------------------------------------------------
+
+RECORDED = Path(os.environ.get("ILS_PAYMENT_SHARED_DATA", "")) / "koha-live"
+
+if "ILS_PAYMENT_SHARED_DATA" in os.environ:
+
+    def exchanges(*files):
+        for name in files:
+            text = (RECORDED / f"{name}.json").read_text()
+            yield from json.loads(text, parse_float=Decimal)["exchanges"]
+
+    def answers(method, ending, *files):
+        for entry in exchanges(*files):
+            request, response = entry.get("request", {}), entry.get("response")
+            path = request.get("path", "").partition("?")[0]
+            if response and request["method"] == method and path.endswith(ending):
+                yield entry["label"], path, request, Answer(response["status"], response["body"])
+
+    def test_what_koha_booked_in_the_recordings_is_never_called_not_applied():
+        """Each wrong credit was recorded together with the account lines that it left behind."""
+        certain, booked = 0, 0
+        recorded = list(exchanges("credits-wrong"))
+        for entry, behind in pairwise(recorded):
+            if "response" not in entry or behind["label"] != "-> new lines | changed debits":
+                continue
+            answer = Answer(entry["response"]["status"], entry["response"]["body"])
+            outcome = settling.settle_outcome(answer, order())
+            certain += isinstance(outcome, NotApplied)
+            booked += bool(behind["observed"][0])
+            # None of these is the credit that was ordered, so none may be taken for it either.
+            assert not isinstance(outcome, Applied), entry["label"]
+            assert not (isinstance(outcome, NotApplied) and any(behind["observed"])), entry["label"]
+        assert certain >= 10
+        assert booked >= 20
+
+    def test_every_recorded_success_is_read_as_the_credit_that_was_ordered():
+        found = 0
+        for label, path, request, answer in answers("POST", "/account/credits", "credits", "restrictions"):
+            body = request["body"]
+            cents = int(body["amount"] * 100)
+            asked = order(
+                patron=path.split("/")[4],
+                marker=body.get("note", ""),
+                cents=cents,
+                lines=(line(cents=cents),),
+            )
+            outcome = settling.settle_outcome(answer, asked)
+            assert isinstance(outcome, Applied), label
+            assert outcome.applied + outcome.unapplied == cents
+            found += 1
+        assert found >= 8
+
+    def test_every_recorded_account_is_read_completely():
+        found = 0
+        for label, path, _, answer in answers("GET", "/account", "account-read", "credits", "stuck-credit"):
+            if answer.status == 200:
+                account = wire.account(answer.body, PatronRef(path.split("/")[4]), "EUR", READ_AT)
+                assert account.complete, label
+                found += 1
+        assert found >= 12
+
+    def test_every_recorded_credit_list_is_read():
+        lists = [
+            a.body for *_, a in answers("GET", "/account/credits", "credits", "extra") if a.status == 200
+        ]
+        found = [wire.credit(entry, "EUR") for entries in lists for entry in wire.lines(entries)]
+        assert len(found) >= 8
+        assert all(entry.cents > 0 and 0 <= entry.unapplied <= entry.cents for entry in found)
+
+    def test_every_recorded_patron_is_read():
+        cards = [
+            wire.card(a.body, date(2026, 11, 21))
+            for _, path, _, a in answers("GET", "", "patrons")
+            if a.status == 200 and path.rsplit("/", 1)[1].isdigit()
+        ]
+        kinds = {block.kind for card in cards for block in card.blocks}
+        assert len(cards) == 7
+        assert {"expired", "restriction", "lost_card"} <= kinds
+
+else:
+
+    def test_without_the_recordings_nothing_is_compared():
+        """See CONTRIBUTING.md: the recordings are not part of this project."""
+        assert "ILS_PAYMENT_SHARED_DATA" not in os.environ

@@ -199,7 +199,7 @@ class KohaClient:
                 )
                 return _answer(response)
         except (OSError, urllib3.exceptions.HTTPError) as error:
-            raise _failure(error) from None
+            raise failure(error) from None
 
 
 def _leave_alone(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -221,7 +221,7 @@ def _no_number(text: str) -> NoReturn:
     raise ValueError(text)
 
 
-def _failure(error: BaseException) -> RemoteUnavailableError:
+def failure(error: BaseException) -> RemoteUnavailableError:
     """Name what went wrong. Only the kind is told: an error's own text holds the address and its query."""
     kind = type(error).__name__
     rejected = next((c for c in _causes(error) if isinstance(c, ssl.SSLCertVerificationError)), None)

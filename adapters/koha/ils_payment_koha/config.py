@@ -59,7 +59,7 @@ class KohaConfig(PluginConfig):
         description="Text of the credit as patrons see it in the OPAC; {method} and {marker} are filled in.",
     )
     method_names: dict[str, str] = Field(
-        default={"card": "Karte", "instant_bank_transfer": "Sofortüberweisung"},
+        default={"card": "Karte", "instant_bank_transfer": "Überweisung"},
         description="What {method} says for each method; the method's own code where none is given.",
     )
     titles: bool = Field(
