@@ -152,7 +152,6 @@ class DeadlineSession(requests.Session):
         self._world = world
         self._deadline = deadline
         self._max_bytes = max_bytes
-        self.max_redirects = 0
         adapter = HTTPAdapter(max_retries=0, pool_maxsize=16)
         self.mount("https://", adapter)
         self.mount("http://", adapter)
@@ -171,11 +170,11 @@ class DeadlineSession(requests.Session):
                     raise requests.ReadTimeout(f"the whole call took longer than {self._deadline} s")
                 if len(content) > self._max_bytes:
                     raise requests.exceptions.ContentDecodingError("the answer is too large")
-        except urllib3.exceptions.HTTPError as error:
-            response.close()
-            raise requests.ConnectionError(f"the answer broke off: {type(error).__name__}") from error
         except requests.RequestException:
             response.close()
             raise
+        except urllib3.exceptions.HTTPError as error:
+            response.close()
+            raise requests.ConnectionError(f"the answer broke off: {type(error).__name__}") from error
         response._content = bytes(content)  # noqa: SLF001 - the body was read here under the deadline
         return response
