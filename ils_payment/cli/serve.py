@@ -41,8 +41,7 @@ def serve(config: Path | None) -> None:
     from ils_payment.web.app import create_app
     from ils_payment.web.serving import server_config
 
-    settings = load_settings(config)
-    configure(settings.server.log_format, logging.INFO)
+    settings = ready_settings(config)
     end_on_signals()
     with (
         listening(settings.server.bind, settings.server.port) as listener,
@@ -60,8 +59,7 @@ def serve(config: Path | None) -> None:
 @click.pass_obj
 def worker(config: Path | None) -> None:
     """Run the runner alone, beside a serve on another host (PostgreSQL only)."""
-    settings = load_settings(config)
-    configure(settings.server.log_format, logging.INFO)
+    settings = ready_settings(config)
     if is_sqlite(settings):
         raise ConfigurationError(
             "A worker of its own needs PostgreSQL: SQLite has one writer, and serve does this work itself.",
@@ -78,10 +76,17 @@ def is_sqlite(settings: Settings) -> bool:
     return make_url(settings.server.database).get_backend_name() == "sqlite"
 
 
+def ready_settings(config: Path | None) -> Settings:
+    """Load the configuration with the tables of its plugins, and log as it says."""
+    settings = load_settings(config)
+    check_plugin_tables(settings, Plugins(settings.plugin_names()))
+    configure(settings.server.log_format, logging.INFO)
+    return settings
+
+
 @contextmanager
 def opened_house(settings: Settings) -> Iterator[House]:
     """Open the house with everything checked that can be checked without asking anybody outside."""
-    check_plugin_tables(settings, Plugins(settings.plugin_names()))
     with database_errors():
         house = open_house(settings, world_of(settings))
     with closing(house):

@@ -1,0 +1,105 @@
+"""``init`` writes a file that works, and explains all of it."""
+
+from __future__ import annotations
+
+import re
+import stat
+
+import pytest
+
+from ils_payment.cli.reference import entries_of, tables_of
+from ils_payment.config import PluginTable, Settings
+from ils_payment.loading import check_plugin_tables, load_settings
+from ils_payment.plugins import Plugins
+
+
+@pytest.fixture
+def secrets(monkeypatch):
+    monkeypatch.setenv("KOHA_CLIENT_SECRET", "secret")
+    monkeypatch.setenv("STRIPE_API_KEY", "rk_test_123")
+    monkeypatch.setenv("STRIPE_WEBHOOK_SECRET", "whsec_123")
+    monkeypatch.setenv("DATABASE_PASSWORD", "secret")
+    monkeypatch.setenv("METRICS_TOKEN", "secret")
+    monkeypatch.setenv("MAIL_PASSWORD", "secret")
+    monkeypatch.setenv("OPAC_SECRET", "0123456789abcdef0123456789abcdef")
+
+
+def test_the_written_file_loads_once_its_secrets_are_set(ils_payment, tmp_path, secrets):
+    path = tmp_path / "config.toml"
+    ran = ils_payment("init", path, "--library", "town")
+    assert ran.code == 0
+    assert "ils-payment check" in ran.out
+    settings = load_settings(path)
+    check_plugin_tables(settings, Plugins(settings.plugin_names()))
+    assert list(settings.libraries) == ["town"]
+
+
+def test_without_its_secrets_the_file_is_refused_with_their_names(ils_payment, tmp_path):
+    path = tmp_path / "config.toml"
+    ils_payment("init", path)
+    ran = ils_payment("--config", path, "serve")
+    assert ran.code == 1
+    for name in ("KOHA_CLIENT_SECRET", "STRIPE_API_KEY", "STRIPE_WEBHOOK_SECRET"):
+        assert f"{name} is not set" in ran.err
+
+
+def test_every_commented_example_can_be_uncommented(ils_payment, tmp_path, secrets):
+    path = tmp_path / "config.toml"
+    ils_payment("init", path)
+    head, plugins, tail = re.split(
+        r"(?m)^(?=# --- The library system|# --- One way to pay)", path.read_text("utf-8")
+    )
+    whole = (
+        re.sub(r"(?m)^# (?=[\[a-z_]+)(?!-)", "", head),
+        plugins,
+        re.sub(r"(?m)^# (?=[\[a-z_]+)(?!-)", "", tail),
+    )
+    path.write_text("".join(whole), encoding="utf-8")
+    library = load_settings(path).libraries["main"]
+    assert library.contact
+    assert library.not_payable
+    assert library.fee_kinds
+    assert library.arrival.keys
+
+
+def test_every_key_of_every_table_stands_in_the_file_with_its_description(ils_payment, tmp_path):
+    path = tmp_path / "config.toml"
+    ils_payment("init", path)
+    text = path.read_text(encoding="utf-8")
+    plugins = Plugins({"koha", "stripe"})
+    models = [table.model for table in tables_of(Settings) if table.model is not PluginTable]
+    models += [plugins.library_system("koha").Config, plugins.provider("stripe").Config]
+    plain = " ".join(line.removeprefix("## ") for line in text.splitlines())
+    for model in models:
+        for entry in entries_of(model):
+            assert re.search(rf"(?m)^(# )?{entry.name} = ", text), entry.name
+            assert entry.meaning
+            assert entry.meaning in plain
+
+
+def test_nobody_but_owner_and_group_can_read_the_file(ils_payment, tmp_path):
+    path = tmp_path / "config.toml"
+    ils_payment("--config", path, "init")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+def test_an_existing_file_is_not_touched(ils_payment, tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text("mine", encoding="utf-8")
+    ran = ils_payment("init", path)
+    assert ran.code == 1
+    assert "exists already" in ran.err
+    assert path.read_text(encoding="utf-8") == "mine"
+
+
+def test_a_folder_that_is_not_there_is_told(ils_payment, tmp_path):
+    ran = ils_payment("init", tmp_path / "none" / "config.toml")
+    assert ran.code == 1
+    assert "What to do: Make its folder" in ran.err
+
+
+def test_a_plugin_that_is_not_there_is_told(ils_payment, tmp_path):
+    ran = ils_payment("init", tmp_path / "config.toml", "--provider", "kashdesk")
+    assert ran.code == 1
+    assert "kashdesk" in ran.err
+    assert not (tmp_path / "config.toml").exists()

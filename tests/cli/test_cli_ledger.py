@@ -1,0 +1,168 @@
+"""``payments``, ``cases``, ``pause`` and ``db`` against a real ledger, without any plugin's secret."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from ils_payment.flows.views import NotBegun
+from ils_payment.model import State
+
+CONFIG = """\
+[server]
+public_url = "https://pay.lindental.example"
+database = "{database}"
+[libraries.lindental]
+name = "Lindental"
+[libraries.lindental.library_system]
+plugin = "koha"
+client_secret = {{ env = "A_SECRET_THAT_IS_NOT_SET" }}
+[libraries.lindental.providers.stripe]
+[[libraries.lindental.methods]]
+method = "card"
+provider = "stripe"
+"""
+
+
+def configured(tmp_path, database):
+    path = tmp_path / "config.toml"
+    path.write_text(CONFIG.format(database=database), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def config(town, tmp_path):
+    return configured(tmp_path, town.settings.server.database)
+
+
+@pytest.fixture
+def settled(town):
+    payment_id = town.started()
+    town.stripe.pay(town.session_of(payment_id), "card")
+    town.house.make_due(payment_id)
+    town.run()
+    assert town.view(payment_id).state is State.SETTLED
+    return payment_id
+
+
+@pytest.fixture
+def held(town):
+    """A payment whose fee somebody paid at the desk meanwhile: a case."""
+    payment_id = town.started(only=1)
+    account = town.koha_account()
+    fees = {ref: fee["outstanding"] for ref, fee in account["fees"].items() if fee["outstanding"]}
+    frozen = town.view(payment_id).cents
+    ref = next(ref for ref, cents in fees.items() if cents == frozen)
+    town.koha.pay_at_desk(int(town.erika), int(ref), frozen)
+    town.stripe.pay(town.session_of(payment_id), "card")
+    town.house.make_due(payment_id)
+    town.run()
+    assert town.view(payment_id).held
+    return payment_id
+
+
+def test_a_settled_payment_is_listed_and_shown_with_its_sound_history(ils_payment, config, settled):
+    listed = ils_payment("--config", config, "payments", "list")
+    assert settled in listed.out
+    assert "12.50 EUR" in listed.out
+    shown = ils_payment("--config", config, "payments", "show", settled)
+    assert shown.code == 0
+    assert "The hashes of this history hold." in shown.out
+    assert "settled" in shown.out
+
+
+def test_payments_as_json_have_no_address_to_pay_under(ils_payment, config, settled):
+    [listed] = json.loads(ils_payment("--config", config, "payments", "list", "--json").out)
+    assert (listed["payment_id"], listed["state"], listed["cents"]) == (settled, "settled", 1250)
+    assert "continue_url" not in listed
+    shown = json.loads(ils_payment("--config", config, "payments", "show", settled, "--json").out)
+    assert shown["history"][-1]["state"] == "settled"
+    assert shown["chain_broken_at"] is None
+
+
+def test_a_changed_history_is_told(ils_payment, config, town, settled):
+    engine = create_engine(town.settings.server.database)
+    with engine.begin() as connection:
+        for trigger in (
+            connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).scalars().all()
+        ):
+            connection.execute(text(f'DROP TRIGGER "{trigger}"'))
+        connection.execute(text("UPDATE audit SET what = 'nothing' WHERE number = 2"))
+    engine.dispose()
+    refused = ils_payment("--config", config, "payments", "show", settled)
+    assert refused.code == 1
+    assert "lacks the triggers" in refused.err
+    assert ils_payment("--config", config, "db", "upgrade").code == 0
+    shown = ils_payment("--config", config, "payments", "show", settled)
+    assert "THE HISTORY WAS CHANGED at row 2" in shown.out
+
+
+def test_payments_can_be_chosen_by_state_and_library(ils_payment, config, settled):
+    assert "no such payment" in ils_payment("--config", config, "payments", "list", "--state", "paid").out
+    assert (
+        json.loads(ils_payment("--config", config, "payments", "list", "--library", "x", "--json").out) == []
+    )
+    assert settled in ils_payment("--config", config, "payments", "list", "--state", "settled").out
+
+
+def test_a_case_is_listed_and_shown_with_the_next_steps(ils_payment, config, held):
+    [listed] = json.loads(ils_payment("--config", config, "cases", "list", "--json").out)
+    assert listed["payment_id"] == held
+    assert listed["kind"] == "fees_differ"
+    assert listed["kind"] in ils_payment("--config", config, "cases", "list").out
+    shown = ils_payment("--config", config, "cases", "show", listed["case_id"])
+    assert held in shown.out
+    assert "1. compare the fees" in shown.out
+    assert (
+        json.loads(ils_payment("--config", config, "cases", "show", listed["case_id"], "--json").out)
+        == listed
+    )
+
+
+def test_nothing_is_listed_where_nothing_is(ils_payment, config):
+    assert "There is no such payment." in ils_payment("--config", config, "payments", "list").out
+    assert "There is no open case." in ils_payment("--config", config, "cases", "list").out
+    assert json.loads(ils_payment("--config", config, "cases", "list", "--all", "--json").out) == []
+
+
+@pytest.mark.parametrize(("group", "word"), [("payments", "payment"), ("cases", "case")])
+def test_an_id_that_is_not_there_is_told(ils_payment, config, group, word):
+    ran = ils_payment("--config", config, group, "show", "X")
+    assert ran.code == 1
+    assert f"There is no {word} 'X'" in ran.err
+
+
+def test_pause_stops_new_payments_and_finishes_paid_ones_until_resume(ils_payment, config, town):
+    running = town.started(only=1)
+    assert ils_payment("--config", config, "pause").code == 0
+    assert town.begin() == NotBegun(code="paused")
+    town.stripe.pay(town.session_of(running), "card")
+    town.house.make_due(running)
+    town.run()
+    assert town.view(running).state is State.SETTLED
+    assert ils_payment("--config", config, "resume").code == 0
+    assert town.started()
+
+
+def test_the_database_is_made_upgraded_and_told(ils_payment, tmp_path, database_url):
+    config = configured(tmp_path, database_url)
+    status = ils_payment("--config", config, "db", "status", "--json")
+    assert status.code == 1
+    assert json.loads(status.out)["schema"] is None
+    assert "ils-payment db upgrade" in status.err
+    assert ils_payment("--config", config, "db", "upgrade").code == 0
+    again = ils_payment("--config", config, "db", "upgrade")
+    assert "(as before)" in again.out
+    status = ils_payment("--config", config, "db", "status", "--json")
+    assert status.code == 0
+    assert json.loads(status.out)["problem"] is None
+
+
+def test_a_database_that_cannot_be_opened_is_told_in_two_lines(ils_payment, tmp_path):
+    ran = ils_payment("--config", configured(tmp_path, "sqlite:////nowhere/at/all.db"), "db", "status")
+    assert ran.code == 1
+    error, mend = ran.err.splitlines()
+    assert error.startswith("Error: The database cannot be used: unable to open database file")
+    assert "server.database" in mend
