@@ -536,6 +536,14 @@ def test_a_marker_that_staff_wrote_beside_is_found(adapter, koha):
     assert len(adapter.find_credits(erika(koha), MARKER)) == 1
 
 
+@pytest.mark.parametrize("note", [f"{MARKER}5", f"X{MARKER}", MARKER.lower()])
+def test_a_marker_that_only_looks_alike_is_not_ours(adapter, koha, note):
+    adapter.settle(order(payable(adapter, koha)))
+    (line,) = [line for line in koha.tables.lines.values() if line.note == MARKER]
+    line.note = note
+    assert adapter.find_credits(erika(koha), MARKER) == []
+
+
 def test_the_same_marker_twice_is_shown_twice(adapter, koha):
     fees = payable(adapter, koha)
     adapter.settle(order(fees))
@@ -564,7 +572,8 @@ def test_old_credits_are_not_recent(adapter, koha):
     assert adapter.recent_credits(erika(koha), later) == []
 
 
-def test_a_credit_of_the_same_second_is_recent(adapter, koha):
+def test_a_credit_of_the_same_second_is_recent(connect, koha):
+    adapter = connect(koha, clock_tolerance_seconds=0)
     adapter.settle(order(payable(adapter, koha)))
     (line,) = [line for line in koha.tables.lines.values() if line.note == MARKER]
     line.date = line.date.replace(microsecond=0)

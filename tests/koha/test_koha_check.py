@@ -72,6 +72,24 @@ def test_the_credit_probe_can_book_nothing_even_for_a_superlibrarian(connect, ko
     assert len(koha.tables.lines) == lines
 
 
+def test_the_probes_that_are_no_questions_are_refused_on_their_own_account(connect, koha):
+    sent = []
+
+    class Overheard:
+        def handle(self, request):
+            sent.append(request)
+            return koha.handle(request)
+
+    connect(Overheard()).check()
+    posts = {request.path: request.body for request in sent if request.method == "POST"}
+    assert posts.pop("/api/v1/oauth/token")
+    assert {path: json.loads(body) for path, body in posts.items()} == {
+        "/api/v1/patrons/0/account/credits": {"amount": -1},
+        "/api/v1/auth/password/validation": {"identifier": "ils-payment-check"},
+    }
+    assert {request.method for request in sent} == {"GET", "POST"}
+
+
 # --- address and credentials ------------------------------------------------------------------
 
 
