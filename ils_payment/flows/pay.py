@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from ils_payment.domain import marker, payable
+from ils_payment.domain import payable
 from ils_payment.domain.states import UNPAID
 from ils_payment.errors import RemoteError
 from ils_payment.flows import letters, links, see, show
@@ -21,7 +21,7 @@ from ils_payment.flows.hands import in_hands
 from ils_payment.flows.observe import learn, observe, record_start
 from ils_payment.flows.views import Begun, NotBegun
 from ils_payment.model import Attempt, AttemptLine, Started, StartRefused, State
-from ils_payment.store import attempts, patrons, payments
+from ils_payment.store import attempts, orders, patrons, payments
 from ils_payment.store.payments import AlreadyClaimedError
 from ils_payment.store.records import Line
 
@@ -126,7 +126,7 @@ def _freeze(
             "provider": name,
             "live": provider.capabilities().live,
             "language": language,
-            "receipt_number": marker.make(unit.world.random_text(6)),
+            "receipt_number": orders.new_marker(unit),
             "due_at": unit.now + FIRST_LOOK,
         }
         private = {line.id: fee.text for line, fee in zip(lines, chosen, strict=True)}

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from ils_payment.domain import ledger, marker, settling
+from ils_payment.domain import ledger, settling
 from ils_payment.domain.states import decide
 from ils_payment.flows.hands import LEASE_SECONDS, backoff
 from ils_payment.model import (
@@ -108,7 +108,7 @@ def _orders(unit: Unit, desk: Desk, payment: Payment) -> list[Order]:
     groups = [ids] if desk.system.capabilities().batch else [[one] for one in ids]
     for position, group in enumerate(groups):
         # The first marker is the number that the patron has: one number finds everything.
-        number = payment.receipt_number if position == 0 else marker.make(unit.world.random_text(6))
+        number = payment.receipt_number if position == 0 else orders.new_marker(unit)
         orders.add(unit, payment, position, number, group)
     return orders.of_payment(unit, payment.id)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert, select, update
 
+from ils_payment.domain import marker
 from ils_payment.store.records import Order, Try, to_json
 from ils_payment.store.tables import credit_orders, credit_tries, payments
 
@@ -17,7 +18,17 @@ if TYPE_CHECKING:
     from ils_payment.store.unit import Unit
 
 
-def add(unit: Unit, payment: Payment, position: int, marker: str, line_ids: Sequence[str]) -> None:
+def new_marker(unit: Unit) -> str:
+    """Return a marker that no payment and no credit order has; the unique constraints guard the rest."""
+    while True:
+        made = marker.make(unit.world.random_text(6))
+        taken = select(payments.c.id).where(payments.c.receipt_number == made)
+        ordered = select(credit_orders.c.id).where(credit_orders.c.marker == made)
+        if unit.connection.execute(taken.union(ordered)).first() is None:
+            return made
+
+
+def add(unit: Unit, payment: Payment, position: int, number: str, line_ids: Sequence[str]) -> None:
     """Write one credit order; nothing has been tried."""
     cents = sum(line.cents for line in payment.lines if line.id in set(line_ids))
     unit.connection.execute(
@@ -26,7 +37,7 @@ def add(unit: Unit, payment: Payment, position: int, marker: str, line_ids: Sequ
             payment_id=payment.id,
             patron_id=payment.patron_id,
             position=position,
-            marker=marker,
+            marker=number,
             line_ids=to_json(list(line_ids)),
             cents=cents,
             state="due",
