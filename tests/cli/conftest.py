@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from dataclasses import dataclass
 
@@ -30,6 +31,7 @@ def ils_payment(capsys, monkeypatch):
     """Call it with arguments; it returns exit code, standard output and standard error."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
+    signals = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
     def run(*arguments) -> Ran:
         monkeypatch.setattr(sys, "argv", ["ils-payment", *(str(one) for one in arguments)])
@@ -44,3 +46,5 @@ def ils_payment(capsys, monkeypatch):
     structlog.reset_defaults()
     root.handlers = handlers
     root.setLevel(level)
+    for number, handler in signals.items():
+        signal.signal(number, handler)

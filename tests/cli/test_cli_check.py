@@ -1,0 +1,174 @@
+"""``check`` against a simulated Koha and a simulated Stripe over real HTTP, and against what is broken."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from ils_payment.cli.check import _clock
+from ils_payment.cli.demo import staged
+from ils_payment.model import Level
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory):
+    with staged(tmp_path_factory.mktemp("stage"), 0, 0, 0) as running:
+        yield running
+
+
+@pytest.fixture
+def config(stage, tmp_path):
+    """The configuration of the stage, to be broken by a test."""
+    folder = Path(stage.house.settings.server.database.removeprefix("sqlite:///")).parent
+    path = tmp_path / "config.toml"
+    path.write_text((folder / "config.toml").read_text(encoding="utf-8"), encoding="utf-8")
+    return path
+
+
+def change(path, old, new):
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def findings(ran):
+    return json.loads(ran.out)
+
+
+def about(ran, subject):
+    return next(one for one in findings(ran) if one["subject"] == subject)
+
+
+def test_a_good_installation_has_no_error(ils_payment, config):
+    ran = ils_payment("--config", config, "check", "--json")
+    assert [one for one in findings(ran) if one["level"] == "error"] == []
+    assert ran.code == 0
+    parts = {one["part"] for one in findings(ran)}
+    assert {"lindental: library system", "lindental: stripe"} <= parts
+    assert about(ran, "database")["level"] == "ok"
+    assert about(ran, "test mode")["level"] == "ok"
+    # Both simulated remotes answered with the time of this very machine.
+    assert about(ran, "clock")["level"] == "ok"
+
+
+def test_the_table_shows_the_same(ils_payment, config):
+    ran = ils_payment("--config", config, "check")
+    assert ran.code == 0
+    assert "What to do" in ran.out
+    assert "lindental: stripe" in ran.out
+
+
+def test_a_wrong_secret_is_an_error_with_a_mend_and_without_the_secret(ils_payment, config, tmp_path):
+    wrong = tmp_path / "wrong"
+    wrong.touch(mode=0o600)
+    wrong.write_text("canary-secret", encoding="utf-8")
+    text = config.read_text(encoding="utf-8")
+    line = next(line for line in text.splitlines() if line.startswith("client_secret"))
+    change(config, line, f'client_secret = {{ file = "{wrong}" }}')
+    ran = ils_payment("--config", config, "check", "--json")
+    assert ran.code == 1
+    bad = [one for one in findings(ran) if one["level"] == "error"]
+    assert {one["part"] for one in bad} == {"lindental: library system"}
+    assert all(one["mend"] for one in bad)
+    assert "canary-secret" not in ran.out + ran.err
+
+
+def test_a_koha_that_is_down_does_not_hide_the_rest(ils_payment, config, stage):
+    change(config, stage.koha_address, "http://127.0.0.1:9")
+    ran = ils_payment("--config", config, "check", "--json")
+    assert ran.code == 1
+    assert (
+        next(one for one in findings(ran) if one["part"] == "lindental: library system")["level"] == "error"
+    )
+    assert any(one["part"] == "lindental: stripe" and one["level"] == "ok" for one in findings(ran))
+
+
+def test_a_broken_configuration_is_a_finding(ils_payment, config):
+    change(config, 'plugin = "koha"', 'plugin = "kohaa"')
+    ran = ils_payment("--config", config, "check", "--json")
+    assert ran.code == 1
+    [only] = findings(ran)
+    assert only["subject"] == "configuration"
+    assert "Did you mean koha?" in only["mend"]
+
+
+def test_a_database_without_tables_is_an_error_with_the_command_that_helps(
+    ils_payment, config, tmp_path, stage
+):
+    change(config, stage.house.settings.server.database, f"sqlite:///{tmp_path}/new.db")
+    ran = ils_payment("--config", config, "check", "--json")
+    assert ran.code == 1
+    assert about(ran, "database")["mend"] == "Type: ils-payment db upgrade"
+
+
+def test_a_method_that_the_provider_does_not_offer_is_an_error(ils_payment, config):
+    change(config, 'method = "instant_bank_transfer"', 'method = "cash"')
+    ran = ils_payment("--config", config, "check", "--json")
+    assert ran.code == 1
+    assert "'cash'" in about(ran, "plugins")["seen"]
+
+
+def test_a_library_can_be_chosen_and_must_exist(ils_payment, config):
+    assert ils_payment("--config", config, "check", "--library", "lindental", "--json").code == 0
+    ran = ils_payment("--config", config, "check", "--library", "linden")
+    assert ran.code == 1
+    assert "There is: lindental" in ran.err
+
+
+@contextmanager
+def answering(greeting):
+    """A server that greets once and says no more."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def greet():
+            connection, _ = listener.accept()
+            with connection:
+                connection.sendall(greeting)
+
+        thread = threading.Thread(target=greet)
+        thread.start()
+        yield listener.getsockname()[1]
+        thread.join(timeout=10)
+
+
+@pytest.mark.parametrize(
+    ("greeting", "level"), [(b"220 mail.example ESMTP\r\n", "ok"), (b"SSH-2.0-OpenSSH\r\n", "error")]
+)
+def test_the_mail_server_is_asked_for_its_greeting(ils_payment, config, greeting, level):
+    with answering(greeting) as port:
+        config.write_text(
+            config.read_text(encoding="utf-8")
+            + f'[mail]\nhost = "127.0.0.1"\nport = {port}\nsender = "a@b.example"\n',
+            encoding="utf-8",
+        )
+        ran = ils_payment("--config", config, "check", "--json")
+    assert about(ran, "mail server")["level"] == level
+
+
+def test_a_mail_server_that_is_down_is_an_error(ils_payment, config):
+    config.write_text(
+        config.read_text(encoding="utf-8") + '[mail]\nhost = "127.0.0.1"\nport = 9\nsender = "a@b.example"\n',
+        encoding="utf-8",
+    )
+    ran = ils_payment("--config", config, "check", "--json")
+    assert ran.code == 1
+    assert "firewall" in about(ran, "mail server")["mend"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "level"),
+    [(0, Level.OK), (-4, Level.OK), (40, Level.WARNING), (-40, Level.WARNING), (600, Level.ERROR)],
+)
+def test_the_clock_is_compared_with_what_others_say(seconds, level):
+    others = timedelta(seconds=seconds)
+    assert _clock([others, others, timedelta(seconds=1)]).level is level
+
+
+def test_a_clock_that_nobody_can_confirm_is_a_warning():
+    assert _clock([]).level is Level.WARNING

@@ -1,0 +1,83 @@
+"""The demo: the whole journey through the real program, and an exit code that Koha's own books decide."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from copy import deepcopy
+
+import pytest
+
+from ils_payment.cli import demo, walk
+from ils_payment.cli.walk import Browser, Confirmed, JourneyError, Page
+
+
+def test_the_unattended_journey_prints_one_line_and_settles():
+    ran = subprocess.run(
+        [sys.executable, "-m", "ils_payment.cli.main", "demo", "--auto"],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    [line] = ran.stdout.splitlines()
+    told = json.loads(line)
+    assert set(told) == {"state", "amount", "paid_to_settled_ms", "library_calls"}
+    assert (told["state"], told["amount"]) == ("settled", 1250)
+    assert told["paid_to_settled_ms"] > 0
+    assert 1 <= told["library_calls"] <= 4
+
+
+@pytest.fixture
+def stage(tmp_path):
+    with demo.staged(tmp_path, 0, 0, 0) as running:
+        yield running
+
+
+def test_a_koha_that_books_nothing_makes_the_demo_fail(stage, capsys, monkeypatch):
+    monkeypatch.setattr(demo, "PATIENCE", 3.0)
+    # Rights are taken away after the patron has signed in and seen the fees, before the money is booked.
+    monkeypatch.setattr(demo, "pay_by_card", _without_rights(stage, walk.pay_by_card))
+    assert demo._walked(stage) is False
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert told["state"] == "paid"
+
+
+def _without_rights(stage, pay_by_card):
+    def pay(browser, page):
+        service = next(one for one in stage.koha.truth()["patrons"].items() if one[1]["card"] == "M0002")[0]
+        stage.koha.set_rights(int(service), [])
+        return pay_by_card(browser, page)
+
+    return pay
+
+
+def test_the_books_decide_not_our_word(stage, capsys):
+    assert demo._walked(stage) is True
+    capsys.readouterr()
+    truth = demo._truth(stage)
+    card = stage.koha.demo_card
+    patron = next(one for one in truth["patrons"].values() if one["card"] == card)
+    [credit] = [one for one in patron["credits"].values() if one["marker"]]
+    chosen = Confirmed(Page("", [], ""), tuple(credit["applied"]), credit["amount"])
+    assert demo._is_paid(truth, card, chosen)
+    for spoil in ("outstanding", "unapplied", "marker"):
+        wrong = deepcopy(truth)
+        patron = next(one for one in wrong["patrons"].values() if one["card"] == card)
+        credit = next(one for one in patron["credits"].values() if one["marker"])
+        if spoil == "outstanding":
+            patron["fees"][chosen.fees[0]]["outstanding"] = 1
+        else:
+            credit[spoil] = {"unapplied": 1, "marker": None}[spoil]
+        assert not demo._is_paid(wrong, card, chosen)
+
+
+def test_an_answer_that_is_no_page_of_the_journey_is_told(stage):
+    browser = Browser(stage.house.world.session(deadline=10.0, max_bytes=1_000_000))
+    with pytest.raises(JourneyError, match="404"):
+        browser.open(f"{stage.address}/nowhere/")
+    page = browser.open(f"{stage.address}/")
+    with pytest.raises(JourneyError, match="no form with 'fee'"):
+        page.form_with("fee")
