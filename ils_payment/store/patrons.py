@@ -64,8 +64,10 @@ def lease(unit: Unit, patron: str, owner: str, seconds: float) -> bool:
         dialect.insert(patron_leases)
         .values(patron_id=patron, owner=owner, fence=1, until=until)
         .on_conflict_do_nothing()
+        # On PostgreSQL the row count of such an INSERT is unknown (-1); what it returns is not.
+        .returning(patron_leases.c.patron_id)
     )
-    return bool(made.rowcount)
+    return made.first() is not None
 
 
 def release(unit: Unit, patron: str, owner: str) -> None:
