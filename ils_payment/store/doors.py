@@ -95,9 +95,13 @@ def close_session(unit: Unit, digest: str) -> None:
 def use_token(unit: Unit, digest: str, expires_at: datetime) -> bool:
     """Use a hand-over token up; False when it was used before (also by a request at the same time)."""
     used = unit.connection.execute(
-        _insert(unit, used_tokens).values(digest=digest, expires_at=expires_at).on_conflict_do_nothing()
+        _insert(unit, used_tokens)
+        .values(digest=digest, expires_at=expires_at)
+        .on_conflict_do_nothing()
+        # On PostgreSQL the row count of such an INSERT is unknown (-1); what it returns is not.
+        .returning(used_tokens.c.digest)
     )
-    return bool(used.rowcount)
+    return used.first() is not None
 
 
 def count(unit: Unit, bucket: str, window: int, expires_at: datetime) -> None:
