@@ -86,8 +86,8 @@ def _key(desk: Desk, token: str) -> tuple[str, str]:
     """Return name and secret of the key that the token names. Only configured keys are tried."""
     try:
         header = jwt.get_unverified_header(token)
-    except jwt.InvalidTokenError:
-        raise TokenError("refused", "it is no JWT") from None
+    except jwt.InvalidTokenError as error:
+        raise TokenError("refused", f"it is no JWT: {error}") from None
     named = header.get("kid")
     for key in desk.settings.arrival.keys:
         if key.kid == named:

@@ -39,6 +39,7 @@ class Metrics:
     def __init__(self, house: House, intake: Intake) -> None:
         """Register everything in a registry of its own."""
         self._registry = CollectorRegistry()
+        self._children: dict[tuple[str, str, str], Counter] = {}
         self._notices = Counter(
             "ils_payment_webhook_requests",
             "Webhook requests by outcome: stored, unneeded, forged, busy, failed, too_large.",
@@ -56,8 +57,12 @@ class Metrics:
         self._registry.register(_Ledger(house))
 
     def notice(self, library: str, provider: str, outcome: str) -> None:
-        """Count one webhook request."""
-        self._notices.labels(library, provider, outcome).inc()
+        """Count one webhook request; only configured names come here, so the table stays small."""
+        child = self._children.get((library, provider, outcome))
+        if child is None:
+            child = self._notices.labels(library, provider, outcome)
+            self._children[library, provider, outcome] = child
+        child.inc()
 
     def text(self) -> bytes:
         """Return everything in Prometheus' text form."""

@@ -1,7 +1,7 @@
 """Where providers tell us that something happened: ``/webhooks/{library}/{provider}``.
 
-A plain route beside the pages' application. The raw bytes are verified before anything is
-parsed; a notice is answered after it is on the disk; what it means is read from the provider
+A plain ASGI endpoint beside the pages' application. The raw bytes are verified before anything
+is parsed; a notice is answered after it is on the disk; what it means is read from the provider
 later, by the runner.
 """
 
@@ -11,30 +11,39 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import structlog
-from starlette.requests import ClientDisconnect
-from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from ils_payment.model import Forged, NoticeOutcome, RawRequest
+from ils_payment.model import Forged, NoticeOutcome, RawRequest, Reply
 from ils_payment.store import intake as rows
 from ils_payment.web.intake import Intake, Outcome
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
+    from collections.abc import Sequence
+
+    from starlette.types import Receive, Scope, Send
 
     from ils_payment.flows.house import House
-    from ils_payment.model import Reply
+    from ils_payment.model import Notice
+    from ils_payment.ports import PaymentProvider
     from ils_payment.web.health import Metrics
 
 MAX_BODY = 256 * 1024
 BODY_SECONDS = 10.0
 LOG_FORGED_EVERY = 60.0
 
+_NOT_FOUND = Reply(status=404, body=b"No such webhook.\n")
+_TOO_SLOW = Reply(status=408, body=b"The body did not come in time.\n", headers=(("connection", "close"),))
+_TOO_LARGE = Reply(status=413, body=b"The body is too large.\n", headers=(("connection", "close"),))
+
 log = structlog.get_logger(__name__)
 
 
+class _TooLargeError(Exception):
+    """The body has more than :data:`MAX_BODY` bytes, or says that it will have."""
+
+
 class Webhooks:
-    """The endpoint of all providers of all libraries."""
+    """The endpoint of all providers of all libraries: an ASGI application."""
 
     def __init__(self, house: House, intake: Intake, metrics: Metrics) -> None:
         """Keep what every request needs."""
@@ -44,32 +53,43 @@ class Webhooks:
         self._logged: dict[tuple[str, str], float] = {}
 
     def route(self) -> Route:
-        """Return the route."""
-        return Route("/webhooks/{library}/{provider}", self.receive, methods=["GET", "POST"])
+        """Return the route; most providers POST, some GET."""
+        return Route("/webhooks/{library}/{provider}", self, methods=["GET", "POST"])
 
-    async def receive(self, request: Request) -> Response:
-        """Verify, store, answer."""
-        library, name = request.path_params["library"], request.path_params["provider"]
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        await _send(send, await self._answer(scope, receive))
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Reply:
+        library, name = scope["path_params"]["library"], scope["path_params"]["provider"]
         desk = self._house.libraries.get(library)
         provider = desk.providers.get(name) if desk else None
         if provider is None:
-            return PlainTextResponse("No such webhook.\n", 404)
+            return _NOT_FOUND
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         try:
-            async with asyncio.timeout(BODY_SECONDS):
-                body = await _body(request)
-        except (TimeoutError, ClientDisconnect):
-            return PlainTextResponse("The body did not come in time.\n", 408)
-        if body is None:
+            body = await _body(headers, receive)
+        except TimeoutError:
+            return _TOO_SLOW
+        except _TooLargeError:
             self._metrics.notice(library, name, "too_large")
-            return PlainTextResponse("The body is too large.\n", 413)
-        outcome = await self._take(library, name, _raw(request, body))
-        return _response(provider.reply(outcome))
+            return _TOO_LARGE
+        raw = RawRequest(
+            method=scope["method"],
+            path=scope["path"],
+            query=scope["query_string"].decode("latin-1"),
+            headers=headers,
+            body=body,
+        )
+        return provider.reply(await self._take(library, name, provider, raw))
 
-    async def _take(self, library: str, name: str, raw: RawRequest) -> NoticeOutcome:
-        provider = self._house.libraries[library].providers[name]
+    async def _take(
+        self, library: str, name: str, provider: PaymentProvider, raw: RawRequest
+    ) -> NoticeOutcome:
         try:
-            found = provider.notice(raw, self._house.world.now())
-        except Exception:  # a plugin's mistake is ours: the provider shall come again
+            found: Sequence[Notice] | Forged = provider.notice(raw, self._house.world.now())
+        except Exception:
+            # A plugin's mistake is ours: the provider shall come again.
             log.exception("notice_not_understood", library=library, provider=name)
             self._metrics.notice(library, name, "failed")
             return NoticeOutcome.BUSY
@@ -92,33 +112,29 @@ class Webhooks:
             log.warning("webhook_forged", library=library, provider=name, reason=forged.reason)
 
 
-async def _body(request: Request) -> bytes | None:
-    """Return the raw body, None as soon as it is too large."""
-    declared = request.headers.get("content-length", "0")
+async def _body(headers: dict[str, str], receive: Receive) -> bytes:
+    """Return the raw body. TimeoutError when it does not come, or when the sender has gone."""
+    declared = headers.get("content-length", "0")
     if declared.isdigit() and int(declared) > MAX_BODY:
-        return None
+        raise _TooLargeError
     chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > MAX_BODY:
-            return None
-        chunks.append(chunk)
-    return b"".join(chunks)
+    left = MAX_BODY
+    async with asyncio.timeout(BODY_SECONDS):
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise TimeoutError
+            chunk = message.get("body", b"")
+            left -= len(chunk)
+            if left < 0:
+                raise _TooLargeError
+            chunks.append(chunk)
+            if not message.get("more_body", False):
+                return b"".join(chunks)
 
 
-def _raw(request: Request, body: bytes) -> RawRequest:
-    return RawRequest(
-        method=request.method,
-        path=request.scope["path"],
-        query=request.scope["query_string"].decode("latin-1"),
-        headers={name.decode("latin-1"): value.decode("latin-1") for name, value in request.scope["headers"]},
-        body=body,
-    )
-
-
-def _response(reply: Reply) -> Response:
-    response = Response(reply.body, reply.status)
-    for name, value in reply.headers:
-        response.headers.append(name, value)
-    return response
+async def _send(send: Send, reply: Reply) -> None:
+    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers]
+    headers.append((b"content-length", b"%d" % len(reply.body)))
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})
