@@ -4,7 +4,7 @@ Decimals appear at the edges only: what a remote sends is parsed here, what a re
 made here. Floats are refused everywhere.
 """
 
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, DecimalException, Inexact, InvalidOperation
 from functools import cache
 
 MAX_CENTS = 99_999_999
@@ -40,11 +40,14 @@ def parse(amount: Decimal | int | str, currency: str) -> int:
         raise MoneyError(f"{amount!r} is not an amount") from None
     if not exact.is_finite():
         raise MoneyError(f"{amount!r} is not an amount")
-    cents = exact.scaleb(minor_digits(currency))
-    if abs(cents) > MAX_CENTS:
+    if exact.copy_abs() > to_decimal(MAX_CENTS, currency):
         raise MoneyError(f"{amount!r} is beyond what this program handles")
-    if cents != cents.to_integral_value():
-        raise MoneyError(f"{amount!r} has more decimals than {currency}")
+    try:
+        # A context of its own: the usual one rounds to 28 digits before anybody could see the rest.
+        context = Context(prec=40, traps=[Inexact])
+        cents = exact.scaleb(minor_digits(currency), context).to_integral_exact(context=context)
+    except DecimalException:
+        raise MoneyError(f"{amount!r} has more decimals than {currency}") from None
     return int(cents)
 
 
