@@ -98,10 +98,15 @@ def translate(error: ValidationError, model: type[BaseModel], where: Key = ()) -
     errors = error.errors(include_url=False, include_input=False)
     # A list whose only element is wrong is told as empty, too: the element's own problem is enough.
     nested = {one["loc"][:length] for one in errors for length in range(1, len(one["loc"]))}
+    # A key that is misspelt is told as unknown; that it is missing as well says nothing more.
+    misspelt = {
+        (*one["loc"][:-1], *_near(model, one["loc"])) for one in errors if one["type"] == "extra_forbidden"
+    }
     return [
         _translated(one, model, where)
         for one in errors
         if not (one["type"] == "too_short" and one["loc"] in nested)
+        and not (one["type"] == "missing" and one["loc"] in misspelt)
     ]
 
 
@@ -130,6 +135,11 @@ def unknown(word: str, known: Sequence[str]) -> str:
     """Return the mend for a word that is not known: the nearest one, or all there are."""
     near = get_close_matches(word, known, n=1)
     return f"Did you mean {near[0]}?" if near else f"There is: {', '.join(sorted(known)) or 'none'}."
+
+
+def _near(model: type[BaseModel], key: Key) -> list[str]:
+    table = _table(model, key[:-1])
+    return get_close_matches(str(key[-1]), table.model_fields, n=1) if table else []
 
 
 def _suggestion(model: type[BaseModel], key: Key) -> str:

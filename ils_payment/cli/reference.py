@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr
 
+from ils_payment.config import PluginTable
+from ils_payment.fields import Text
 from ils_payment.problems import bare
 
 if TYPE_CHECKING:
@@ -67,7 +69,12 @@ def tables_of(model: type[BaseModel], header: str = "") -> Iterator[TableInfo]:
         path += {"dict": ".KEY", "list": "", "one": ""}[shape]
         purpose = (inner.__doc__ or "").strip().split("\n")[0].split("``: ", 1)[-1]
         own = f"[[{path}]]" if shape == "list" else f"[{path}]"
-        yield TableInfo(own, purpose[:1].upper() + purpose[1:], field.is_required(), inner, entries_of(inner))
+        entries = entries_of(inner)
+        if inner is PluginTable:
+            purpose = field.description or ""
+            # A provider's plugin is named by its table unless it says otherwise.
+            entries = tuple(replace(one, default="KEY") if shape == "dict" else one for one in entries)
+        yield TableInfo(own, purpose[:1].upper() + purpose[1:], field.is_required(), inner, entries)
         yield from tables_of(inner, path)
 
 
@@ -84,9 +91,16 @@ def _inner_table(field: FieldInfo) -> tuple[str, type[BaseModel] | None]:
 
 def _entry(name: str, field: FieldInfo) -> Entry:
     default = NO_DEFAULT if field.is_required() else field.get_default(call_default_factory=True)
-    kind = kind_name(field.annotation)
+    kind = "text, or texts by language" if _is_local(field) else kind_name(field.annotation)
     example = field.examples[0] if field.examples else _example(name, kind)
     return Entry(name, kind, default, field.description or "", example, chosen=bool(field.examples))
+
+
+def _is_local(field: FieldInfo) -> bool:
+    """Tell whether *field* is a text for patrons, which may stand in several languages."""
+    marker = get_args(Text)[1]
+    inside = [part for choice in get_args(field.annotation) for part in get_args(choice)]
+    return marker in field.metadata or marker in inside
 
 
 def _example(name: str, kind: str) -> object:
