@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import product
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request, Response
 
@@ -14,10 +14,12 @@ from ils_payment.config import Library
 from ils_payment.flows.house import Desk
 from ils_payment.flows.views import NOT_BEGUN, FeeLine, FeesView, MethodChoice, PaidLine, PaymentView
 from ils_payment.model import State
-from ils_payment.web import assets, render, screens, texts
+from ils_payment.web import assets, render, screens, security, texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from starlette.types import ASGIApp
 
 NOW = datetime(2026, 11, 21, 18, 42, tzinfo=UTC)
 
@@ -206,6 +208,7 @@ EXHIBITS: dict[str, Exhibit] = {
     "fees-running": _fees(lines=(*RUNNING[:2], LINES[2], FORBIDDEN), running=(PAYMENT,), payable_cents=700),
     "fees-all-running": _fees(lines=RUNNING, running=(PAYMENTS["pending"],), payable_cents=0),
     "fees-credit": _fees(lines=LINES, open_credit=300, limit_cents=950),
+    "fees-credit-too-small": _fees(lines=LINES[2:], open_credit=300, payable_cents=700, limit_cents=400),
     "fees-credit-covers": _fees(lines=LINES, open_credit=2000, limit_cents=0),
     "fees-none": _fees(lines=(), payable_cents=0, limit_cents=0),
     "fees-paused": _fees(paused=True),
@@ -255,7 +258,7 @@ class _Provider:
         self._live = live
 
     def capabilities(self) -> SimpleNamespace:
-        return SimpleNamespace(live=self._live)
+        return SimpleNamespace(live=self._live, redirect_origins=("https://pay.example",))
 
 
 def desk(*, live: bool, library: Library = LIBRARY) -> Desk:
@@ -263,14 +266,15 @@ def desk(*, live: bool, library: Library = LIBRARY) -> Desk:
     return Desk("herrenberg", library, SimpleNamespace(), {"stripe": _Provider(live=live)})  # type: ignore[arg-type, dict-item]  # pages look at nothing else
 
 
-def application(headers: dict[str, str], *, library: Library = LIBRARY) -> FastAPI:
-    """Return an application that shows ``/herrenberg/show/<exhibit>`` with the given headers."""
+def application(library: Library = LIBRARY) -> ASGIApp:
+    """Return an application that shows ``/herrenberg/show/<exhibit>`` with the real headers."""
     app = FastAPI(openapi_url=None)
-    app.state.house = SimpleNamespace(
+    house: Any = SimpleNamespace(
         settings=SimpleNamespace(server=SimpleNamespace(public_url="http://127.0.0.1")),
         world=SimpleNamespace(now=lambda: NOW),
         libraries={"herrenberg": desk(live=True, library=library)},
     )
+    app.state.house = house
     app.include_router(assets.router)
 
     @app.get("/herrenberg/show/{name}")
@@ -281,8 +285,6 @@ def application(headers: dict[str, str], *, library: Library = LIBRARY) -> FastA
         request.state.visit = (
             SimpleNamespace(csrf="token", language="de", ends_at=ends_at) if exhibit.visit else None
         )
-        response = exhibit.draw(request)
-        response.headers.update(headers)
-        return response
+        return exhibit.draw(request)
 
-    return app
+    return security.Headers(app, house)
