@@ -56,7 +56,7 @@ _bearer = HTTPBearer(auto_error=False, scheme_name="session", description="The `
 _SIGNED_IN = problems(s401="session_ended", s404="not_found", s422="invalid")
 _REMOTE = problems(s503="library_unavailable, busy")
 
-router = APIRouter(prefix=f"{API_PATH}/{{library}}", default_response_class=Response)
+router = APIRouter(prefix=f"{API_PATH}/{{library}}")
 
 
 def the_visit(

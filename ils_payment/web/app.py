@@ -105,7 +105,10 @@ async def _front(request: Request) -> Response:
 async def _purge_now_and_then(house: House) -> None:
     """Delete ended sessions, used tokens and counters soon after they have expired."""
     while True:
-        await run_in_threadpool(_purge, house)
+        try:
+            await run_in_threadpool(_purge, house)
+        except Exception as error:  # noqa: BLE001 - the next round may succeed, if there is one
+            log.error("purge_failed", reason=type(error).__name__)  # noqa: TRY400 - a line every minute is enough
         await asyncio.sleep(PURGE_EVERY)
 
 

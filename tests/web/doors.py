@@ -16,6 +16,8 @@ from ils_payment.flows.house import open_desk
 from ils_payment.store.tables import metadata
 from ils_payment.web.app import create_app
 
+__all__ = ["CARD", "OLD_SECRET", "PIN", "PUBLIC", "SECRET", "Doors", "csrf_of", "signed"]
+
 if TYPE_CHECKING:
     from tests.conftest import Town
 
