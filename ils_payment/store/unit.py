@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, cast, create_engine, event, func, literal, text
+from sqlalchemy import BigInteger, cast, create_engine, event, func, inspect, literal, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
 from ils_payment.errors import ConfigurationError, SchemaError, StoreBusyError
 from ils_payment.store import triggers
 from ils_payment.store.migrations import HEAD
-from ils_payment.store.tables import micros
+from ils_payment.store.tables import metadata, micros
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,7 +86,7 @@ class Store:
             yield Unit(connection, self.world.now(), self.world)
 
     def check(self) -> None:
-        """Raise SchemaError unless the schema is this version's and every trigger is there."""
+        """Raise SchemaError unless the schema is this version's and every table and trigger is there."""
         upgrade = "Type: ils-payment db upgrade"
         with self.engine.connect() as connection:
             if not self.engine.dialect.has_table(connection, "alembic_version"):
@@ -96,6 +96,11 @@ class Store:
                 raise SchemaError(
                     f"The database is at schema {version}, this program needs {HEAD}.",
                     mend=f"{upgrade} (or install the program version that fits the database).",
+                )
+            if lost := sorted(set(metadata.tables) - set(inspect(connection).get_table_names())):
+                raise SchemaError(
+                    f"The database has lost tables: {', '.join(lost)}.",
+                    mend="Restore it from a backup; ils-payment db upgrade cannot make their rows again.",
                 )
             if gone := triggers.missing(connection):
                 raise SchemaError(
