@@ -13,7 +13,7 @@ from sqlalchemy import func, insert, select
 
 from ils_payment.domain.ledger import Book, Posting
 from ils_payment.store.records import to_json
-from ils_payment.store.tables import audit, postings
+from ils_payment.store.tables import audit, payments, postings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,10 +104,15 @@ def read_audit(unit: Unit, payment_id: str) -> list[dict[str, Any]]:
 
 
 def broken_at(unit: Unit, payment_id: str) -> int | None:
-    """Return the number of the first audit row that does not fit the chain, None when all fit."""
+    """Return the number of the first audit row that does not fit the chain, None when all fit.
+
+    The last row has to tell the payment's present state, so that an end that was cut off shows, too;
+    its number is then that of the first row that is missing.
+    """
     previous = GENESIS
     covered = 0
-    for place, row in enumerate(read_audit(unit, payment_id), 1):
+    rows_of_payment = read_audit(unit, payment_id)
+    for place, row in enumerate(rows_of_payment, 1):
         rows = unit.connection.execute(
             select(postings)
             .where(postings.c.payment_id == payment_id, postings.c.audit_number == row["number"])
@@ -122,4 +127,7 @@ def broken_at(unit: Unit, payment_id: str) -> int | None:
         if row["number"] != place or row["previous"] != previous or digest(row, moved) != claimed:
             return place
         previous = claimed
+    state = unit.connection.execute(select(payments.c.state).where(payments.c.id == payment_id)).scalar()
+    if not rows_of_payment or rows_of_payment[-1]["state"] != state:
+        return len(rows_of_payment) + 1
     return None if covered == len(read_postings(unit, payment_id)) else 0
