@@ -7,9 +7,11 @@ import pytest
 from ils_payment.domain.states import ENDED, TABLE, UNPAID, Either, Move, decide
 from ils_payment.model import Input, State
 
-# "!" opens a case and holds, "." changes nothing. Typed from the design, not from the code.
+# Typed from the design, not from the code: "!" opens a case and holds, "." changes nothing.
+# The columns: pending; paid, right or wrong; void and final; claims and fees stand; fees differ;
+# applied and read back; not applied; unclear; marker found and right.
 DESIGN = """
-| | pending | paid, right | paid, wrong | void, final | claims and fees stand | fees differ | applied and read back | not applied | unclear | marker found, right |
+| | pending | right | wrong | void | stand | differ | applied | not applied | unclear | found |
 | created, open | pending | paid | paid ! | void | . | . | ! | ! | ! | ! |
 | pending | . | paid | paid ! | void | . | . | ! | ! | ! | ! |
 | void | pending: reclaim or ! | paid: reclaim or ! | paid ! | . | . | . | ! | ! | ! | ! |
@@ -21,15 +23,15 @@ DESIGN = """
 """
 COLUMNS = {
     "pending": Input.PENDING,
-    "paid, right": Input.PAID_RIGHT,
-    "paid, wrong": Input.PAID_WRONG,
-    "void, final": Input.VOID_FINAL,
-    "claims and fees stand": Input.FEES_STAND,
-    "fees differ": Input.FEES_DIFFER,
-    "applied and read back": Input.APPLIED,
+    "right": Input.PAID_RIGHT,
+    "wrong": Input.PAID_WRONG,
+    "void": Input.VOID_FINAL,
+    "stand": Input.FEES_STAND,
+    "differ": Input.FEES_DIFFER,
+    "applied": Input.APPLIED,
     "not applied": Input.NOT_APPLIED,
     "unclear": Input.UNCLEAR,
-    "marker found, right": Input.MARKER_FOUND,
+    "found": Input.MARKER_FOUND,
 }
 CONDITIONAL = {
     "pending: reclaim or !": (Move(State.PENDING), Move(State.PENDING, hold=True)),
