@@ -38,14 +38,17 @@ class Source:
     lines: Mapping[Key, int] = field(default_factory=dict)
 
     def place(self, key: Key) -> str:
-        """Say where *key* (or the nearest table around it) stands; an environment variable wins."""
+        """Say where *key* stands; an environment variable wins."""
         name = ENV_PREFIX + ENV_DELIMITER.join(str(part) for part in key).upper()
         if name in os.environ:
             return f"environment variable {name}"
-        for length in range(len(key), 0, -1):
-            if key[:length] in self.lines:
-                return f"line {self.lines[key[:length]]}"
-        return ""
+        line = self.line(key)
+        return f"line {line}" if line else ""
+
+    def line(self, key: Key) -> int:
+        """Return the line of *key* or of the nearest table around it, 0 if there is none."""
+        known = (self.lines[key[:length]] for length in range(len(key), 0, -1) if key[:length] in self.lines)
+        return next(known, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ def raise_all(problems: Sequence[Problem], source: Source | None) -> None:
         return
     name = str(source.path) if source else "the configuration"
     told = []
-    for problem in problems:
+    for problem in sorted(problems, key=lambda one: source.line(one.key) if source else 0):
         place = source.place(problem.key) if source else ""
         told.append(
             (place, f"{dotted(problem.key)}: {problem.what}" if problem.key else problem.what, problem)

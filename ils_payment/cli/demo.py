@@ -48,6 +48,7 @@ class Stage:
     house: House
     koha: Any
     koha_address: str
+    stripe: Any
 
 
 @click.command()
@@ -105,7 +106,7 @@ def staged(folder: Path, port: int, koha_port: int, stripe_port: int) -> Iterato
         stripe.webhook_url = f"{address}/webhooks/{LIBRARY}/stripe"
         stripe.start_sender()
         stack.callback(stripe.stop_sender)
-        yield Stage(address, house, koha, koha_address)
+        yield Stage(address, house, koha, koha_address, stripe)
 
 
 def _simulator(name: str) -> Any:  # noqa: ANN401 - each remote has its own switches

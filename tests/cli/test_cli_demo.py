@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from copy import deepcopy
 
 import pytest
+import requests
 
 from ils_payment.cli import demo, walk
 from ils_payment.cli.walk import Browser, Confirmed, JourneyError, Page
@@ -52,6 +55,43 @@ def _without_rights(stage, pay_by_card):
         return pay_by_card(browser, page)
 
     return pay
+
+
+def test_the_simulated_stripe_really_posts_webhooks_and_the_program_takes_them(stage, capsys):
+    assert demo._walked(stage) is True
+    deadline = time.monotonic() + 20
+    while not (answers := [one["answers"] for one in stage.stripe.truth()["deliveries"]]) or not all(answers):
+        assert time.monotonic() < deadline, answers
+        time.sleep(0.05)
+    assert {status for one in answers for status in one} == {200}
+
+
+def test_a_person_is_told_what_to_open_and_ctrl_c_ends_it():
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", "ils_payment.cli.main", "demo", "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        told = {}
+        for line in process.stdout:
+            words = line.split()
+            if len(words) == 2:
+                told[words[0]] = words[1]
+            if "Ctrl-C" in line:
+                break
+        page = requests.get(told["Open"], timeout=20)
+        assert page.status_code == 200
+        assert 'name="pin"' in page.text
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=40)
+    finally:
+        process.kill()
+        process.wait()
+    assert (told["Card"], told["PIN"]) == ("21234000012345", "4711")
+    assert process.returncode == 0, err
 
 
 def test_the_books_decide_not_our_word(stage, capsys):

@@ -214,6 +214,7 @@ def test_all_problems_of_a_file_are_told_together(write):
     error = refusal(write(**{"public_url": "publik_url", '"card"': '"giropay"', "name =": "nam ="}))
     told = error.what.splitlines()
     assert "3 problems" in told[0]
+    assert [line.split(":")[0].strip() for line in told[1:]] == ["line 2", "line 5", "line 15"]
     assert [line for line in told if "publik_url" in line and "line 2" in line]
     assert [line for line in told if "giropay" in line and "line 15" in line]
     assert [line for line in told if "libraries.town.nam:" in line and "Did you mean name?" in line]

@@ -18,10 +18,7 @@ from ils_payment.ports import Host, LibrarySystem, PaymentProvider
 
 PAGE = (Path(__file__).parents[2] / "docs" / "hooks.md").read_text(encoding="utf-8")
 HOOKS = {name: value for name, value in vars(hookspecs).items() if name.startswith("ils_payment_")}
-SECTIONS = {
-    heading: body
-    for heading, body in re.findall(r"^## `?(.+?)`?$\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
-}
+SECTIONS = dict(re.findall(r"^## `?(.+?)`?$\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
 
 
 def call(function) -> str:
