@@ -31,6 +31,7 @@ MAX_BODY = 256 * 1024
 BODY_SECONDS = 10.0
 LOG_FORGED_EVERY = 60.0
 
+_NOT_ALLOWED = Reply(status=405, headers=(("allow", "GET, POST"),))
 _NOT_FOUND = Reply(status=404, body=b"No such webhook.\n")
 _TOO_SLOW = Reply(status=408, body=b"The body did not come in time.\n", headers=(("connection", "close"),))
 _TOO_LARGE = Reply(status=413, body=b"The body is too large.\n", headers=(("connection", "close"),))
@@ -53,14 +54,16 @@ class Webhooks:
         self._logged: dict[tuple[str, str], float] = {}
 
     def route(self) -> Route:
-        """Return the route; most providers POST, some GET."""
-        return Route("/webhooks/{library}/{provider}", self, methods=["GET", "POST"])
+        """Return the route."""
+        return Route("/webhooks/{library}/{provider}", self)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         await _send(send, await self._answer(scope, receive))
 
     async def _answer(self, scope: Scope, receive: Receive) -> Reply:
+        if scope["method"] not in {"GET", "POST"}:  # Most providers POST, some GET.
+            return _NOT_ALLOWED
         library, name = scope["path_params"]["library"], scope["path_params"]["provider"]
         desk = self._house.libraries.get(library)
         provider = desk.providers.get(name) if desk else None
