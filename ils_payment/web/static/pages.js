@@ -71,7 +71,7 @@ if (idle) {
     if (end - Date.now() > warnBefore * 1000) idle.close();
   };
   document.getElementById("idle-stay").addEventListener("click", () => ask(idle.dataset.stay));
-  setInterval(() => {
+  const clock = setInterval(() => {
     const left = Math.ceil((end - Date.now()) / 1000);
     seconds.textContent = String(Math.max(left, 0));
     if (left <= warnBefore + 3 && Date.now() - asked > 5000) {
@@ -79,7 +79,11 @@ if (idle) {
       ask(`${idle.dataset.stay}?follow=1`);
     }
     if (left > warnBefore) return;
-    if (left <= 0) location.replace(idle.dataset.ended);
-    else if (!idle.open) idle.showModal();
+    if (left <= 0) {
+      clearInterval(clock);
+      location.replace(idle.dataset.ended);
+    } else if (!idle.open) {
+      idle.showModal();
+    }
   }, 1000);
 }
