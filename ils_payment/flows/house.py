@@ -138,12 +138,12 @@ def open_desk(key: str, library: Library, plugins: Plugins, world: World) -> Des
     host = PluginHost(world, info)
     kind = plugins.library_system(library.library_system.plugin)
     where = f"libraries.{key}.library_system"
-    system = kind(plugin_config(kind, library.library_system.own, where), host)
+    system = kind(plugin_config(kind, library.library_system, where), host)
     providers = {}
     for name, table in library.providers.items():
         provider = plugins.provider(table.plugin)
         where = f"libraries.{key}.providers.{name}"
-        providers[name] = provider(plugin_config(provider, table.own, where), host)
+        providers[name] = provider(plugin_config(provider, table, where), host)
     desk = Desk(key, library, system, providers)
     _check_methods(desk)
     return desk
