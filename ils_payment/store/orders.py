@@ -107,7 +107,8 @@ def end_try(
         unit.connection.execute(
             update(credit_orders).where(credit_orders.c.id == order.id).values(remote_ref=remote_ref)
         )
-    if outcome == "not_applied" and not any(earlier.unclear for earlier in order.tries):
+    # This try itself still reads as unclear in *order*.
+    if outcome == "not_applied" and not any(other.unclear for other in order.tries if other.number < number):
         set_state(unit, order, "due")
 
 
