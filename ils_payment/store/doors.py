@@ -132,11 +132,6 @@ def counted(unit: Unit, bucket: str, since: int) -> int:
     return int(unit.connection.execute(total).scalar_one())
 
 
-def forget(unit: Unit, bucket: str) -> None:
-    """Forget everything that was counted in *bucket*."""
-    unit.connection.execute(delete(counters).where(counters.c.bucket == bucket))
-
-
 def purge(unit: Unit, idle_since: datetime) -> None:
     """Delete what has expired: sessions (also those unused since *idle_since*), tokens, counters."""
     dead = (private_sessions.c.ends_at <= unit.now) | (private_sessions.c.seen_at <= idle_since)

@@ -54,6 +54,7 @@ log = structlog.get_logger(__name__)
 
 _bearer = HTTPBearer(auto_error=False, scheme_name="session", description="The `access_token` of a session.")
 _SIGNED_IN = problems(s401="session_ended", s404="not_found", s422="invalid")
+_BODY = problems(s400="bad_request (not even JSON)", s413="too_large")
 _REMOTE = problems(s503="library_unavailable, busy")
 
 router = APIRouter(prefix=f"{API_PATH}/{{library}}")
@@ -79,7 +80,8 @@ _PaymentId = Annotated[str, Path(min_length=1, max_length=40, pattern="^[0-9A-Z]
     "/sessions",
     status_code=201,
     response_model=SessionOut,
-    responses=problems(
+    responses=_BODY
+    | problems(
         s403="token_refused, token_expired, token_used", s404="not_found", s422="invalid", s503="busy"
     ),
     tags=["session"],
@@ -120,6 +122,7 @@ def open_fees(house: HouseHere, desk: DeskHere, visit: _Visit) -> FeesOut:
     status_code=201,
     response_model=BegunOut,
     responses=_SIGNED_IN
+    | _BODY
     | problems(
         s403="test_mode",
         s409="changed, not_payable, above_balance, already_running",

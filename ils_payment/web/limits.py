@@ -69,10 +69,9 @@ def reserve(house: House, library: str, card: str, address: str) -> Attempt | No
 
 
 def signed_in(house: House, attempt: Attempt) -> None:
-    """Take the attempt back, and forget the card's wrong PINs, as library systems do."""
+    """Take the attempt back: it was no wrong PIN."""
     with house.store.unit() as unit:
         _take_back(unit, attempt)
-        doors.forget(unit, attempt.buckets["card"])
 
 
 def unanswered(house: House, attempt: Attempt) -> None:
@@ -97,12 +96,20 @@ def _window(unit: Unit) -> int:
 
 
 def _buckets(house: House, library: str, card: str, address: str) -> dict[str, str]:
-    """Return what is counted, each as an HMAC: nobody can read a card number out of the table."""
+    """Return what is counted, each as an HMAC: nobody can read a card number out of the table.
+
+    Only a card is counted over all libraries together: two of them may share one library system.
+    """
     single, network = _networks(address)
-    counted = {"card": _plain(card), "address": single, "network": network, "library": ""}
+    counted = {
+        "card": _plain(card),
+        "address": f"{library}:{single}",
+        "network": f"{library}:{network}",
+        "library": library,
+    }
     secret = house.installation.secret
     return {
-        what: hmac.new(secret, f"count:{what}:{library}:{value}".encode(), hashlib.sha256).hexdigest()
+        what: hmac.new(secret, f"count:{what}:{value}".encode(), hashlib.sha256).hexdigest()
         for what, value in counted.items()
     }
 
