@@ -1,0 +1,240 @@
+"""The samples in deploy/: what they promise, and that the programs they are for accept them if installed."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ils_payment.config import Server
+from ils_payment.web import security, webhooks
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+EVERYWHERE = f"{os.environ['PATH']}:/usr/local/sbin:/usr/sbin:/sbin"
+PORT = Server.model_fields["port"].default
+APACHE_MODULES = Path("/usr/lib/apache2/modules")
+
+
+def sample(name: str) -> str:
+    return (DEPLOY / name).read_text(encoding="utf-8")
+
+
+def unit_settings() -> dict[str, list[str]]:
+    """The unit's keys with all their values; systemd lets a key stand several times."""
+    found: dict[str, list[str]] = {}
+    for line in sample("ils-payment.service").splitlines():
+        if line and not line.startswith(("#", "[")):
+            key, _, value = line.partition("=")
+            found.setdefault(key, []).append(value)
+    return found
+
+
+def installed(program: str) -> str | None:
+    return shutil.which(program, path=EVERYWHERE)
+
+
+def run(*command: str) -> str:
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def with_certificate(text: str, folder: Path) -> str:
+    """Put a certificate of our own in place of the one that the sample names."""
+    key, chain = folder / "privkey.pem", folder / "fullchain.pem"
+    name = ["-subj", "/CN=pay.library.example", "-days", "2"]
+    run(
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-keyout",
+        f"{key}",
+        "-out",
+        f"{chain}",
+        *name,
+    )
+    for file in (key, chain):
+        named = f"/etc/letsencrypt/live/pay.library.example/{file.name}"
+        assert named in text
+        text = text.replace(named, str(file))
+    return text
+
+
+# --- systemd -------------------------------------------------------------------------------------
+
+
+def test_the_unit_runs_serve_as_a_user_of_its_own_and_comes_back_after_a_fault() -> None:
+    unit = unit_settings()
+    assert unit["ExecStart"] == ["/opt/ils-payment/bin/ils-payment serve"]
+    assert unit["User"] == unit["Group"] == ["ils-payment"]
+    assert unit["Restart"] == ["on-failure"]
+    assert sample("ils-payment.sysusers").splitlines()[-1].startswith("u ils-payment ")
+
+
+def test_the_ledger_lies_where_the_unit_may_write_and_nowhere_else() -> None:
+    unit = unit_settings()
+    assert unit["ProtectSystem"] == ["strict"]
+    assert unit["StateDirectory"] == ["ils-payment"]
+    assert "ReadWritePaths" not in unit
+    assert Server.model_fields["database"].default == "sqlite:////var/lib/ils-payment/ledger.db"
+
+
+def test_the_unit_gives_up_every_right_it_does_not_need() -> None:
+    unit = unit_settings()
+    assert unit["CapabilityBoundingSet"] == unit["AmbientCapabilities"] == [""]
+    for key in (
+        "NoNewPrivileges",
+        "PrivateUsers",
+        "PrivateTmp",
+        "PrivateDevices",
+        "ProtectHome",
+        "ProtectClock",
+        "ProtectControlGroups",
+        "ProtectHostname",
+        "ProtectKernelLogs",
+        "ProtectKernelModules",
+        "ProtectKernelTunables",
+        "RestrictNamespaces",
+        "RestrictRealtime",
+        "RestrictSUIDSGID",
+        "LockPersonality",
+        "MemoryDenyWriteExecute",
+    ):
+        assert unit[key] == ["yes"], key
+    assert unit["SystemCallFilter"] == ["@system-service", "~@privileged @resources"]
+
+
+def test_systemd_finds_nothing_to_complain_of_in_the_unit(tmp_path: Path) -> None:
+    analyze = installed("systemd-analyze")
+    if analyze is None:
+        # Without systemd the form alone can be looked at: sections, and a key in every other line.
+        lines = [line for line in sample("ils-payment.service").splitlines() if line and line[0] != "#"]
+        assert [line for line in lines if line[0] == "["] == ["[Unit]", "[Service]", "[Install]"]
+        assert all(re.fullmatch(r"[A-Z][A-Za-z]+=.*", line) for line in lines if line[0] != "[")
+        return
+    unit = tmp_path / "ils-payment.service"
+    text = sample("ils-payment.service").replace("/opt/ils-payment/bin/ils-payment", sys.executable)
+    unit.write_text(text, encoding="utf-8")
+    run(analyze, "verify", "--recursive-errors=no", str(unit))
+    # Tenths of the exposure level: everything below 2.0 is "OK".
+    run(analyze, "security", "--offline=true", "--threshold=20", str(unit))
+
+
+def test_commands_by_hand_run_with_the_user_and_the_secrets_of_the_unit() -> None:
+    wrapper, unit = sample("ils-payment"), unit_settings()
+    assert f"--uid={unit['User'][0]}" in wrapper
+    assert f"EnvironmentFile={unit['EnvironmentFile'][0]}" in wrapper
+    assert f'{unit["ExecStart"][0].split()[0]} "$@"' in wrapper
+    assert os.access(DEPLOY / "ils-payment", os.X_OK)
+    run("sh", "-n", str(DEPLOY / "ils-payment"))
+
+
+# --- nginx and Apache ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["nginx.conf", "apache.conf"])
+def test_a_sample_passes_on_to_the_programs_port_on_this_host(name: str) -> None:
+    targets = re.findall(r"http://127\.0\.0\.1:(\d+)", sample(name))
+    assert targets
+    assert set(targets) == {str(PORT)}
+
+
+@pytest.mark.parametrize("name", ["nginx.conf", "apache.conf"])
+def test_no_query_reaches_the_web_servers_log(name: str) -> None:
+    text = sample(name)
+    logged = [line for line in text.splitlines() if re.match(r"\s*(log_format|LogFormat) ", line)]
+    assert len(logged) == 1
+    assert not re.search(r"\$request\b|\$request_uri|\$args|%r|%q|Referer|referer", logged[0])
+    # Each host logs in that form, the one for plain http too.
+    assert len(re.findall(r"(?:access_log|CustomLog) \S+ ils_payment", text)) == 2
+
+
+def test_nginx_forwards_one_host_and_one_address_and_believes_no_visitor() -> None:
+    text = sample("nginx.conf")
+    assert "proxy_set_header Host $host;" in text
+    assert "proxy_set_header X-Forwarded-For $remote_addr;" in text
+    assert "proxy_set_header X-Forwarded-Proto $scheme;" in text
+    assert 'proxy_set_header Forwarded "";' in text
+    assert "proxy_next_upstream off;" in text
+
+
+def test_nginx_takes_bodies_as_large_as_the_program_does() -> None:
+    text = sample("nginx.conf")
+    webhook = text[text.index("location /webhooks/") :].partition("}")[0]
+    assert f"client_max_body_size {webhooks.MAX_BODY // 1024}k;" in webhook
+    assert f"    client_max_body_size {security.MAX_BODY // 1024}k;" in text.partition("location")[0]
+
+
+def test_apache_forwards_one_host_and_one_address_and_believes_no_visitor() -> None:
+    text = sample("apache.conf")
+    assert "ProxyPreserveHost On" in text
+    assert "ProxyRequests Off" in text
+    for header in ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host"):
+        assert f"RequestHeader unset {header} early" in text
+    assert 'RequestHeader set X-Forwarded-Proto "https"' in text
+
+
+def test_apache_takes_bodies_as_large_as_the_program_does() -> None:
+    limits = re.findall(r'<Location "([^"]+)">\s+LimitRequestBody (\d+)', sample("apache.conf"))
+    assert limits == [("/", str(security.MAX_BODY)), ("/webhooks/", str(webhooks.MAX_BODY))]
+
+
+@pytest.mark.parametrize("name", ["nginx.conf", "apache.conf"])
+def test_the_metrics_are_not_for_the_world(name: str) -> None:
+    assert re.search(r"/metrics\W+(return 404;|Require all denied)", sample(name))
+
+
+def test_nginx_accepts_its_sample(tmp_path: Path) -> None:
+    text = sample("nginx.conf")
+    nginx = installed("nginx")
+    if nginx is None:
+        # Without nginx the form alone can be looked at: every statement ends, every block is closed.
+        bare = [line.partition("#")[0].strip() for line in text.splitlines()]
+        assert all(line.endswith((";", "{", "}")) for line in bare if line)
+        assert text.count("{") == text.count("}")
+        return
+    site, log = tmp_path / "site.conf", tmp_path / "access.log"
+    text = with_certificate(text, tmp_path).replace("/var/log/nginx/ils-payment.log", str(log))
+    site.write_text(text, encoding="utf-8")
+    whole = tmp_path / "nginx.conf"
+    whole.write_text(
+        f"pid {tmp_path}/pid; error_log {tmp_path}/error.log; events {{}}\n"
+        f"http {{ access_log off; include {site}; }}\n",
+        encoding="utf-8",
+    )
+    run(nginx, "-t", "-q", "-p", str(tmp_path), "-e", f"{tmp_path}/early.log", "-c", str(whole))
+
+
+def test_apache_accepts_its_sample(tmp_path: Path) -> None:
+    text = sample("apache.conf")
+    apache = installed("apache2")
+    if apache is None or not APACHE_MODULES.is_dir():
+        # Without Apache the form alone can be looked at: every section is closed in order.
+        sections = re.findall(r"^\s*<(/?)(\w+)", text, re.MULTILINE)
+        opened = []
+        for closing, name in sections:
+            if closing:
+                assert opened.pop() == name
+            else:
+                opened.append(name)
+        assert not opened
+        return
+    modules = ("mpm_event", "authz_core", "alias", "socache_shmcb", "ssl", "proxy", "proxy_http", "headers")
+    loaded = "".join(f"LoadModule {name}_module {APACHE_MODULES}/mod_{name}.so\n" for name in modules)
+    whole = tmp_path / "apache.conf"
+    text = with_certificate(text, tmp_path)
+    text = text.replace("/var/log/apache2/ils-payment.log", f"{tmp_path}/access.log")
+    whole.write_text(
+        f"ServerRoot {tmp_path}\nServerName localhost\nPidFile {tmp_path}/pid\nDefaultRuntimeDir {tmp_path}\n"
+        f"ErrorLog {tmp_path}/error.log\n{loaded}{text}",
+        encoding="utf-8",
+    )
+    run(apache, "-t", "-f", str(whole))
