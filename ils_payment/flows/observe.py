@@ -147,6 +147,8 @@ def _compare(desk: Desk, payment: Payment, seen: Observation) -> Input | None:
 def _condition(unit: Unit, payment: Payment, what: Input, seen: Observation) -> bool:
     """Answer the condition that some cells of the state table have."""
     if payment.state is State.VOID and what in {Input.PENDING, Input.PAID_RIGHT}:
+        if payments.settled_meanwhile(unit, payment):
+            return False
         try:
             keys = [line.claim_key for line in payment.lines]
             payments.take_claims(unit, payment.id, payment.patron_id, keys)

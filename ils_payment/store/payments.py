@@ -105,6 +105,22 @@ def claimed(unit: Unit, patron: str) -> dict[str, str]:
     return {row.claim_key: row.payment_id for row in rows}
 
 
+def settled_meanwhile(unit: Unit, payment: Payment) -> bool:
+    """Tell whether another payment has settled one of the same fees since this one was frozen."""
+    keys = [line.claim_key for line in payment.lines]
+    other = (
+        select(payments.c.id)
+        .join(payment_lines, payment_lines.c.payment_id == payments.c.id)
+        .where(
+            payments.c.patron_id == payment.patron_id,
+            payments.c.id != payment.id,
+            payments.c.settled_at >= payment.created_at,
+            payment_lines.c.claim_key.in_(keys),
+        )
+    )
+    return unit.connection.execute(other.limit(1)).first() is not None
+
+
 def load(unit: Unit, payment_id: str, *, lock: bool = False) -> Payment | None:
     """Return a payment with its lines; *lock* keeps others from changing it in this transaction."""
     query = select(payments).where(payments.c.id == payment_id)
@@ -224,7 +240,8 @@ def move(
     """Change a payment in one transaction: state, postings, audit row, claims, and perhaps a case.
 
     Raises StaleFenceError when the payment has passed into other hands since it was read. With
-    *case*, the payment is held and whatever waits for settling moves to the account of cases.
+    *case*, the payment is held; whatever waits for settling in a held payment moves to the account
+    of cases.
     """
     state = to or payment.state
     held = payment.held or case is not None
@@ -236,7 +253,8 @@ def move(
     if not changed.rowcount:
         raise StaleFenceError(payment.id)
     moved = list(postings)
-    if case is not None:
+    if held:
+        # Also what comes to a payment that was held before: nobody will settle it by itself.
         moved += ledger.to_case([*chain.read_postings(unit, payment.id), *moved])
     told = dict(facts or {}) if case is None else {**(facts or {}), "case": case}
     chain.append(unit, payment.id, what, state, told, moved)
