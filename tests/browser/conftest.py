@@ -67,4 +67,4 @@ def served(app: ASGIApp) -> Iterator[str]:
 def exhibition() -> Iterator[str]:
     """The address below which every exhibit is shown."""
     with served(application()) as address:
-        yield f"{address}/herrenberg/show"
+        yield f"{address}/lindental/show"

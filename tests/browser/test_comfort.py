@@ -40,7 +40,7 @@ def test_a_status_page_follows_its_payment_and_says_so(page: Page, exhibition):
     page.route("**/status-open?follow=1", lambda route: route.fulfill(body=settled, content_type="text/html"))
     expect(page.get_by_role("heading", level=1)).to_have_text("Bezahlt und verbucht", timeout=10_000)
     expect(page.locator("[role=status]")).to_have_text("Bezahlt und verbucht")
-    expect(page).to_have_title("Bezahlt und verbucht – Stadtbibliothek Herrenberg")  # noqa: RUF001 - a dash
+    expect(page).to_have_title("Bezahlt und verbucht – Stadtbücherei Lindental")  # noqa: RUF001 - a dash
 
 
 def test_a_status_page_bears_a_lost_answer(page: Page, exhibition):
@@ -66,17 +66,18 @@ class Session:
     def __init__(self, page: Page) -> None:
         self.page = page
         self.ends_in = 60
+        self.longest = 600
         self.stayed = 0
-        page.route("**/herrenberg/stay*", self.answer)
+        page.route("**/lindental/stay*", self.answer)
         page.route(
-            "**/herrenberg/ended",
+            "**/lindental/ended",
             lambda route: route.fulfill(body="<h1>ended</h1>", content_type="text/html"),
         )
 
     def answer(self, route: Route) -> None:
         if "follow=1" not in route.request.url:
             self.stayed += 1
-            self.ends_in = 600
+            self.ends_in = self.longest
         route.fulfill(body=json.dumps({"ends_in": self.ends_in}), content_type="application/json")
 
 
@@ -114,7 +115,7 @@ def test_who_does_not_answer_is_led_to_the_end(page: Page, exhibition):
     session = at_the_end(page, exhibition)
     session.ends_in = 0
     page.clock.run_for(62_000)
-    page.wait_for_url("**/herrenberg/ended")
+    page.wait_for_url("**/lindental/ended")
     assert session.stayed == 0
 
 
@@ -128,3 +129,15 @@ def test_another_tab_that_is_in_use_keeps_this_one_quiet(page: Page, exhibition)
     page.clock.run_for(60_000)
     expect(page.get_by_role("dialog")).to_be_hidden()
     assert session.stayed == 0
+
+
+def test_a_session_at_its_longest_says_so_once_and_lets_its_reader_finish(page: Page, exhibition):
+    session = at_the_end(page, exhibition)
+    session.longest = 50
+    stay = page.get_by_role("button", name="Angemeldet bleiben")
+    stay.click()
+    expect(page.get_by_role("dialog")).to_contain_text("kann nicht weiter verlängert werden")
+    stay.click()
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    page.clock.run_for(20_000)
+    expect(page.get_by_role("dialog")).to_be_hidden()

@@ -25,7 +25,7 @@ NOW = datetime(2026, 11, 21, 18, 42, tzinfo=UTC)
 
 LIBRARY = Library.model_validate(
     {
-        "name": "Stadtbibliothek Herrenberg",
+        "name": "Stadtbücherei Lindental",
         "library_system": {"plugin": "koha"},
         "providers": {"stripe": {}},
         "methods": [
@@ -34,8 +34,8 @@ LIBRARY = Library.model_validate(
         ],
         "arrival": {"opac_url": "https://opac.example"},
         "contact": {
-            "phone": "+49 7032 924-0",
-            "mail": "bibliothek@herrenberg.example",
+            "phone": "03944 555 0123",
+            "mail": "buecherei@lindental.example",
             "hours": {
                 "de": "Di bis Fr 10 bis 18 Uhr\nSa 10 bis 14 Uhr",
                 "en": "Tue to Fri 10 to 18\nSat 10 to 14",
@@ -47,7 +47,7 @@ LIBRARY = Library.model_validate(
             "accessibility_url": "https://library.example/accessibility",
             "accent": "#0b6e4f",
         },
-        "receipt": {"authority": "Stadt Herrenberg", "address": ["Marktplatz 1", "71083 Herrenberg"]},
+        "receipt": {"authority": "Stadt Lindental", "address": ["Marktplatz 3", "38899 Lindental"]},
     }
 )
 
@@ -58,7 +58,7 @@ LINES = (
         kind="OVERDUE",
         label=OVERDUE,
         text="",
-        title="Die Vermessung der Welt",
+        title="Der Sommer am Wehr",
         cents=450,
         since=date(2026, 10, 2),
         payable=True,
@@ -100,7 +100,7 @@ FORBIDDEN = FeeLine(
 )
 PAYMENT = PaymentView(
     payment_id="4N7KTPZ0Q8XW2M5R9BVC3DHYEA",
-    library="herrenberg",
+    library="lindental",
     state=State.OPEN,
     void_reason=None,
     held=False,
@@ -263,21 +263,21 @@ class _Provider:
 
 def desk(*, live: bool, library: Library = LIBRARY) -> Desk:
     """Return the library's desk; only what pages look at is there."""
-    return Desk("herrenberg", library, SimpleNamespace(), {"stripe": _Provider(live=live)})  # type: ignore[arg-type, dict-item]  # pages look at nothing else
+    return Desk("lindental", library, SimpleNamespace(), {"stripe": _Provider(live=live)})  # type: ignore[arg-type, dict-item]  # pages look at nothing else
 
 
 def application(library: Library = LIBRARY) -> ASGIApp:
-    """Return an application that shows ``/herrenberg/show/<exhibit>`` with the real headers."""
+    """Return an application that shows ``/lindental/show/<exhibit>`` with the real headers."""
     app = FastAPI(openapi_url=None)
     house: Any = SimpleNamespace(
         settings=SimpleNamespace(server=SimpleNamespace(public_url="http://127.0.0.1")),
         world=SimpleNamespace(now=lambda: NOW),
-        libraries={"herrenberg": desk(live=True, library=library)},
+        libraries={"lindental": desk(live=True, library=library)},
     )
     app.state.house = house
     app.include_router(assets.router)
 
-    @app.get("/herrenberg/show/{name}")
+    @app.get("/lindental/show/{name}")
     def show(name: str, request: Request) -> Response:
         exhibit = EXHIBITS[name]
         request.state.desk = desk(live=exhibit.live, library=library)

@@ -84,7 +84,7 @@ def test_german_is_polite_and_speaks_no_english():
 
 @pytest.mark.parametrize("name", EXHIBITS)
 def test_a_german_page_says_nothing_in_english(shown, name):
-    page = shown.get(f"/herrenberg/show/{name}?lang=de").text
+    page = shown.get(f"/lindental/show/{name}?lang=de").text
     assert '<html lang="de">' in page
     body = re.sub(r"<[^>]*>", "\n", page)
     lines = {line.strip() for line in body.splitlines()}
@@ -139,7 +139,7 @@ def test_a_payment_that_waits_for_long_is_told_so():
 @pytest.mark.parametrize("name", [name for name in EXHIBITS if name.startswith(("status-", "return-"))])
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_test_payment_says_so_on_its_page_and_a_real_one_does_not(shown, name, language):
-    page = shown.get(f"/herrenberg/show/{name}?lang={language}").text
+    page = shown.get(f"/lindental/show/{name}?lang={language}").text
     says_test = translations(language).gettext(texts.TEST_NOTE) in page
     assert says_test == ("-test" in name)
 
@@ -155,7 +155,7 @@ def test_every_reason_not_to_begin_has_words_and_a_way_on(tongue):
 
 @pytest.mark.parametrize("name", [name for name in EXHIBITS if name.startswith("message-")])
 def test_every_message_has_a_way_on(shown, name):
-    page = shown.get(f"/herrenberg/show/{name}").text
+    page = shown.get(f"/lindental/show/{name}").text
     main = page[page.index("<main") : page.index("</main>")]
     assert 'class="button' in main or name == "message-too_many"
 
@@ -214,5 +214,5 @@ def test_the_browser_s_wish_is_understood(header, language):
 
 
 def test_the_smallest_sum_is_named(shown):
-    page = shown.get("/herrenberg/show/fees-small?lang=de").text
+    page = shown.get("/lindental/show/fees-small?lang=de").text
     assert "Online ab 1,00\N{NO-BREAK SPACE}€; kleinere Beträge an der Theke" in page

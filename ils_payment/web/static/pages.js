@@ -70,7 +70,18 @@ if (idle) {
     }
     if (end - Date.now() > warnBefore * 1000) idle.close();
   };
-  document.getElementById("idle-stay").addEventListener("click", () => ask(idle.dataset.stay));
+  // After its longest life a session ends in any case; its reader is told so once and can finish.
+  const text = document.getElementById("idle-text");
+  let told = false;
+  document.getElementById("idle-stay").addEventListener("click", async () => {
+    await ask(idle.dataset.stay);
+    if (!idle.open) return;
+    if (text.textContent === idle.dataset.last) {
+      told = true;
+      idle.close();
+    }
+    text.textContent = idle.dataset.last;
+  });
   const clock = setInterval(() => {
     const left = Math.ceil((end - Date.now()) / 1000);
     seconds.textContent = String(Math.max(left, 0));
@@ -82,7 +93,7 @@ if (idle) {
     if (left <= 0) {
       clearInterval(clock);
       location.replace(idle.dataset.ended);
-    } else if (!idle.open) {
+    } else if (!idle.open && !told) {
       idle.showModal();
     }
   }, 1000);
