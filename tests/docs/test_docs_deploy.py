@@ -219,7 +219,7 @@ def test_apache_accepts_its_sample(tmp_path: Path) -> None:
     if apache is None or not APACHE_MODULES.is_dir():
         # Without Apache the form alone can be looked at: every section is closed in order.
         sections = re.findall(r"^\s*<(/?)(\w+)", text, re.MULTILINE)
-        opened = []
+        opened: list[str] = []
         for closing, name in sections:
             if closing:
                 assert opened.pop() == name
