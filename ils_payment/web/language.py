@@ -2,7 +2,12 @@
 
 The texts stand in English in the code and the templates; ``locale/<language>/LC_MESSAGES/
 messages.po`` holds the other languages. The catalogues are compiled in memory when they are
-first used, so there is no build step that could be forgotten.
+first used, so there is no build step that could be forgotten. After a change of texts::
+
+    pybabel extract -F pyproject.toml -k N_ --no-location -o messages.pot .
+    pybabel update --no-fuzzy-matching -i messages.pot -d ils_payment/web/locale
+
+A test says which translations are missing then.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, HTTPException, Query, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from ils_payment.domain.states import UNPAID
 from ils_payment.flows import links, pay, see, show, tell
 from ils_payment.flows.house import Desk, House
 from ils_payment.flows.views import Begun, FeeLine, FeesView, PaymentView
@@ -18,7 +19,6 @@ from ils_payment.web.sessions import DeskHere, HouseHere, Visit, VisitHere, Visi
 
 router = APIRouter(prefix="/{library}", include_in_schema=False)
 
-UNPAID = frozenset({State.CREATED, State.OPEN, State.PENDING})
 _SILENT = frozenset({"provider_unavailable", "library_unavailable"})
 _MAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 _LONGEST_MAIL = 254

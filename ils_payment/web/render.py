@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse
 
-from ils_payment.web import cookies, texts
+from ils_payment.web import cookies, messages, texts
 from ils_payment.web.language import LANGUAGES, Tongue, accepted, translations
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ def page(request: Request, name: str, status: int = 200, **context: Any) -> HTML
 
 
 def message(request: Request, code: str, status: int, **context: Any) -> HTMLResponse:  # noqa: ANN401 - see page
-    """Render one of :data:`texts.MESSAGES`: what happened, in plain words, and a way on."""
-    words = texts.MESSAGES[code].said(tongue(request))
+    """Render one of :data:`messages.MESSAGES`: what happened, in plain words, and a way on."""
+    words = messages.MESSAGES[code].said(tongue(request))
     return page(request, "message.html", status, words=words, code=code, **context)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ils_payment.money import minor_digits
-from ils_payment.web import render, texts
+from ils_payment.web import messages, render, texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,8 +25,8 @@ def fees(
     method: str | None = None,
     problem: str | None = None,
 ) -> HTMLResponse:
-    """Show the open fees; with *problem* (a key of ``texts.MESSAGES``) also why they cannot be paid so."""
-    words = texts.MESSAGES[problem].said(render.tongue(request)) if problem else None
+    """Show the open fees; with *problem* (a key of ``messages.MESSAGES``) also why they cannot be paid so."""
+    words = messages.MESSAGES[problem].said(render.tongue(request)) if problem else None
     return render.page(
         request,
         "fees.html",

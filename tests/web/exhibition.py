@@ -14,7 +14,7 @@ from ils_payment.config import Library
 from ils_payment.flows.house import Desk
 from ils_payment.flows.views import NOT_BEGUN, FeeLine, FeesView, MethodChoice, PaidLine, PaymentView
 from ils_payment.model import State
-from ils_payment.web import assets, render, screens, security, texts
+from ils_payment.web import assets, messages, render, screens, security
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -249,7 +249,7 @@ EXHIBITS: dict[str, Exhibit] = {
         f"return-{name}": _status(name, full=False)
         for name in ("open", "unknown", "settled-test", "void-cancelled")
     },
-    **{f"message-{code}": _message(code, visit=code in NOT_BEGUN) for code in texts.MESSAGES},
+    **{f"message-{code}": _message(code, visit=code in NOT_BEGUN) for code in messages.MESSAGES},
 }
 
 

@@ -19,7 +19,7 @@ from starlette.testclient import TestClient
 import ils_payment.web
 from ils_payment.flows.views import NOT_BEGUN
 from ils_payment.model import State
-from ils_payment.web import texts
+from ils_payment.web import messages, texts
 from ils_payment.web.language import LANGUAGES, SOURCE, Tongue, accepted, translations
 from tests.web.exhibition import EXHIBITS, NOW, PAYMENTS, VOID_REASONS, application, payment
 
@@ -147,7 +147,7 @@ def test_a_test_payment_says_so_on_its_page_and_a_real_one_does_not(shown, name,
 @pytest.mark.parametrize("tongue", [DE, EN], ids=["de", "en"])
 def test_every_reason_not_to_begin_has_words_and_a_way_on(tongue):
     for code in NOT_BEGUN:
-        words = texts.MESSAGES[code].said(tongue)
+        words = messages.MESSAGES[code].said(tongue)
         assert words.title
         assert words.text
         assert words.way in {"fees", "payment"}
