@@ -48,10 +48,11 @@ def list_payments(
         print_json([_public(one) for one in found])
         return
     print_table(
-        ("Payment", "Library", "State", "Amount", "Method", "Created", "Settled"),
+        ("Payment", "Receipt", "Library", "State", "Amount", "Method", "Created", "Settled"),
         [
             (
                 one.payment_id,
+                one.receipt_number or "",
                 one.library,
                 _state(one),
                 amount(one.cents, one.currency),
@@ -66,20 +67,24 @@ def list_payments(
 
 
 @payments.command("show")
-@click.argument("payment_id")
+@click.argument("payment", metavar="PAYMENT")
 @json_option
 @click.pass_obj
-def show_payment(config: Path | None, payment_id: str, *, as_json: bool) -> None:
-    """Show one payment: its lines, its audit trail, and whether the trail's hashes hold."""
+def show_payment(config: Path | None, payment: str, *, as_json: bool) -> None:
+    """Show one payment: its lines, its audit trail, and whether the trail's hashes hold.
+
+    PAYMENT is its id, or the number on the receipt (ILSP-7K3M9Q-4), which is the marker in the
+    library system too.
+    """
     with ledger(config) as house:
-        found = records.payment(house, payment_id)
+        found = records.named(house, payment)
+        if found is None:
+            raise NoSuchRecordError(
+                f"There is no payment {payment!r}.", mend="Type: ils-payment payments list"
+            )
         with house.store.read() as unit:
-            trail = chain.read_audit(unit, payment_id)
-            broken = chain.broken_at(unit, payment_id)
-    if found is None:
-        raise NoSuchRecordError(
-            f"There is no payment {payment_id!r}.", mend="Type: ils-payment payments list"
-        )
+            trail = chain.read_audit(unit, found.payment_id)
+            broken = chain.broken_at(unit, found.payment_id)
     history = [{**row, "facts": json.loads(row["facts"])} for row in trail]
     if as_json:
         print_json({**_public(found), "history": history, "chain_broken_at": broken})

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
+from ils_payment.domain import marker
 from ils_payment.domain.states import UNPAID
 from ils_payment.flows.views import CaseView, PaidLine, PaymentView
 from ils_payment.model import State
@@ -46,6 +47,13 @@ def payment(house: House, payment_id: str) -> PaymentView | None:
     with house.store.read() as unit:
         found = payments.load(unit, payment_id)
         return _view(house, unit, found) if found else None
+
+
+def named(house: House, name: str) -> PaymentView | None:
+    """Return the payment with the id *name*, or with the number *name* as somebody read it out."""
+    with house.store.read() as unit:
+        found = payments.id_of_number(unit, marker.tidy(name))
+    return payment(house, found or name)
 
 
 def history(house: House, desk: Desk, patron: PatronRef) -> tuple[PaymentView, ...]:

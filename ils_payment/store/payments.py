@@ -15,7 +15,7 @@ from ils_payment.domain.states import ENDED
 from ils_payment.model import State
 from ils_payment.store import chain
 from ils_payment.store.records import Line, Payment, to_json
-from ils_payment.store.tables import cases, claims, payment_lines, payments, private_payments
+from ils_payment.store.tables import cases, claims, credit_orders, payment_lines, payments, private_payments
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -126,6 +126,15 @@ def load(unit: Unit, payment_id: str, *, lock: bool = False) -> Payment | None:
     query = select(payments).where(payments.c.id == payment_id)
     row = unit.connection.execute(query.with_for_update() if lock else query).mappings().first()
     return _payment(unit, row) if row else None
+
+
+def id_of_number(unit: Unit, number: str) -> str | None:
+    """Return the payment whose receipt has *number*, or one of whose credits carries it as its marker."""
+    found = unit.connection.execute(select(payments.c.id).where(payments.c.receipt_number == number)).scalar()
+    if found is None:
+        by_marker = select(credit_orders.c.payment_id).where(credit_orders.c.marker == number)
+        found = unit.connection.execute(by_marker).scalar()
+    return found
 
 
 def _payment(unit: Unit, row: Any) -> Payment:  # noqa: ANN401 - a row mapping

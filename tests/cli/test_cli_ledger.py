@@ -73,6 +73,18 @@ def test_a_settled_payment_is_listed_and_shown_with_its_sound_history(ils_paymen
     assert "settled" in shown.out
 
 
+def test_the_number_that_a_patron_reads_out_leads_to_the_payment(ils_payment, config, town, settled):
+    number = town.view(settled).receipt_number
+    assert number in ils_payment("--config", config, "payments", "list").out
+    for typed in (number, number.lower(), number.replace("-", " ")):
+        shown = ils_payment("--config", config, "payments", "show", typed)
+        assert shown.code == 0, shown.err
+        assert settled in shown.out
+    other = ils_payment("--config", config, "payments", "show", "ILSP-000000-0")
+    assert other.code == 1
+    assert "ILSP-000000-0" in other.err
+
+
 def test_payments_as_json_have_no_address_to_pay_under(ils_payment, config, settled):
     [listed] = json.loads(ils_payment("--config", config, "payments", "list", "--json").out)
     assert (listed["payment_id"], listed["state"], listed["cents"]) == (settled, "settled", 1250)
