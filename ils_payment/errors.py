@@ -52,6 +52,10 @@ class RemoteRefusedError(RemoteError):
     """The remote refuses us (credentials, rights): an administrator has to mend it."""
 
 
+class RemoteAbsentError(RemoteRefusedError):
+    """The remote no longer has what was asked about, such as a patron: asking again cannot help."""
+
+
 class RemoteGarbledError(RemoteError):
     """The remote answered something that its specification does not allow."""
 

@@ -12,8 +12,9 @@ Protocols below. Rules for all of them:
 * Amounts are integer minor units ("cents") of the library's currency. Floats never touch money.
 * Questions that change nothing raise a :class:`~ils_payment.errors.RemoteError` when they cannot
   be answered: ``RemoteUnavailableError`` (down, slow: later), ``RemoteRefusedError`` (credentials,
-  rights: the administrator), ``RemoteGarbledError`` (an answer against the specification). No
-  exception of an SDK or transport crosses the door.
+  rights: the administrator), ``RemoteAbsentError`` (the patron is certainly not there any more: a
+  payment that waits for this becomes a case at once), ``RemoteGarbledError`` (an answer against the
+  specification). No exception of an SDK or transport crosses the door.
 * Calls that move money never raise for anything the remote did: they *return* what is known,
   and **unclear is the default** for everything that is not classified as applied or as certainly
   not applied. They are never repeated inside a plugin; retries of SDK and transport are 0.

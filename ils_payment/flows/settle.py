@@ -19,6 +19,7 @@ import structlog
 
 from ils_payment.domain import ledger, settling
 from ils_payment.domain.states import decide
+from ils_payment.errors import RemoteAbsentError, RemoteError
 from ils_payment.flows.hands import LEASE_SECONDS, backoff
 from ils_payment.model import (
     Applied,
@@ -88,7 +89,11 @@ def settle(house: House, desk: Desk, payment: Payment) -> datetime | None:
         if order.state == "applied":
             continue
         work = Work(house, desk, payment, patron, order)
-        due = _settle_order(work)
+        try:
+            due = _settle_order(work)
+        except RemoteError as error:
+            # Only questions raise. The patron is let go below: no call is on its way any more.
+            due = _unanswered(work, error)
         payment = work.payment
         if payment.held or due is not None:
             break
@@ -128,6 +133,9 @@ def _settle_order(work: Work) -> datetime | None:
     house = work.house
     with house.store.unit() as unit:
         payments.check_fence(unit, work.payment)
+        if orders.open_of_patron(unit, work.payment.patron_id) not in {None, work.payment.id}:
+            # The patron's lease ran out while the account was read, and another payment went first.
+            return unit.now + backoff(house, work.payment)
         orders.begin_try(unit, work.order, work.payment.fence)
         work.order = orders.of_payment(unit, work.payment.id)[work.order.position]
     house.world.failpoint("settle.before_call")
@@ -207,7 +215,11 @@ def _read_path_is_fresh(work: Work) -> bool:
         ref = patrons.patron_ref(unit, newest[0]) if newest else None
     if newest is None or ref is None:
         return False
-    return bool(work.desk.system.find_credits(ref, newest[1]))
+    try:
+        return bool(work.desk.system.find_credits(ref, newest[1]))
+    except RemoteAbsentError:
+        # The patron of that marker is gone; this says nothing about the patron at hand.
+        return False
 
 
 def _found(work: Work, there: Sequence[Credit]) -> None:
@@ -239,11 +251,27 @@ def _record(work: Work, outcome: SettleOutcome) -> None:
 
 def _not_applied(work: Work, outcome: NotApplied) -> datetime | None:
     """Try again for days, unless that cannot help."""
-    patience = timedelta(days=work.desk.settings.settle.give_up_days)
-    now = work.house.world.now()
-    retry = not outcome.permanent and now - (work.payment.paid_at or now) < patience
+    retry = not outcome.permanent and _is_patient(work)
     _step(work, Input.NOT_APPLIED, condition=retry, case="not_applied", facts={"reason": outcome.reason})
-    return now + backoff(work.house, work.payment) if retry else None
+    return work.house.world.now() + backoff(work.house, work.payment) if retry else None
+
+
+def _unanswered(work: Work, error: RemoteError) -> datetime | None:
+    """A question was not answered: ask again for days, unless that cannot help; then a person looks."""
+    if _is_patient(work) and not isinstance(error, RemoteAbsentError):
+        log.warning("tried_in_vain", payment=work.payment.id, library=work.desk.key, reason=str(error))
+        return work.house.world.now() + backoff(work.house, work.payment)
+    doubtful = any(one.outcome != "not_applied" for one in work.order.tries)
+    facts = {"reason": error.what[:200], "marker": work.order.marker}
+    _hold(work, "unclear" if doubtful else "not_applied", facts)
+    return None
+
+
+def _is_patient(work: Work) -> bool:
+    """Tell whether there is time left to try again by ourselves."""
+    now = work.house.world.now()
+    patience = timedelta(days=work.desk.settings.settle.give_up_days)
+    return now - (work.payment.paid_at or now) < patience
 
 
 def _read_back(work: Work, outcome: Applied, before: Account) -> datetime | None:

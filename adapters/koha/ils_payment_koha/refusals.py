@@ -8,7 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NoReturn
 
-from ils_payment.errors import RemoteGarbledError, RemoteRefusedError, RemoteUnavailableError
+from ils_payment.errors import (
+    RemoteAbsentError,
+    RemoteGarbledError,
+    RemoteRefusedError,
+    RemoteUnavailableError,
+)
 from ils_payment_koha.wire import Shape
 
 if TYPE_CHECKING:
@@ -32,7 +37,7 @@ def refuse(answer: Answer) -> NoReturn:
     if status == 403:
         _refuse_right(answer)
     if status == 404 and shape in {Shape.ERROR, Shape.CODE}:
-        raise RemoteRefusedError(
+        raise RemoteAbsentError(
             "Koha does not have what was asked for (404).",
             mend="The patron or record may have been deleted or merged in Koha.",
         )
