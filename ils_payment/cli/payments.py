@@ -48,11 +48,11 @@ def list_payments(
         print_json([_public(one) for one in found])
         return
     print_table(
-        ("Payment", "Receipt", "Library", "State", "Amount", "Method", "Created", "Settled"),
+        ("Payment", "Number", "Library", "State", "Amount", "Method", "Created", "Settled"),
         [
             (
                 one.payment_id,
-                one.receipt_number or "",
+                one.number,
                 one.library,
                 _state(one),
                 amount(one.cents, one.currency),
@@ -93,7 +93,7 @@ def show_payment(config: Path | None, payment: str, *, as_json: bool) -> None:
         f"Payment {found.payment_id} of {found.library}: {_state(found)}{', test' if found.test else ''}"
     )
     click.echo(f"Amount  {amount(found.cents, found.currency)} by {found.method} through {found.provider}")
-    click.echo(f"Receipt {found.receipt_number or '-'}   Marker {found.marker or '-'}")
+    click.echo(f"Number  {found.number}")
     rows = [(one.kind, one.text or "(erased)", amount(one.cents, found.currency)) for one in found.lines]
     print_table(("Kind", "Text", "Amount"), rows, empty="It has no lines.")
     steps = [(instant(row["at"]), row["what"], row["state"], _facts(row["facts"])) for row in history]

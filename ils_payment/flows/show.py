@@ -133,6 +133,7 @@ def _view(house: House, unit: Unit, found: Payment) -> PaymentView:
     order = next(iter(orders.of_payment(unit, found.id)), None)
     return PaymentView(
         payment_id=found.id,
+        number=found.receipt_number,
         library=found.library,
         state=found.state,
         void_reason=found.void_reason,
@@ -159,6 +160,7 @@ def _view(house: House, unit: Unit, found: Payment) -> PaymentView:
         marker=order.marker if order else None,
         can_cancel=waiting,
         continue_url=attempt.url if attempt and waiting else None,
+        looking=waiting and found.due_at is not None and found.due_at <= unit.now,
         test=not found.live,
     )
 

@@ -78,10 +78,12 @@ class PaymentView:
 
     ``held``: an open case waits for a person. ``can_cancel``: the provider session may still be
     closed. ``continue_url``: where the payer can go on paying, while that is possible.
-    ``receipt_number`` exists from ``paid`` on. ``test``: no money moved.
+    ``number`` is what patron and clerk call it; it is the ``receipt_number`` too, which exists from
+    ``paid`` on. ``looking``: the provider is just being asked. ``test``: no money moved.
     """
 
     payment_id: str
+    number: str
     library: str
     state: State
     void_reason: str | None
@@ -98,6 +100,7 @@ class PaymentView:
     marker: str | None
     can_cancel: bool
     continue_url: str | None
+    looking: bool
     test: bool
 
 

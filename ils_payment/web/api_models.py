@@ -159,6 +159,7 @@ class PaymentOut(_Body):
     """
 
     payment_id: str
+    number: str = Field(description="What patron and library call it; it stands on the receipt.")
     state: Literal["created", "open", "pending", "void", "paid", "settling", "unknown", "settled", "resolved"]
     void_reason: str | None
     held: bool
@@ -179,6 +180,7 @@ class PaymentOut(_Body):
         """Show a payment."""
         return cls(
             payment_id=view.payment_id,
+            number=view.number,
             state=view.state.value,
             void_reason=view.void_reason,
             held=view.held,

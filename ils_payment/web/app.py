@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Mount
+from starlette.routing import Match, Mount
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from ils_payment import __version__
@@ -28,9 +28,10 @@ from ils_payment.web.intake import Intake
 from ils_payment.web.webhooks import Webhooks
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
-    from starlette.types import ASGIApp
+    from starlette.routing import BaseRoute, Route
+    from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
     from ils_payment.flows.house import House
 
@@ -52,15 +53,28 @@ def create_app(house: House) -> Starlette:
         purging.cancel()
         await intake.stop()
 
-    routes = [
-        Webhooks(house, intake, metrics).route(),
-        *Health(house, metrics).routes(),
-        Mount("/", app=_protected(browser_app(house), house)),
-    ]
-    app = Starlette(routes=routes, lifespan=lifespan)
-    app.state.house = house
-    app.state.intake = intake
-    return app
+    webhook = Webhooks(house, intake, metrics).route()
+    others = [*Health(house, metrics).routes(), Mount("/", app=_protected(browser_app(house), house))]
+    return Application(webhook, routes=others, lifespan=lifespan)
+
+
+class Application(Starlette):
+    """Asks the webhooks' route first, before Starlette's own layers: they cost as much as the route itself."""
+
+    def __init__(self, webhook: Route, *, routes: Sequence[BaseRoute], lifespan: Lifespan[Starlette]) -> None:
+        """Keep the route apart from the others."""
+        super().__init__(routes=routes, lifespan=lifespan)
+        self._webhook = webhook
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "http":
+            match, found = self._webhook.matches(scope)
+            if match is Match.FULL:
+                scope.update(found)
+                await self._webhook.handle(scope, receive, send)
+                return
+        await super().__call__(scope, receive, send)
 
 
 def browser_app(house: House) -> FastAPI:

@@ -36,6 +36,11 @@ STATES: Mapping[str, Words] = {
         ),
         Tone.WAIT,
     ),
+    "looking": Words(
+        N_("One moment, please"),
+        (N_("We are asking whether your payment has arrived. This page updates by itself."),),
+        Tone.WAIT,
+    ),
     "pending": Words(
         N_("Your bank has not confirmed yet"),
         (
@@ -157,6 +162,8 @@ def of_payment(payment: PaymentView, now: datetime) -> str:
         if state in {State.PAID, State.SETTLING, State.UNKNOWN}:
             return "held_paid"
         return f"held_{state}" if f"held_{state}" in STATES else "held"
+    if payment.looking:
+        return "looking"
     if state is State.VOID:
         precise = f"void_{payment.void_reason}"
         return precise if precise in STATES else "void"
@@ -182,11 +189,6 @@ def method_name(method: str, tongue: Tongue) -> str:
     """Return the name of a method; one that a plugin made up is shown as its plain word."""
     known = METHODS.get(method)
     return tongue.gettext(known) if known else method.replace("_", " ").capitalize()
-
-
-def number(payment: PaymentView) -> str:
-    """Return what a patron says on the telephone: the shortest number that names the payment."""
-    return payment.receipt_number or payment.marker or payment.payment_id
 
 
 def moves(payment: PaymentView) -> bool:

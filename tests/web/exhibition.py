@@ -100,6 +100,7 @@ FORBIDDEN = FeeLine(
 )
 PAYMENT = PaymentView(
     payment_id="4N7KTPZ0Q8XW2M5R9BVC3DHYEA",
+    number="ILSP-7K3M9Q-4",
     library="lindental",
     state=State.OPEN,
     void_reason=None,
@@ -121,6 +122,7 @@ PAYMENT = PaymentView(
     marker=None,
     can_cancel=True,
     continue_url="https://pay.example/session",
+    looking=False,
     test=False,
 )
 FEES = FeesView(
@@ -174,6 +176,7 @@ PAYMENTS = {
     f"{state}{'-held' if held else ''}{'-test' if test else ''}": payment(state, held=held, test=test)
     for state, held, test in product(State, (False, True), (False, True))
 } | {f"void-{reason}": payment(State.VOID, void_reason=reason) for reason in VOID_REASONS if reason}
+PAYMENTS["open-looking"] = replace(PAYMENTS["open"], looking=True)
 PAYMENTS["paid-long"] = replace(PAYMENTS["paid"], paid_at=NOW - timedelta(minutes=9))
 
 

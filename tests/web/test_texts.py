@@ -127,7 +127,6 @@ def test_an_unclear_booking_reads_as_the_library_promises_it():
     words = texts.told(payment(State.UNKNOWN), DE, NOW)
     assert words.title == "Wir haben Ihre Zahlung"
     assert words.text[0] == "Die Verbuchung dauert etwas länger. Bitte zahlen Sie nicht noch einmal."
-    assert texts.number(payment(State.UNKNOWN)) == "ILSP-7K3M9Q-4"
 
 
 def test_a_payment_that_waits_for_long_is_told_so():
@@ -216,3 +215,9 @@ def test_the_browser_s_wish_is_understood(header, language):
 def test_the_smallest_sum_is_named(shown):
     page = shown.get("/lindental/show/fees-small?lang=de").text
     assert "Online ab 1,00\N{NO-BREAK SPACE}€; kleinere Beträge an der Theke" in page
+
+
+def test_while_the_provider_is_being_asked_nobody_is_sent_back_to_pay():
+    words = texts.told(PAYMENTS["open-looking"], DE, NOW)
+    assert words.title == "Einen Moment, bitte"
+    assert "angekommen" in words.text[0]

@@ -22,7 +22,7 @@ if (total) {
 }
 
 // The status page follows its payment, ever less often while nothing happens.
-let pause = 2000;
+let pause = 1000;
 const again = () => {
   const shown = document.getElementById("status");
   if (shown && shown.dataset.follow) setTimeout(follow, pause);
