@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import Field, model_validator
+from pathlib import Path
+
+from pydantic import Field, field_validator, model_validator
 
 from ils_payment.fields import MAIL, WEB, Table, Text
+
+LOGO_BYTES = 25_000
 
 
 class FeeKind(Table):
@@ -82,9 +86,23 @@ class Pages(Table):
     accent: str = Field("#0b5394", pattern=r"^#[0-9a-fA-F]{6}$", description="Accent colour.")
     logo: str | None = Field(
         None,
-        description="File with the logo (SVG or PNG, at most 100 kB).",
+        description="File with the logo (SVG or PNG, at most 25 kB: every page carries it).",
         examples=["/etc/ils-payment/logo.svg"],
     )
+
+    @field_validator("logo")
+    @classmethod
+    def _small_picture(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        path = Path(value)
+        if path.suffix.lower() not in {".svg", ".png"}:
+            raise ValueError("the logo must be an SVG or PNG file")
+        if not path.is_file():
+            raise ValueError(f"there is no file {value}")
+        if path.stat().st_size > LOGO_BYTES:
+            raise ValueError("the logo is larger than 25 kB; save it smaller, or as SVG")
+        return value
 
 
 class Receipt(Table):

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import pytest
 from pydantic import Field
 
+from ils_payment.appearance import Pages
 from ils_payment.errors import ConfigurationError
 from ils_payment.loading import check_live, config_path, load_settings, plugin_config
 from ils_payment.ports import PluginConfig, Secret
@@ -317,3 +318,15 @@ address = ["Street 1", "12345 Town"]
 """
     path = write(GOOD + more, **{'name = "Town': 'staff_email = "staff@library.example"\nname = "Town'})
     check_live(load_settings(path), {"town"})
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "told"),
+    [("logo.gif", 10, "SVG or PNG"), ("absent.svg", None, "there is no file"), ("logo.svg", 25_001, "25 kB")],
+)
+def test_a_logo_that_pages_cannot_carry_is_refused(tmp_path, name, size, told):
+    if size is not None:
+        (tmp_path / name).write_bytes(b"x" * size)
+    links = dict.fromkeys(("imprint_url", "privacy_url", "accessibility_url"), "https://library.example/x")
+    with pytest.raises(ValueError, match=told):
+        Pages.model_validate({**links, "logo": str(tmp_path / name)})
