@@ -23,8 +23,19 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import uvicorn
+import uvloop
+
+from ils_payment.config import Settings
+from ils_payment.flows.house import open_house, open_store
+from ils_payment.store.upgrade import upgrade
+from ils_payment.web.app import create_app
+from ils_payment.web.serving import server_config
+from ils_payment.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +50,7 @@ PATH = "/webhooks/library/stripe"
 
 
 def run() -> dict[str, dict[str, Any]]:
-    """Measure; return ``{name: {value, limit, ratio, unit, p50_ms, p99_ms}}``, rates in requests per second."""
+    """Measure; return ``{name: {value, limit, ratio, unit, p50_ms, p99_ms}}``, rates per second."""
     with tempfile.TemporaryDirectory(prefix="ils-payment-bench-") as folder:
         database = Path(folder) / "ledger.db"
         with _server(database) as port:
@@ -117,7 +128,12 @@ def _server(database: Path) -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = int(free.getsockname()[1])
     command = [sys.executable, __file__, "--serve", str(database), "--port", str(port)]
-    environment = {**os.environ, "BENCH_KEY": "rk_test_benchmark", "BENCH_SECRET": SECRET, "BENCH_KOHA": "x" * 32}
+    environment = {
+        **os.environ,
+        "BENCH_KEY": "rk_test_benchmark",
+        "BENCH_SECRET": SECRET,
+        "BENCH_KOHA": "x" * 32,
+    }
     process = subprocess.Popen(command, env=environment)
     try:
         _wait_for(process, port)
@@ -142,15 +158,6 @@ def _wait_for(process: subprocess.Popen[bytes], port: int) -> None:
 
 def _serve(database: Path, port: int) -> None:
     """Serve the application as ``ils-payment serve`` does, without the runner."""
-    import uvicorn
-
-    from ils_payment.config import Settings
-    from ils_payment.flows.house import open_house, open_store
-    from ils_payment.store.upgrade import upgrade
-    from ils_payment.web.app import create_app
-    from ils_payment.web.serving import server_config
-    from ils_payment.world import World
-
     library = {
         "name": "Benchmark",
         "library_system": {
@@ -184,7 +191,16 @@ def _serve(database: Path, port: int) -> None:
 
 def _load(port: int, connections: int, requests: int) -> dict[str, float]:
     """Let a process of its own send *requests* over *connections*; return rate, p50 and p99."""
-    command = [sys.executable, __file__, "--load", str(connections), "--port", str(port), "--requests", str(requests)]
+    command = [
+        sys.executable,
+        __file__,
+        "--load",
+        str(connections),
+        "--port",
+        str(port),
+        "--requests",
+        str(requests),
+    ]
     answer = subprocess.run(command, check=True, capture_output=True, text=True)
     result: dict[str, float] = json.loads(answer.stdout)
     return result
@@ -224,10 +240,9 @@ async def _send(port: int, connections: int, requests: int) -> dict[str, float]:
     loop = asyncio.get_running_loop()
     callers = []
     for _ in range(connections):
-        finished = loop.create_future()
-        _, caller = await loop.create_connection(
-            lambda done=finished: _Caller(waiting, taken, done), "127.0.0.1", port
-        )
+        finished: asyncio.Future[None] = loop.create_future()
+        make = partial(_Caller, waiting, taken, finished)
+        _, caller = await loop.create_connection(make, "127.0.0.1", port)
         callers.append((caller, finished))
     start = time.perf_counter()
     for caller, _ in callers:
@@ -274,7 +289,8 @@ def _request(port: int, number: int) -> bytes:
     signature = hmac.new(SECRET.encode(), f"{moment}.".encode() + body, hashlib.sha256).hexdigest()
     head = (
         f"POST {PATH} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n"
-        f"User-Agent: Stripe/1.0\r\nStripe-Signature: t={moment},v1={signature}\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"User-Agent: Stripe/1.0\r\nStripe-Signature: t={moment},v1={signature}\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
 
@@ -290,8 +306,6 @@ def main() -> None:
     if options.serve:
         _serve(options.serve, options.port)
     elif options.load:
-        import uvloop
-
         print(json.dumps(uvloop.run(_send(options.port, options.load, options.requests))))
     else:
         for name, result in run().items():

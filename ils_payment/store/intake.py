@@ -18,6 +18,8 @@ from ils_payment.store.tables import Instant
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sqlalchemy import TextClause
+
     from ils_payment.model import Notice, Observation
     from ils_payment.store.unit import Unit
 
@@ -28,16 +30,19 @@ Row = tuple[str | None, ...]
 _KIND_LENGTH = 100
 _SQLITE = ", ".join(f"json_extract(value, '$[{place}]')" for place in range(len(COLUMNS)))
 _POSTGRESQL = ", ".join(f"value ->> {place}" for place in range(len(COLUMNS)))
-_NOW = bindparam("now", type_=Instant())
-_INTO = f"INSERT INTO notices ({', '.join(COLUMNS)}, received_at)"  # noqa: S608 - our own column names
+
+
+def _insert(source: str) -> TextClause:
+    """Return the INSERT that selects from *source*; its parts are our own column names."""
+    columns = ", ".join((*COLUMNS, "received_at"))
+    statement = f"INSERT INTO notices ({columns}) SELECT {source} ON CONFLICT DO NOTHING"
+    return text(statement).bindparams(bindparam("now", type_=Instant()))
+
+
 _STATEMENTS = {
     # "WHERE true" tells SQLite's parser that ON begins no join.
-    "sqlite": text(
-        f"{_INTO} SELECT {_SQLITE}, :now FROM json_each(:rows) WHERE true ON CONFLICT DO NOTHING"
-    ).bindparams(_NOW),
-    "postgresql": text(
-        f"{_INTO} SELECT {_POSTGRESQL}, :now FROM json_array_elements(CAST(:rows AS json)) ON CONFLICT DO NOTHING"
-    ).bindparams(_NOW),
+    "sqlite": _insert(f"{_SQLITE}, :now FROM json_each(:rows) WHERE true"),
+    "postgresql": _insert(f"{_POSTGRESQL}, :now FROM json_array_elements(CAST(:rows AS json))"),
 }
 
 

@@ -89,12 +89,12 @@ class Doors:
         assert (answer.status_code, answer.headers["location"]) == (303, f"/{library}/fees")
         return browser
 
-    def sign_in(self, browser: TestClient, card: str = CARD, pin: str = PIN, library: str = "lindental") -> Any:
+    def sign_in(
+        self, browser: TestClient, card: str = CARD, pin: str = PIN, library: str = "lindental"
+    ) -> Any:
         """Open the form and send it."""
         page = browser.get(f"/{library}/")
-        return browser.post(
-            f"/{library}/login", data={"csrf": csrf_of(page.text), "card": card, "pin": pin}
-        )
+        return browser.post(f"/{library}/login", data={"csrf": csrf_of(page.text), "card": card, "pin": pin})
 
     def asked(self) -> int:
         """How often Koha was asked about a PIN."""

@@ -13,6 +13,18 @@ from ils_payment.model import Refused, Unavailable
 from ils_payment.web import arrival, limits
 from tests.web.doors import OLD_SECRET, PUBLIC, SECRET, csrf_of, signed
 
+REFUSED = Refused()
+
+
+def refusing(asked, answer=REFUSED):
+    """A ``sign_in`` that notes the card and gives *answer*."""
+
+    def sign_in(card, _):
+        asked.append(card)
+        return answer
+
+    return sign_in
+
 
 def refusal(logs):
     return [entry for entry in logs if entry["event"] == "arrival_refused"]
@@ -47,9 +59,7 @@ def test_expired_and_blocked_patrons_get_through(doors, patron):
 
 
 def test_the_key_before_the_change_is_good_until_it_is_removed(doors):
-    token = signed(
-        doors.claims(), secret=OLD_SECRET, header={"alg": "HS256", "typ": "JWT", "kid": "opac-0"}
-    )
+    token = signed(doors.claims(), secret=OLD_SECRET, header={"alg": "HS256", "typ": "JWT", "kid": "opac-0"})
     assert doors.browser().get("/lindental/arrive", params={"token": token}).status_code == 303
 
 
@@ -101,7 +111,9 @@ def bad_tokens():
 
     def headed(secret=SECRET, **header):
         return lambda doors: signed(
-            doors.claims(), secret=secret, header={k: v for k, v in {**hs256, **header}.items() if v is not None}
+            doors.claims(),
+            secret=secret,
+            header={k: v for k, v in {**hs256, **header}.items() if v is not None},
         )
 
     def tampered(doors):
@@ -138,7 +150,10 @@ def bad_tokens():
         "jti is a number": (changed(jti=7), "JWT ID"),
         "jti is endless": (changed(jti="j" * 201), "jti"),
         "another purpose": (changed(purpose="renew"), "purpose"),
-        **{f"no {name}": (changed(**{name: None}), name) for name in ("iss", "aud", "iat", "exp", "jti", "sub")},
+        **{
+            f"no {name}": (changed(**{name: None}), name)
+            for name in ("iss", "aud", "iat", "exp", "jti", "sub")
+        },
         "claims are a list": (lambda _: signed([]), "payload"),
         "no token": (lambda _: "", "no token"),
         "too long": (lambda doors: doors.token(sub="5" * 5000), "too long"),
@@ -224,7 +239,9 @@ def test_a_browser_that_fetches_ahead_does_not_use_the_token_up(doors):
 
 def test_without_a_key_no_token_is_good(doors):
     desk = doors.house.libraries["lindental"]
-    closed = desk.settings.model_copy(update={"arrival": desk.settings.arrival.model_copy(update={"keys": ()})})
+    closed = desk.settings.model_copy(
+        update={"arrival": desk.settings.arrival.model_copy(update={"keys": ()})}
+    )
     object.__setattr__(desk, "settings", closed)
     assert doors.browser().get("/lindental/arrive", params={"token": doors.token()}).status_code == 403
 
@@ -240,7 +257,8 @@ def test_card_and_pin_open_the_door(each_doors):
 
 
 @pytest.mark.parametrize(
-    ("card", "pin"), [(CARD, "wrong"), ("99999999", PIN), ("99999999", "wrong"), (CARD, "p" * 500), ("9" * 500, PIN)]
+    ("card", "pin"),
+    [(CARD, "wrong"), ("99999999", PIN), ("99999999", "wrong"), (CARD, "p" * 500), ("9" * 500, PIN)],
 )
 def test_every_wrong_combination_gets_the_same_answer(doors, card, pin):
     def body(answer):
@@ -261,7 +279,7 @@ def test_neither_card_nor_pin_is_kept_logged_or_shown_again(doors):
         assert canary not in everything
 
 
-@pytest.mark.parametrize("card, pin", [("", PIN), (CARD, ""), ("   ", PIN), ("", "")])
+@pytest.mark.parametrize(("card", "pin"), [("", PIN), (CARD, ""), ("   ", PIN), ("", "")])
 def test_an_incomplete_form_asks_nobody(doors, card, pin):
     assert doors.sign_in(doors.browser(), card, pin).status_code == 422
     assert doors.asked() == 0
@@ -296,7 +314,7 @@ def test_a_limited_answer_looks_like_a_wrong_pin(doors):
 
 
 def test_koha_is_asked_three_times_when_twelve_attempts_come_at_once(each_doors, monkeypatch):
-    asked = []
+    asked: list[str] = []
     everybody = threading.Barrier(3)
 
     def slow_refusal(card, pin):
@@ -345,8 +363,8 @@ def test_many_patrons_behind_one_address_may_sign_in(doors):
     ],
 )
 def test_an_address_is_limited_over_all_cards(doors, monkeypatch, first, then, most):
-    asked = []
-    monkeypatch.setattr(doors.town.desk.system, "sign_in", lambda card, _: asked.append(card) or Refused())
+    asked: list[str] = []
+    monkeypatch.setattr(doors.town.desk.system, "sign_in", refusing(asked))
     for number in range(most + 3):
         doors.sign_in(doors.browser(first if number % 2 else then), f"card {number}", "0000")
     assert len(asked) == most
@@ -354,8 +372,8 @@ def test_an_address_is_limited_over_all_cards(doors, monkeypatch, first, then, m
 
 @pytest.mark.parametrize("pattern", ["203.0.113.{}", "2001:db8:1:2{:02x}::1"])
 def test_a_network_is_limited_over_all_its_addresses(doors, monkeypatch, pattern):
-    asked = []
-    monkeypatch.setattr(doors.town.desk.system, "sign_in", lambda card, _: asked.append(card) or Refused())
+    asked: list[str] = []
+    monkeypatch.setattr(doors.town.desk.system, "sign_in", refusing(asked))
     monkeypatch.setitem(limits.MOST, "network", 8)
     for number in range(12):
         doors.sign_in(doors.browser(pattern.format(number)), f"card {number}", "0000")
@@ -374,10 +392,8 @@ def test_a_library_is_limited_over_all_networks_and_the_other_one_is_not(doors, 
 
 
 def test_an_unanswered_question_counts_for_ten_minutes(each_doors, monkeypatch):
-    asked = []
-    monkeypatch.setattr(
-        each_doors.town.desk.system, "sign_in", lambda card, _: asked.append(card) or Unavailable("late")
-    )
+    asked: list[str] = []
+    monkeypatch.setattr(each_doors.town.desk.system, "sign_in", refusing(asked, Unavailable("late")))
     for _ in range(5):
         each_doors.sign_in(each_doors.browser())
     assert len(asked) == 3, "each of them may have been a wrong PIN to Koha"

@@ -42,7 +42,13 @@ def test_metrics_are_for_this_host(lasting_doors, address, headers, status):
 
 @pytest.mark.parametrize(
     ("given", "status"),
-    [("Bearer good-token", 200), ("Bearer bad-token", 403), ("good-token", 403), ("", 403), ("Bearer \xe4", 403)],
+    [
+        ("Bearer good-token", 200),
+        ("Bearer bad-token", 403),
+        ("good-token", 403),
+        ("", 403),
+        ("Bearer \xe4", 403),
+    ],
 )
 def test_metrics_are_for_whoever_has_the_token(doors, given, status):
     settings = doors.house.settings

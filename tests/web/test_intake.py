@@ -46,7 +46,7 @@ class Gate:
     def __init__(self, town, monkeypatch):
         self.open = threading.Event()
         self.reached = threading.Event()
-        self.batches = []
+        self.batches: list[int] = []
         real = rows.store
 
         def watched(unit, found):
@@ -170,7 +170,11 @@ def test_a_busy_database_is_told_at_once_and_tried_again_with_the_next_request(t
 
 @pytest.mark.parametrize(
     "error",
-    [OperationalError("INSERT", {"key": "canary"}, Exception("disk I/O error")), DataError("x", {}, Exception()), MemoryError()],
+    [
+        OperationalError("INSERT", {"key": "canary"}, Exception("disk I/O error")),
+        DataError("x", {}, Exception()),
+        MemoryError(),
+    ],
 )
 def test_a_writer_that_fails_says_busy_and_lives_on(town, monkeypatch, error):
     real = rows.store
@@ -243,10 +247,19 @@ def test_the_runner_is_woken_for_what_is_new_only(town):
 
 def test_every_field_comes_back_as_it_went_in(each_town):
     seen = Observation(
-        state=PayState.PAID, captured=1250, currency="EUR", account="a", live=True, reference="R", final=False, evidence="e"
+        state=PayState.PAID,
+        captured=1250,
+        currency="EUR",
+        account="a",
+        live=True,
+        reference="R",
+        final=False,
+        evidence="e",
     )
     strange = 'quote " back\\slash \N{SNOWMAN} $[0]'
-    one = rows.row("lindental", "giro", Notice(key=strange, kind="k" * 300, session_ref="s", observation=seen))
+    one = rows.row(
+        "lindental", "giro", Notice(key=strange, kind="k" * 300, session_ref="s", observation=seen)
+    )
     with each_town.house.store.unit() as unit:
         assert rows.store(unit, [one, notice(1), notice(1)]) == 2
     with each_town.house.store.read() as unit:

@@ -24,7 +24,9 @@ def test_an_address_and_its_network(address, single, network):
     assert limits._networks(address) == (single, network)
 
 
-@pytest.mark.parametrize("typed", ["A 12-3", "a123", " A123 ", "\uff21\uff11\uff12\uff13", "a\u00ad123", "a1.2/3"])
+@pytest.mark.parametrize(
+    "typed", ["A 12-3", "a123", " A123 ", "\uff21\uff11\uff12\uff13", "a\u00ad123", "a1.2/3"]
+)
 def test_one_card_however_it_is_typed(typed):
     assert limits._plain(typed) == "a123"
 
@@ -71,7 +73,8 @@ def test_fifty_attempts_at_once_are_counted_one_after_the_other(each_doors):
     with ThreadPoolExecutor(10) as threads:
         found = list(
             threads.map(
-                lambda n: limits.reserve(each_doors.house, "lindental", f"{n % 5}", f"203.0.113.{n}"), range(50)
+                lambda n: limits.reserve(each_doors.house, "lindental", f"{n % 5}", f"203.0.113.{n}"),
+                range(50),
             )
         )
     assert sum(attempt is not None for attempt in found) == 15

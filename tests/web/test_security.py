@@ -1,4 +1,4 @@
-"""Headers, hosts, forms from elsewhere, other people's payments, bodies that are too large, mistakes of ours."""
+"""Headers, hosts, forms from elsewhere, other people's payments, large bodies, mistakes of ours."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
 from ils_payment.web import arrival, limits, pages, security
-from ils_payment.web.app import create_app
+from ils_payment.web.app import browser_app, create_app
 from tests.web.doors import CARD, PIN, PUBLIC, csrf_of
 
 POLICY = (
@@ -23,7 +23,8 @@ POLICY = (
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/lindental/", "/lindental/fees", "/nowhere/", "/lindental/nothing", "/api/v1/lindental/fees"]
+    "path",
+    ["/", "/lindental/", "/lindental/fees", "/nowhere/", "/lindental/nothing", "/api/v1/lindental/fees"],
 )
 def test_every_answer_carries_the_protecting_headers(lasting_doors, path):
     headers = lasting_doors.browser().get(path).headers
@@ -63,17 +64,23 @@ def test_over_plain_http_there_is_no_promise_of_https(doors):
     assert "strict-transport-security" not in browser.get("/lindental/").headers
     page = browser.get("/lindental/")
     assert browser.get("/lindental/").status_code == 200
-    answer = browser.post(
-        "/lindental/login", data={"csrf": csrf_of(page.text), "card": CARD, "pin": PIN}
-    )
+    answer = browser.post("/lindental/login", data={"csrf": csrf_of(page.text), "card": CARD, "pin": PIN})
     assert answer.status_code == 303
     assert browser.get("/lindental/fees").status_code == 200
+
+
+def test_no_telemetry_is_switched_on_from_the_environment(doors, monkeypatch):
+    """It would carry addresses, and the tokens in them, to another place."""
+    monkeypatch.setenv("FASTAPI_OTEL_AUTO_CONFIGURE", "true")
+    assert browser_app(doors.house)._native_telemetry.enabled() is False
 
 
 # --- the host ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("host", ["evil.example", "pay.lindental.example:8443", "pay.lindental.example.evil.example"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "pay.lindental.example:8443", "pay.lindental.example.evil.example"]
+)
 def test_another_host_name_is_not_served(lasting_doors, host):
     with capture_logs() as logs:
         answer = lasting_doors.browser().get("/lindental/", headers={"host": host})
@@ -122,7 +129,7 @@ def test_networks_of_proxies_can_be_trusted(doors):
 def posts():
     """Every POST route of the pages."""
     routes = [*pages.router.routes, *arrival.router.routes]
-    return {route.path for route in routes if isinstance(route, APIRoute) and "POST" in route.methods}
+    return {route.path for route in routes if isinstance(route, APIRoute) and "POST" in (route.methods or ())}
 
 
 FORMS = {
@@ -136,7 +143,8 @@ FORMS = {
 
 @pytest.mark.parametrize("path", FORMS)
 @pytest.mark.parametrize(
-    "forgery", ["no token", "wrong token", "token of another browser", "foreign origin", "cross-site", "same-site"]
+    "forgery",
+    ["no token", "wrong token", "token of another browser", "foreign origin", "cross-site", "same-site"],
 )
 def test_a_form_from_elsewhere_changes_nothing(lasting_doors, path, forgery):
     browser = lasting_doors.arrived("jan")
@@ -157,7 +165,9 @@ def test_a_form_from_elsewhere_changes_nothing(lasting_doors, path, forgery):
     assert (lasting_doors.asked(), lasting_doors.rows("payments")) == before
 
 
-@pytest.mark.parametrize("headers", [{}, {"origin": "null", "sec-fetch-site": "same-origin"}, {"origin": PUBLIC}])
+@pytest.mark.parametrize(
+    "headers", [{}, {"origin": "null", "sec-fetch-site": "same-origin"}, {"origin": PUBLIC}]
+)
 def test_our_own_form_passes_as_browsers_send_it(doors, headers):
     browser = doors.arrived()
     form = csrf_of(browser.get("/lindental/payments").text)

@@ -92,7 +92,9 @@ def test_the_end_that_is_told_is_the_nearer_one(doors):
     desk = doors.house.libraries["lindental"]
 
     def left():
-        return sessions.find(doors.house, desk, value).ends_at - doors.world.now()
+        visit = sessions.find(doors.house, desk, value)
+        assert visit is not None
+        return visit.ends_at - doors.world.now()
 
     assert left() == sessions.IDLE
     doors.world.pass_time(minutes=9)
@@ -155,12 +157,10 @@ def test_a_busy_database_does_not_hinder_reading(doors, monkeypatch):
     browser = doors.arrived()
     doors.world.pass_time(minutes=1)
 
-    @contextlib.contextmanager
-    def busy():
+    def busy(_):
         raise StoreBusyError("busy")
-        yield
 
-    monkeypatch.setattr(type(doors.house.store), "unit", lambda _: busy())
+    monkeypatch.setattr(type(doors.house.store), "unit", busy)
     assert alive(browser)
 
 
@@ -183,6 +183,8 @@ def test_a_purge_that_fails_is_tried_again(doors, monkeypatch):
 
     def failing(house):
         calls.append(house)
+        if len(calls) == 3:
+            loop.call_soon_threadsafe(enough.set)
         raise RuntimeError("broken")
 
     monkeypatch.setattr(app, "_purge", failing)
@@ -191,11 +193,13 @@ def test_a_purge_that_fails_is_tried_again(doors, monkeypatch):
     async def a_while():
         task = asyncio.create_task(app._purge_now_and_then(doors.house))
         async with asyncio.timeout(10):
-            while len(calls) < 3:
-                await asyncio.sleep(0.005)
+            await enough.wait()
         task.cancel()
 
-    asyncio.run(a_while())
+    loop = asyncio.new_event_loop()
+    enough = asyncio.Event()
+    with contextlib.closing(loop):
+        loop.run_until_complete(a_while())
 
 
 def test_the_address_of_the_demonstration_gets_cookies_that_browsers_keep(doors):
