@@ -13,13 +13,18 @@ from ils_payment.web.refusals import API_PATH
 
 HERE = f"{API_PATH}/docs"
 
-_FILES = {"swagger-ui-bundle.js": "text/javascript", "swagger-ui.css": "text/css"}
+_FILES = {
+    "swagger-ui-bundle.js": "text/javascript",
+    "swagger-ui.css": "text/css",
+    "favicon-32x32.png": "image/png",
+}
 _PAGE = f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>ils-payment: API</title>
+<link rel="icon" href="{HERE}/favicon-32x32.png">
 <link rel="stylesheet" href="{HERE}/swagger-ui.css">
 <script src="{HERE}/swagger-ui-bundle.js" defer></script>
 <script src="{HERE}/start.js" defer></script>

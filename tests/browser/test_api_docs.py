@@ -1,0 +1,43 @@
+"""The API's documentation in a real browser, under its real Content-Security-Policy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ils_payment.web.app import create_app
+from tests.browser.conftest import served
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+
+class Later:
+    """An application that is built once its address is known."""
+
+    app: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
+
+
+def test_swagger_works_without_anything_inline_or_from_elsewhere(chromium, town):
+    later = Later()
+    with served(later) as address:
+        settings = town.house.settings
+        server = settings.server.model_copy(update={"public_url": address})
+        town.house.settings = settings.model_copy(update={"server": server})
+        later.app = create_app(town.house)
+        page = chromium.new_page()
+        said: list[str] = []
+        asked: list[str] = []
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(f"{address}/api/v1/docs")
+        page.wait_for_selector(".opblock")
+        assert page.locator(".opblock").count() == 7
+        page.locator(".opblock-summary").first.click()
+        page.wait_for_selector(".opblock-body")
+        page.close()
+    assert said == []
+    assert all(url.startswith((address, "data:")) for url in asked)
