@@ -19,6 +19,7 @@ import pytest
 from ils_payment_koha.simulator import KohaSimulator
 from ils_payment_stripe.simulator import StripeSimulator
 
+from ils_payment import __version__
 from ils_payment.cli.main import COMMANDS
 from ils_payment.config import Server, Settings
 from ils_payment.loading import check_live, check_plugin_tables, load_settings
@@ -336,6 +337,10 @@ def test_commands_named_in_the_text_exist(page: Path) -> None:
         assert name in COMMANDS, name
     for words in commands(page):
         assert words[0] != "ils-payment" or words[1] in COMMANDS, words
+
+
+def test_the_wheel_in_the_readme_has_this_version() -> None:
+    assert re.findall(r"ils_payment-([\d.]+)-py3", README.read_text(encoding="utf-8")) == [__version__]
 
 
 def test_the_port_in_the_readme_is_the_programs() -> None:
