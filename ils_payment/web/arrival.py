@@ -66,7 +66,11 @@ def _let_in(request: Request, house: House, desk: Desk, visit: sessions.Visit | 
             # Most likely a double click, or "back": whoever is signed in stays so.
             return RedirectResponse(f"/{desk.key}/fees", 303)
         return render.message(request, f"token_{error.code}", 403)
-    return _welcome(house, desk, value)
+    response = _welcome(house, desk, value)
+    if handed.language is not None:
+        # The catalogue knows the language of now better than a cookie from yesterday.
+        cookies.take_back(house, response, render.LANGUAGE_COOKIE)
+    return response
 
 
 def spend(  # the one transaction in which a token becomes a session
@@ -91,7 +95,7 @@ def spend(  # the one transaction in which a token becomes a session
 def _welcome(house: House, desk: Desk, value: str) -> RedirectResponse:
     """Send a patron who has just come in to the fees, under an address that carries nothing."""
     response = RedirectResponse(f"/{desk.key}/fees", 303)
-    cookies.give(house, response, desk.key, value)
+    cookies.give(house, response, cookies.session(desk.key), value)
     cookies.take_back(house, response, cookies.FORM)
     return response
 
@@ -196,7 +200,7 @@ def log_out(house: HouseHere, desk: DeskHere, visit: VisitMaybe) -> Response:
     if visit is not None:
         sessions.close(house, visit.session_id)
     response = RedirectResponse(f"/{desk.key}/goodbye", 303)
-    cookies.take_back(house, response, desk.key)
+    cookies.take_back(house, response, cookies.session(desk.key))
     return response
 
 

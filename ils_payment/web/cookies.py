@@ -40,6 +40,11 @@ def name(house: House, what: str) -> str:
     return f"__Host-ils-payment-{what}" if encrypted(house) else f"ils-payment-{what}"
 
 
+def session(library: str) -> str:
+    """Return which cookie holds the session at *library*; no key of a library meets another cookie's name."""
+    return f"session-{library}"
+
+
 def flags(house: House) -> Flags:
     """Return the attributes. Lax: the way back from the provider comes from another site."""
     return {"path": "/", "secure": encrypted(house), "httponly": True, "samesite": "lax"}

@@ -16,6 +16,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from ils_payment.domain.states import PAID_UNSETTLED
+from ils_payment.errors import StoreBusyError
 from ils_payment.store import doors
 
 if TYPE_CHECKING:
@@ -96,7 +98,7 @@ class _Ledger(Collector):
         for library in self._house.libraries:
             mine = [row for row in found if row.library == library]
             waiting = [
-                row.oldest_paid_at for row in mine if row.state in doors.UNSETTLED and row.oldest_paid_at
+                row.oldest_paid_at for row in mine if row.state in PAID_UNSETTLED and row.oldest_paid_at
             ]
             held.add_metric((library,), sum(row.held for row in mine))
             oldest.add_metric((library,), max(((now - at).total_seconds() for at in waiting), default=0))
@@ -127,7 +129,7 @@ class Health:
         try:
             with self._house.store.read() as unit:
                 unit.connection.execute(text("SELECT id FROM installation")).scalar_one()
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, StoreBusyError) as error:
             log.error("database_unreadable", reason=type(error).__name__)  # noqa: TRY400 - a probe every few seconds would fill the log
             return False
         return True
@@ -136,7 +138,10 @@ class Health:
         """Answer this host, and whoever has the configured token."""
         if not self._may_read(request):
             return PlainTextResponse("Not for you.\n", 403)
-        body = await run_in_threadpool(self._metrics.text)
+        try:
+            body = await run_in_threadpool(self._metrics.text)
+        except StoreBusyError:
+            return PlainTextResponse("The database cannot be read now.\n", 503)
         return Response(body, media_type=CONTENT_TYPE_LATEST, headers={"cache-control": "no-store"})
 
     def _may_read(self, request: Request) -> bool:

@@ -105,10 +105,11 @@ async def _sign_in(request: Request, error: Exception) -> Response:
             401, "session_ended", "There is no such session (any more).", {"www-authenticate": "Bearer"}
         )
     house = request.app.state.house
-    held = cookies.held(house, request, error.library)
+    session = cookies.session(error.library)
+    held = cookies.held(house, request, session)
     response = RedirectResponse(f"/{error.library}/{'ended' if held else ''}", 303)
     if held:
-        cookies.take_back(house, response, error.library)
+        cookies.take_back(house, response, session)
     return response
 
 

@@ -143,12 +143,14 @@ async def same_site(request: Request) -> None:
         log.warning("form_from_elsewhere", path=request.scope["route"].path)
         raise HTTPException(403)
     library = request.path_params.get("library", "")
-    held = cookies.held(house, request, library) or cookies.held(house, request, cookies.FORM)
+    # Whose session has ended may still hold its cookie, and signs in again with the form's.
+    held = [cookies.held(house, request, what) for what in (cookies.session(library), cookies.FORM)]
     form = await request.form(max_files=0, max_fields=500)
     given = form.get("csrf")
-    if held is None or not isinstance(given, str):
+    if not isinstance(given, str):
         raise HTTPException(403)
-    if not hmac.compare_digest(given.encode(), cookies.csrf(house, held).encode()):
+    expected = [cookies.csrf(house, value).encode() for value in held if value]
+    if not any(hmac.compare_digest(given.encode(), one) for one in expected):
         raise HTTPException(403)
 
 

@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from ils_payment.errors import StoreBusyError
 from ils_payment.flows.house import Desk, House
 from ils_payment.model import PatronRef
-from ils_payment.store import doors
+from ils_payment.store import doors, patrons
 from ils_payment.store.unit import Unit
 from ils_payment.web import cookies
 
@@ -69,7 +69,7 @@ def open_session(  # the unit is the caller's: a token is used up in the same tr
         unit,
         digest=cookies.digest(kind, value),
         library=desk.key,
-        patron=patron,
+        patron_id=patrons.patron_id(unit, desk.patrons, patron),
         language=language,
         ends_at=ends_at,
     )
@@ -141,7 +141,7 @@ def visit_if_any(request: Request, house: HouseHere, desk: DeskHere) -> Visit | 
     A page that follows its payment by itself (``?follow=1``) does not prolong the
     session: nobody may be sitting in front of it.
     """
-    value = cookies.held(house, request, desk.key)
+    value = cookies.held(house, request, cookies.session(desk.key))
     visit = find(house, desk, value, touch="follow" not in request.query_params) if value else None
     request.state.visit = visit
     request.state.csrf = visit.csrf if visit else ""

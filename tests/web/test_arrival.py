@@ -67,6 +67,10 @@ def test_the_language_of_the_catalogue_goes_with_the_patron(doors):
     browser = doors.browser(headers={"accept-language": "de"})
     browser.get("/lindental/arrive", params={"token": doors.token(lang="en")})
     assert 'lang="en"' in browser.get("/lindental/fees").text
+    browser.get("/lindental/payments", params={"lang": "de"})
+    assert 'lang="de"' in browser.get("/lindental/payments").text
+    browser.get("/lindental/arrive", params={"token": doors.token(lang="en")})
+    assert 'lang="en"' in browser.get("/lindental/payments").text, "newer than what was chosen here before"
     strange = doors.browser(headers={"accept-language": "de"})
     strange.get("/lindental/arrive", params={"token": doors.token(lang="xx")})
     assert 'lang="de"' in strange.get("/lindental/fees").text
@@ -89,7 +93,7 @@ def test_nothing_of_the_token_is_in_the_database_or_the_log(doors):
     stored = doors.everything_stored()
     assert "canary-jti" not in stored
     assert token.split(".")[1] not in stored + str(logs)
-    assert browser.cookies["__Host-ils-payment-lindental"] not in stored
+    assert browser.cookies["__Host-ils-payment-session-lindental"] not in stored
 
 
 # --- tokens that do not --------------------------------------------------------------------------

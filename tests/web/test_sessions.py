@@ -13,7 +13,7 @@ from ils_payment.errors import StoreBusyError
 from ils_payment.web import app, cookies, sessions
 from tests.web.doors import CARD, PIN, PUBLIC, csrf_of
 
-COOKIE = "__Host-ils-payment-lindental"
+COOKIE = "__Host-ils-payment-session-lindental"
 
 
 def alive(browser, library="lindental"):
@@ -69,6 +69,13 @@ def test_ten_idle_minutes_end_it(each_doors):
     assert COOKIE not in browser.cookies
 
 
+def test_whose_session_has_ended_can_sign_in_again_at_once(doors):
+    browser = doors.arrived()
+    doors.world.pass_time(minutes=10)
+    assert doors.sign_in(browser).status_code == 303
+    assert alive(browser)
+
+
 def test_thirty_minutes_end_it_in_any_case(doors):
     browser = doors.arrived()
     for _ in range(5):
@@ -121,7 +128,7 @@ def test_a_session_belongs_to_one_library(doors):
     browser = doors.arrived()
     value = browser.cookies[COOKIE]
     assert not alive(browser, "seehausen")
-    moved = doors.browser(cookies={"__Host-ils-payment-seehausen": value})
+    moved = doors.browser(cookies={"__Host-ils-payment-session-seehausen": value})
     assert not alive(moved, "seehausen")
     browser.get("/seehausen/arrive", params={"token": doors.token("jan", "seehausen")})
     assert alive(browser)
@@ -208,6 +215,6 @@ def test_the_address_of_the_demonstration_gets_cookies_that_browsers_keep(doors)
         update={"server": settings.server.model_copy(update={"public_url": "http://localhost:8480"})}
     )
     doors.house.settings = local
-    assert cookies.name(doors.house, "lindental") == "ils-payment-lindental"
+    assert cookies.name(doors.house, "x") == "ils-payment-x"
     assert cookies.flags(doors.house)["secure"] is False
     assert PUBLIC.startswith("https://")
