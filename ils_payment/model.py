@@ -82,7 +82,7 @@ class Fee:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """What a patron owes, as the library system says at ``read_at``.
+    """What a patron owes, as the library system says at ``read_at`` (by its own clock, where it tells).
 
     ``balance`` is what is owed after open credit has been counted (may be negative);
     ``open_credit`` (>= 0) is credit that no fee has used yet. ``complete`` is false when the
@@ -136,7 +136,9 @@ class CreditOrder:
     """What ``LibrarySystem.settle`` is to write: exactly ``cents`` on exactly these lines.
 
     ``marker`` (<= 30 characters, ``ILSP-XXXXXX-C``) is written with the credit and searched for
-    afterwards. ``method`` is what the payer chose, for the library system's statistics.
+    afterwards. ``method`` is what the payer chose, for the library system's statistics. A plugin that
+    has something to do before the call (a token to fetch) looks at the clock once more: after
+    ``send_before`` it must not send, but answer ``NotApplied``.
     """
 
     patron: PatronRef
@@ -145,6 +147,7 @@ class CreditOrder:
     currency: str
     method: str
     lines: tuple[OrderLine, ...]
+    send_before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,7 +226,9 @@ class SystemCapabilities:
 
     ``unattended_read``: reading needs no PIN. ``late_apply_max``: the longest time after which a
     call that seemed lost may still take effect. ``parallel_calls``: how many calls at once it
-    bears. ``min_cents``/``max_cents``: limits of one credit.
+    bears. ``min_cents``/``max_cents``: limits of one credit. ``identity``: the same text for two
+    libraries says that they share one library system, so that a fee is claimed for both; no secret
+    may be in it.
     """
 
     unattended_read: bool
@@ -245,6 +250,7 @@ class SystemCapabilities:
     min_cents: int = 1
     max_cents: int = 99_999_999
     parallel_calls: int = 4
+    identity: str = ""
 
 
 # --- the provider's side ---------------------------------------------------------------------

@@ -2,49 +2,69 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
-    from ils_payment.model import Account, Applied, Credit, OrderLine
+    from ils_payment.model import Account, Credit, OrderLine
 
 
-def stand(lines: Sequence[OrderLine], account: Account, *, partial: bool) -> bool:
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What the account said before a settle call, kept with the try: the measure of what came of it."""
+
+    open_cents: Mapping[str, int]
+    balance: int
+    read_at: datetime
+
+    @classmethod
+    def of(cls, account: Account, lines: Sequence[OrderLine]) -> Before:
+        """Keep what *account* says of *lines*."""
+        keys = {line.claim_key for line in lines}
+        return cls(
+            {fee.claim_key: fee.cents for fee in account.fees if fee.claim_key in keys},
+            account.balance,
+            account.read_at,
+        )
+
+
+def stand(lines: Sequence[OrderLine], before: Before, *, partial: bool) -> bool:
     """Tell whether each frozen line is still open with at least its frozen cents, and all of it owed.
 
     A line that has grown stands where the library system takes part payments (*partial*).
     """
-    open_cents = {fee.claim_key: fee.cents for fee in account.fees}
     for line in lines:
-        now_open = open_cents.get(line.claim_key, 0)
+        now_open = before.open_cents.get(line.claim_key, 0)
         if now_open < line.cents or (now_open > line.cents and not partial):
             return False
-    return account.balance >= sum(line.cents for line in lines)
+    return before.balance >= sum(line.cents for line in lines)
 
 
-def wrong_in_accounts(
-    lines: Sequence[OrderLine], outcome: Applied, before: Account, after: Account
-) -> str | None:
-    """Name the first thing in the account after the call that is not as it was ordered; None if all is."""
-    if outcome.unapplied or outcome.applied != sum(line.cents for line in lines):
-        return "not all of the credit was used for fees"
-    # The lines count together: when one has grown, a library system may give it the share of another.
-    keys = {line.claim_key for line in lines}
-    left = sum(fee.cents for fee in after.fees if fee.claim_key in keys)
-    was = sum(fee.cents for fee in before.fees if fee.claim_key in keys)
-    if left > was - outcome.applied:
+def wrong_in_account(lines: Sequence[OrderLine], before: Before, after: Account) -> str | None:
+    """Name the first thing in the account after the call that is not as it was ordered; None if all is.
+
+    The lines count together: when one has grown, a library system may give it the share of another.
+    """
+    left = sum(fee.cents for fee in after.fees if fee.claim_key in before.open_cents)
+    if left > sum(before.open_cents.values()) - sum(line.cents for line in lines):
         return "the fees are more open than they should be"
     return "the balance is below zero" if after.balance < 0 else None
 
 
-def wrong_in_credits(marker: str, cents: int, recent: Sequence[Credit], ours: Collection[str]) -> str | None:
+def wrong_in_credits(
+    marker: str, cents: int, before: Before, recent: Sequence[Credit], ours: Collection[str]
+) -> str | None:
     """Name what is wrong with the newest credits: ours stands there once, and no foreign one; else None.
 
-    *ours* are all markers that we ever used for the patron.
+    *ours* are all markers that we ever used for the patron. A library system may tell whole seconds
+    only, so a foreign credit counts from the second in which the account was read.
     """
     if [credit.cents for credit in recent if credit.marker == marker] != [cents]:
         return "our credit is not there exactly once"
-    if any(credit.marker not in ours for credit in recent):
+    since = before.read_at.replace(microsecond=0)
+    if any(credit.marker not in ours and (credit.at is None or credit.at >= since) for credit in recent):
         return "another credit was made at the same time"
     return None

@@ -122,6 +122,9 @@ TABLE: dict[tuple[State, Input], Move | Either] = {
 UNPAID = frozenset({State.CREATED, State.OPEN, State.PENDING})
 """No money has been seen; the fees are claimed."""
 
+PAID_UNSETTLED = frozenset({State.PAID, State.SETTLING, State.UNKNOWN})
+"""We have the patron's money, and the library system does not surely know it yet."""
+
 ENDED = frozenset({State.VOID, State.SETTLED, State.RESOLVED})
 """Nothing is left to do unless something new is learned; the claims are free."""
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import structlog
 
+from ils_payment.domain.states import PAID_UNSETTLED
+from ils_payment.errors import RemoteError
 from ils_payment.flows.hands import in_hands
 from ils_payment.flows.observe import observe
 from ils_payment.flows.settle import settle
@@ -16,12 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from ils_payment.flows.house import House
+    from ils_payment.flows.house import Desk, House
     from ils_payment.store.records import Payment
 
 log = structlog.get_logger(__name__)
 
-_PAID = frozenset({State.PAID, State.SETTLING, State.UNKNOWN})
+STALE = timedelta(minutes=5)
+"""What the provider said so long ago is asked again before a fee is settled: it may be refunded by now."""
 
 
 def advance(house: House, payment_id: str) -> None:
@@ -31,21 +35,38 @@ def advance(house: House, payment_id: str) -> None:
         desk = house.libraries.get(payment.library)
         if desk is None:
             log.error("library_not_configured", payment=payment.id, library=payment.library)
-            return None
+            return house.world.now() + timedelta(hours=1)
         due = None
-        if payment.state not in _PAID:
-            due = observe(house, desk, payment)
+        if payment.state not in PAID_UNSETTLED or _is_stale(house, payment):
+            due = _look(house, desk, payment)
             with house.store.read() as unit:
                 current = payments.load(unit, payment.id)
             if current is None or current.fence != payment.fence:
                 return due
             payment = current
         # A held payment makes no outside writes: a person decides.
-        if payment.state in _PAID and not payment.held:
+        if payment.state in PAID_UNSETTLED and not payment.held:
             return settle(house, desk, payment)
         return due
 
     in_hands(house, payment_id, work)
+
+
+def _is_stale(house: House, payment: Payment) -> bool:
+    """Tell whether a paid payment has waited for its first (or next) settle call."""
+    paid = payment.paid_at or house.world.now()
+    return payment.state is State.PAID and house.world.now() - paid > STALE
+
+
+def _look(house: House, desk: Desk, payment: Payment) -> datetime | None:
+    """Ask the provider; a paid payment is settled also while the provider does not answer."""
+    try:
+        return observe(house, desk, payment)
+    except RemoteError as error:
+        if payment.state is not State.PAID:
+            raise
+        log.warning("not_read_again", payment=payment.id, library=desk.key, reason=str(error))
+        return None
 
 
 def due(house: House, limit: int) -> Sequence[str]:

@@ -41,6 +41,11 @@ class Desk:
     providers: Mapping[str, PaymentProvider]
 
     @property
+    def patrons(self) -> str:
+        """Return the name under which patrons are known: libraries that share a system share its patrons."""
+        return self.system.capabilities().identity or self.key
+
+    @property
     def live(self) -> bool:
         """Tell whether any provider of this library moves real money."""
         return any(provider.capabilities().live for provider in self.providers.values())

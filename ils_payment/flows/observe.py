@@ -11,7 +11,7 @@ from ils_payment.domain import ledger
 from ils_payment.domain.states import ENDED, UNPAID, decide
 from ils_payment.errors import InvariantError
 from ils_payment.model import Attempt, CannotTell, Input, PayState, ReadSupport, Started, State
-from ils_payment.store import attempts, payments
+from ils_payment.store import attempts, chain, payments
 from ils_payment.store.payments import AlreadyClaimedError
 
 if TYPE_CHECKING:
@@ -118,6 +118,7 @@ def learn(
     with house.store.unit() as unit:
         condition = _condition(unit, payment, what, seen)
         after = _take(unit, payment, what, condition=condition, facts=facts, void_reason=void_reason)
+        after = _reversed(unit, after, seen)
     house.world.failpoint("observe.learned")
     if after.state in ENDED:
         return None
@@ -184,6 +185,17 @@ def _take(
     return payments.move(
         unit, payment, str(what), to=step.to, case=case, facts=facts, postings=postings, **columns
     )
+
+
+def _reversed(unit: Unit, payment: Payment, seen: Observation) -> Payment:
+    """Hold a payment whose money left the provider again; each new sum opens a case once."""
+    if not seen.reversals or payment.state in UNPAID:
+        return payment
+    gone = sum(reversal.cents for reversal in seen.reversals)
+    kinds = ", ".join(sorted({reversal.kind for reversal in seen.reversals}))
+    if chain.has_said(unit, payment.id, "reversed", {"cents": gone}):
+        return payment
+    return payments.move(unit, payment, "reversed", case="reversed", facts={"cents": gone, "kinds": kinds})
 
 
 def next_look(house: House, payment: Payment) -> datetime | None:

@@ -7,7 +7,7 @@ its exact request. What a crash leaves behind, the sweep looks up; nothing is st
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -56,11 +56,12 @@ def begin(
     minimum = desk.minimum(method)
     if minimum is None:
         return NotBegun(code="unknown_method")
+    minimum = max(minimum, desk.system.capabilities().min_cents)
     if house.paused:
         return NotBegun(code="paused")
-    chosen = _choose(house, desk, patron, set(keys), expected_cents)
-    if isinstance(chosen, NotBegun):
-        return chosen
+    choice = _choose(house, desk, patron, set(keys), expected_cents)
+    if isinstance(choice, NotBegun):
+        return choice
     if expected_cents < minimum:
         return NotBegun(code="below_minimum")
     try:
@@ -69,16 +70,30 @@ def begin(
     except RemoteError:
         return NotBegun(code="library_unavailable")
     try:
-        payment, attempt = _freeze(house, desk, patron, chosen, method, language)
+        frozen = _freeze(house, desk, patron, choice, method, language)
     except AlreadyClaimedError as held:
         return NotBegun(code="already_running", payment_id=held.payment_id)
+    except AboveBalanceError:
+        return NotBegun(code="above_balance")
     house.world.failpoint("pay.frozen")
-    return _start(house, desk, payment, attempt)
+    return _start(house, desk, *frozen)
+
+
+class AboveBalanceError(Exception):
+    """Another payment of the patron will take what is owed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The chosen fees, and the most that may be paid in all payments of the patron together."""
+
+    fees: tuple[Fee, ...]
+    limit: int
 
 
 def _choose(
     house: House, desk: Desk, patron: PatronRef, keys: set[str], expected_cents: int
-) -> list[Fee] | NotBegun:
+) -> Choice | NotBegun:
     """Read the fees fresh and pick the chosen ones, or say why this cannot be what was confirmed."""
     if not keys:
         return NotBegun(code="nothing_chosen")
@@ -93,9 +108,8 @@ def _choose(
         return NotBegun(code="changed")
     if not all(fee.payable for fee in chosen):
         return NotBegun(code="not_payable")
-    if total > payable.limit(account):
-        return NotBegun(code="above_balance")
-    return chosen
+    limit = payable.limit(account)
+    return NotBegun(code="above_balance") if total > limit else Choice(tuple(chosen), limit)
 
 
 def _may_pay(desk: Desk, patron: PatronRef, method: str) -> bool:
@@ -108,18 +122,24 @@ def _may_pay(desk: Desk, patron: PatronRef, method: str) -> bool:
 
 
 def _freeze(
-    house: House, desk: Desk, patron: PatronRef, chosen: list[Fee], method: str, language: str
+    house: House, desk: Desk, patron: PatronRef, choice: Choice, method: str, language: str
 ) -> tuple[Payment, Attempt]:
-    """Commit the payment, its claims and the attempt; AlreadyClaimedError when a fee is held."""
+    """Commit the payment, its claims and the attempt.
+
+    AlreadyClaimedError when a fee is held; AboveBalanceError when this and the patron's other open
+    payments are more than is owed.
+    """
     name = desk.provider_of(method)
     provider = desk.providers[name]
     with house.store.unit() as unit:
         payment_id = unit.world.new_id()
-        lines = [_line(desk, fee, unit.world.new_id()) for fee in chosen]
+        lines = [_line(desk, fee, unit.world.new_id()) for fee in choice.fees]
+        patron_id = patrons.patron_id(unit, desk.patrons, patron)
+        running = payments.claimed_cents(unit, patron_id)
         values: dict[str, Any] = {
             "id": payment_id,
             "library": desk.key,
-            "patron_id": patrons.patron_id(unit, desk.key, patron),
+            "patron_id": patron_id,
             "cents": sum(line.cents for line in lines),
             "currency": desk.settings.currency,
             "method": method,
@@ -129,8 +149,10 @@ def _freeze(
             "receipt_number": orders.new_marker(unit),
             "due_at": unit.now + FIRST_LOOK,
         }
-        private = {line.id: fee.text for line, fee in zip(lines, chosen, strict=True)}
+        private = {line.id: fee.text for line, fee in zip(lines, choice.fees, strict=True)}
         payments.create(unit, values, lines, private)
+        if running + values["cents"] > choice.limit:
+            raise AboveBalanceError
         back = links.return_url(house, desk.key, payment_id, unit.now)
         attempt = Attempt(
             key=unit.world.new_id(),

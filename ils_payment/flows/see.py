@@ -30,7 +30,7 @@ def fees(house: House, desk: Desk, patron: PatronRef) -> FeesView:
     claimed: Mapping[str, str] = {}
     running: tuple[PaymentView, ...] = ()
     with house.store.read() as unit:
-        known = patrons.known_id(unit, desk.key, patron)
+        known = patrons.known_id(unit, desk.patrons, patron)
         if known is not None:
             claimed = payments.claimed(unit, known)
             running = show.running(house, unit, known)
@@ -40,7 +40,8 @@ def fees(house: House, desk: Desk, patron: PatronRef) -> FeesView:
         lines=lines,
         open_credit=account.open_credit,
         payable_cents=sum(line.cents for line in lines if line.payable),
-        limit_cents=payable.limit(account),
+        # What is being paid already will take its part of what is owed.
+        limit_cents=max(payable.limit(account) - sum(one.cents for one in running), 0),
         methods=tuple(
             MethodChoice(method=offered.method, minimum_cents=desk.minimum(offered.method) or 0)
             for offered in desk.settings.methods

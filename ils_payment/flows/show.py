@@ -37,6 +37,10 @@ NEXT_STEPS = {
         "correct the account by hand",
     ),
     "marker_wrong": ("look for the marker in the patron's account", "correct the account by hand"),
+    "reversed": (
+        "look at the refund or chargeback at the provider",
+        "decide whether the fee is owed again, and correct the account by hand",
+    ),
     "unexpected": ("compare provider, library system and audit trail", "decide by hand"),
     "broken_rule": ("send the log of this payment to the maintainers", "decide by hand"),
 }
@@ -59,7 +63,7 @@ def named(house: House, name: str) -> PaymentView | None:
 def history(house: House, desk: Desk, patron: PatronRef) -> tuple[PaymentView, ...]:
     """Return the patron's payments, the newest first."""
     with house.store.read() as unit:
-        known = patrons.known_id(unit, desk.key, patron)
+        known = patrons.known_id(unit, desk.patrons, patron)
         if known is None:
             return ()
         return tuple(_view(house, unit, found) for found in payments.of_patron(unit, known))

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-PATIENCE_MINUTES = 30
+A_DAY = timedelta(days=1)
+
+PATIENCE = timedelta(minutes=30)
 """A payment that is paid and not settled for so long is told to staff."""
 
 GIVE_UP = timedelta(days=2)
@@ -35,19 +37,28 @@ def queue_receipt(house: House, payment_id: str, recipient: str, language: str) 
 
 
 def alarms(house: House) -> None:
-    """Queue mails to staff for new cases and unsettled payments, and again every day until they end."""
+    """Queue mails to staff for new cases and overdue payments, and again every day until they end."""
+    with house.store.read() as unit:
+        cases = mails.untold_cases(unit)
+        late = payments.overdue(unit, paid=PATIENCE, unpaid=A_DAY, pending=_longest_pending(house))
+    if not cases and not late:
+        return
     with house.store.unit() as unit:
-        for case in mails.untold_cases(unit):
-            if recipient := _staff(house, case.library):
+        for case in cases:
+            recipient = _staff(house, case.library)
+            if recipient and mails.told(unit, case.id):
                 mails.queue(unit, "case", recipient, case.payment_id, _language(house, case.library), case.id)
-                mails.told(unit, case.id)
-        for payment in payments.unsettled_since(unit, PATIENCE_MINUTES):
-            log.error(
-                "paid_but_not_settled", payment=payment.id, library=payment.library, state=payment.state
-            )
+        for payment in late:
+            if not mails.alarmed(unit, payment.id):
+                continue
+            log.error("payment_overdue", payment=payment.id, library=payment.library, state=payment.state)
             if recipient := _staff(house, payment.library):
                 mails.queue(unit, "unsettled", recipient, payment.id, _language(house, payment.library))
-            mails.alarmed(unit, payment.id)
+
+
+def _longest_pending(house: House) -> timedelta:
+    providers = [provider for desk in house.libraries.values() for provider in desk.providers.values()]
+    return max([A_DAY, *(provider.capabilities().longest_pending for provider in providers)])
 
 
 def _staff(house: House, library: str) -> str | None:
@@ -66,22 +77,28 @@ def send_mails(house: House) -> None:
     with house.store.read() as unit:
         waiting = mails.due(unit)
     for mail in waiting:
-        letter = _write(house, mail)
-        try:
-            if letter is not None:
-                house.world.failpoint("mail.before_send")
-                house.world.send_mail(mail.recipient, letter.subject, letter.body)
-        except OSError as error:
-            with house.store.unit() as unit:
-                if unit.now - mail.created_at > GIVE_UP:
-                    log.warning("mail_given_up", kind=mail.kind, payment=mail.payment_id, reason=str(error))
-                    mails.sent(unit, mail.id)
-                else:
-                    log.warning("mail_not_sent", kind=mail.kind, payment=mail.payment_id, reason=str(error))
-                    mails.failed(unit, mail, min(timedelta(minutes=2) * 2**mail.tries, timedelta(hours=2)))
-            continue
+        wait = min(timedelta(minutes=2) * 2**mail.tries, timedelta(hours=2))
         with house.store.unit() as unit:
-            mails.sent(unit, mail.id)
+            mine = mails.take(unit, mail, wait)
+            given_up = unit.now - mail.created_at > GIVE_UP
+        if mine and (_is_sent(house, mail) or given_up):
+            with house.store.unit() as unit:
+                mails.sent(unit, mail.id)
+
+
+def _is_sent(house: House, mail: Any) -> bool:  # noqa: ANN401 - a row of private_mails
+    """Write and send one mail; True when it is out, or no longer wanted."""
+    try:
+        letter = _write(house, mail)
+        if letter is not None:
+            house.world.failpoint("mail.before_send")
+            house.world.send_mail(mail.recipient, letter.subject, letter.body)
+    except Exception as error:  # noqa: BLE001 - a strange address or text must not silence the other mails
+        # The text of an error may hold the address, so only what we said ourselves is logged.
+        reason = str(error) if isinstance(error, OSError) else type(error).__name__
+        log.warning("mail_not_sent", kind=mail.kind, payment=mail.payment_id, reason=reason)
+        return False
+    return True
 
 
 def _write(house: House, mail: Any) -> letters.Letter | None:  # noqa: ANN401 - a row of private_mails

@@ -7,6 +7,7 @@ so a changed, deleted or inserted row shows. The rows hold random ids, cents and
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, insert, select
@@ -101,6 +102,14 @@ def read_audit(unit: Unit, payment_id: str) -> list[dict[str, Any]]:
         select(audit).where(audit.c.payment_id == payment_id).order_by(audit.c.number)
     )
     return [dict(row) for row in rows.mappings()]
+
+
+def has_said(unit: Unit, payment_id: str, what: str, facts: dict[str, Any]) -> bool:
+    """Tell whether a row *what* with at least these *facts* stands in the trail."""
+    rows = unit.connection.execute(
+        select(audit.c.facts).where(audit.c.payment_id == payment_id, audit.c.what == what)
+    ).scalars()
+    return any(facts.items() <= json.loads(row).items() for row in rows)
 
 
 def broken_at(unit: Unit, payment_id: str) -> int | None:

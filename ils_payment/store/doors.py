@@ -9,17 +9,13 @@ from typing import TYPE_CHECKING
 from sqlalchemy import case, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ils_payment.model import PatronRef, State
-from ils_payment.store.patrons import patron_id
+from ils_payment.model import PatronRef
 from ils_payment.store.tables import counters, payments, private_patrons, private_sessions, used_tokens
 
 if TYPE_CHECKING:
     from sqlalchemy import Table
 
     from ils_payment.store.unit import Unit
-
-UNSETTLED = (State.PAID, State.SETTLING, State.UNKNOWN)
-"""The states in which we have a patron's money and the library system does not know it yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,14 +39,14 @@ def _insert(unit: Unit, table: Table) -> sqlite.Insert | postgresql.Insert:
 
 
 def open_session(  # the patron's row, if there is none yet, and the session come together
-    unit: Unit, *, digest: str, library: str, patron: PatronRef, language: str, ends_at: datetime
+    unit: Unit, *, digest: str, library: str, patron_id: str, language: str, ends_at: datetime
 ) -> None:
     """Write a new session of *patron*."""
     unit.connection.execute(
         private_sessions.insert().values(
             id=digest,
             library=library,
-            patron_id=patron_id(unit, library, patron),
+            patron_id=patron_id,
             language=language,
             created_at=unit.now,
             seen_at=unit.now,

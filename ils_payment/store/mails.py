@@ -46,18 +46,19 @@ def due(unit: Unit, limit: int = 20) -> list[Any]:
     )
 
 
+def take(unit: Unit, mail: Any, wait: timedelta) -> bool:  # noqa: ANN401 - a row of private_mails
+    """Count a try and put the next one off by *wait*, before sending; False when another process has it."""
+    done = unit.connection.execute(
+        update(private_mails)
+        .where(private_mails.c.id == mail.id, private_mails.c.tries == mail.tries)
+        .values(due_at=unit.now + wait, tries=mail.tries + 1)
+    )
+    return bool(done.rowcount)
+
+
 def sent(unit: Unit, mail_id: str) -> None:
     """Forget a mail and its address."""
     unit.connection.execute(delete(private_mails).where(private_mails.c.id == mail_id))
-
-
-def failed(unit: Unit, mail: Any, wait: timedelta) -> None:  # noqa: ANN401 - a row of private_mails
-    """Try a mail again after *wait*."""
-    unit.connection.execute(
-        update(private_mails)
-        .where(private_mails.c.id == mail.id)
-        .values(due_at=unit.now + wait, tries=private_mails.c.tries + 1)
-    )
 
 
 def receipt_was_asked(unit: Unit, payment_id: str) -> bool:
@@ -84,11 +85,24 @@ def untold_cases(unit: Unit) -> list[Any]:
     )
 
 
-def told(unit: Unit, case_id: str) -> None:
-    """Record that staff is being told of a case now."""
-    unit.connection.execute(update(cases).where(cases.c.id == case_id).values(told_at=unit.now))
+def told(unit: Unit, case_id: str) -> bool:
+    """Record that staff is being told of a case now; False when another process was faster."""
+    done = unit.connection.execute(
+        update(cases)
+        .where(cases.c.id == case_id, or_(cases.c.told_at.is_(None), cases.c.told_at < unit.now - DAILY))
+        .values(told_at=unit.now)
+    )
+    return bool(done.rowcount)
 
 
-def alarmed(unit: Unit, payment_id: str) -> None:
-    """Record that staff is being told now that a payment does not settle."""
-    unit.connection.execute(update(payments).where(payments.c.id == payment_id).values(alarmed_at=unit.now))
+def alarmed(unit: Unit, payment_id: str) -> bool:
+    """Record that staff is being told of a payment now; False when another process was faster."""
+    done = unit.connection.execute(
+        update(payments)
+        .where(
+            payments.c.id == payment_id,
+            or_(payments.c.alarmed_at.is_(None), payments.c.alarmed_at < unit.now - DAILY),
+        )
+        .values(alarmed_at=unit.now)
+    )
+    return bool(done.rowcount)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 
 from ils_payment.domain import marker
+from ils_payment.domain.settling import Before
 from ils_payment.store.records import Order, Try, to_json
 from ils_payment.store.tables import credit_orders, credit_tries, payments
 
@@ -70,9 +72,21 @@ def _order(unit: Unit, row: Any) -> Order:  # noqa: ANN401 - a row mapping
         state=row["state"],
         remote_ref=row["remote_ref"],
         tries=tuple(
-            Try(number=t.number, started_at=t.started_at, outcome=t.outcome, reason=t.reason) for t in tries
+            Try(
+                number=t.number,
+                started_at=t.started_at,
+                outcome=t.outcome,
+                reason=t.reason,
+                before=_snapshot(t.before),
+            )
+            for t in tries
         ),
     )
+
+
+def _snapshot(text: str) -> Before:
+    kept = json.loads(text)
+    return Before(kept["open"], kept["balance"], datetime.fromisoformat(kept["read_at"]))
 
 
 def open_of_patron(unit: Unit, patron_id: str) -> str | None:
@@ -84,29 +98,56 @@ def open_of_patron(unit: Unit, patron_id: str) -> str | None:
     ).scalar()
 
 
-def begin_try(unit: Unit, order: Order, fence: int) -> None:
+def give_up_held(unit: Unit, patron_id: str, before: datetime) -> None:
+    """Give up the patron's open orders that wait for a person and whose last try began before *before*.
+
+    No call of theirs can take effect any more, so they need not keep the patron's other payments waiting.
+    """
+    last_try = (
+        select(func.max(credit_tries.c.started_at))
+        .where(credit_tries.c.order_id == credit_orders.c.id)
+        .scalar_subquery()
+    )
+    held = select(payments.c.id).where(payments.c.id == credit_orders.c.payment_id, payments.c.held)
+    unit.connection.execute(
+        update(credit_orders)
+        .where(
+            credit_orders.c.patron_id == patron_id,
+            credit_orders.c.state == "open",
+            held.exists(),
+            last_try < before,
+        )
+        .values(state="given_up")
+    )
+
+
+def begin_try(unit: Unit, order: Order, fence: int, before: Before) -> None:
     """Commit a try before the call: from now on nobody knows until its result is recorded."""
     unit.connection.execute(update(credit_orders).where(credit_orders.c.id == order.id).values(state="open"))
     unit.connection.execute(
         insert(credit_tries).values(
-            order_id=order.id, number=len(order.tries) + 1, fence=fence, started_at=unit.now
+            order_id=order.id,
+            number=len(order.tries) + 1,
+            fence=fence,
+            started_at=unit.now,
+            before=to_json(
+                {
+                    "open": dict(before.open_cents),
+                    "balance": before.balance,
+                    "read_at": before.read_at.isoformat(),
+                }
+            ),
         )
     )
 
 
-def end_try(
-    unit: Unit, order: Order, number: int, outcome: str, *, reason: str = "", remote_ref: str | None = None
-) -> None:
+def end_try(unit: Unit, order: Order, number: int, outcome: str, *, reason: str = "") -> None:
     """Record the result of a try; certainly not applied makes the order due again."""
     unit.connection.execute(
         update(credit_tries)
         .where(credit_tries.c.order_id == order.id, credit_tries.c.number == number)
         .values(outcome=outcome, reason=reason[:200], finished_at=unit.now)
     )
-    if remote_ref is not None:
-        unit.connection.execute(
-            update(credit_orders).where(credit_orders.c.id == order.id).values(remote_ref=remote_ref)
-        )
     # This try itself still reads as unclear in *order*.
     if outcome == "not_applied" and not any(other.unclear for other in order.tries if other.number < number):
         set_state(unit, order, "due")

@@ -7,7 +7,7 @@ import hmac
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import delete, func, insert, or_, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from ils_payment.domain import ledger
@@ -15,7 +15,15 @@ from ils_payment.domain.states import ENDED
 from ils_payment.model import State
 from ils_payment.store import chain
 from ils_payment.store.records import Line, Payment, to_json
-from ils_payment.store.tables import cases, claims, credit_orders, payment_lines, payments, private_payments
+from ils_payment.store.tables import (
+    cases,
+    claims,
+    credit_orders,
+    payment_lines,
+    payments,
+    private_patrons,
+    private_payments,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -66,10 +74,10 @@ def create(unit: Unit, values: dict[str, Any], lines: Sequence[Line], private: d
     )
     take_claims(unit, values["id"], values["patron_id"], (line.claim_key for line in lines))
     key = unit.world.random_bytes(32)
-    text = to_json(private)
-    covered = hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+    written = to_json(private)
+    covered = hmac.new(key, written.encode(), hashlib.sha256).hexdigest()
     unit.connection.execute(
-        insert(private_payments).values(payment_id=values["id"], key=key, lines=text, digest=covered)
+        insert(private_payments).values(payment_id=values["id"], key=key, lines=written, digest=covered)
     )
     facts = {
         "cents": values["cents"],
@@ -193,7 +201,9 @@ def release(unit: Unit, payment: Payment, due_at: datetime | None) -> None:
     A wake-up that came meanwhile (``due_at`` earlier than what was read) is not overwritten.
     """
     woken = unit.connection.execute(
-        select(payments.c.due_at).where(payments.c.id == payment.id, payments.c.fence == payment.fence)
+        select(payments.c.due_at)
+        .where(payments.c.id == payment.id, payments.c.fence == payment.fence)
+        .with_for_update()
     ).scalar()
     if woken is not None and woken != payment.due_at and (due_at is None or woken < due_at):
         due_at = woken
@@ -269,7 +279,7 @@ def move(
     chain.append(unit, payment.id, what, state, told, moved)
     if case is not None:
         open_case(unit, payment.id, case, facts or {})
-    if state in ENDED and not held:
+    if state in ENDED:
         unit.connection.execute(delete(claims).where(claims.c.payment_id == payment.id))
     reread = load(unit, payment.id)
     if reread is None:  # pragma: no cover - the row was changed a few lines above
@@ -283,6 +293,14 @@ def record(unit: Unit, payment: Payment, what: str, facts: dict[str, Any]) -> No
     if current is None:  # pragma: no cover - payments are never deleted
         raise LookupError(payment.id)
     chain.append(unit, payment.id, what, current.state, {**facts, "fence": payment.fence})
+
+
+def hold_late(unit: Unit, payment_id: str, case: str, facts: dict[str, Any]) -> None:
+    """Hold a payment with a case, whoever has it in hands: what was learned too late still needs a person."""
+    current = load(unit, payment_id, lock=True)
+    if current is None:  # pragma: no cover - payments are never deleted
+        raise LookupError(payment_id)
+    move(unit, current, f"late_{case}", case=case, facts=facts)
 
 
 def open_case(unit: Unit, payment_id: str, kind: str, facts: dict[str, Any]) -> None:
@@ -305,14 +323,37 @@ def open_case(unit: Unit, payment_id: str, kind: str, facts: dict[str, Any]) -> 
         )
 
 
-def unsettled_since(unit: Unit, minutes: int) -> list[Payment]:
-    """Return payments that are paid, not held, and not settled for *minutes*, untold for a day."""
+def overdue(unit: Unit, *, paid: timedelta, unpaid: timedelta, pending: timedelta) -> list[Payment]:
+    """Return payments that should have come to an end by now and of which staff was not told today.
+
+    *paid*: for so long a payment may be paid and not settled; *unpaid* and *pending*: for so long it
+    may be open, or pending. A held payment has a case, which is told by itself.
+    """
     rows = unit.connection.execute(
         select(payments).where(
-            payments.c.state.in_([State.PAID, State.SETTLING, State.UNKNOWN]),
+            # The words of the partial index.
+            text("state NOT IN ('void', 'settled', 'resolved')"),
             payments.c.held.is_(False),
-            payments.c.paid_at < unit.now - timedelta(minutes=minutes),
+            or_(
+                payments.c.paid_at < unit.now - paid,
+                payments.c.state.in_([State.CREATED, State.OPEN])
+                & (payments.c.created_at < unit.now - unpaid),
+                (payments.c.state == State.PENDING) & (payments.c.created_at < unit.now - pending),
+            ),
             or_(payments.c.alarmed_at.is_(None), payments.c.alarmed_at < unit.now - timedelta(days=1)),
         )
     ).mappings()
     return [_payment(unit, row) for row in rows]
+
+
+def claimed_cents(unit: Unit, patron: str) -> int:
+    """Return what the patron's open payments will take off the balance; holds the patron's row until commit.
+
+    Two tabs that freeze at the same time wait for each other here.
+    """
+    unit.connection.execute(
+        select(private_patrons.c.id).where(private_patrons.c.id == patron).with_for_update()
+    )
+    holding = select(claims.c.payment_id).where(claims.c.patron_id == patron)
+    total = select(func.coalesce(func.sum(payments.c.cents), 0)).where(payments.c.id.in_(holding))
+    return int(unit.connection.execute(total).scalar_one())

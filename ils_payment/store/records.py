@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ils_payment.domain.settling import Before
 from ils_payment.model import State
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ class Try:
     started_at: datetime
     outcome: str | None
     reason: str | None
+    before: Before
 
     @property
     def unclear(self) -> bool:

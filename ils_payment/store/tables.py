@@ -137,6 +137,13 @@ payments = Table(
         postgresql_where=text("due_at IS NOT NULL"),
     ),
     Index("ix_payments_patron", "patron_id", "created_at"),
+    # The handful of payments that are not at an end: a chore looks at them every half minute.
+    Index(
+        "ix_payments_unended",
+        "created_at",
+        sqlite_where=text("state NOT IN ('void', 'settled', 'resolved')"),
+        postgresql_where=text("state NOT IN ('void', 'settled', 'resolved')"),
+    ),
     Index("ix_payments_created", "created_at"),
 )
 
@@ -146,7 +153,7 @@ payment_lines = Table(
     Column("id", _ID, primary_key=True),
     Column("payment_id", _ID, ForeignKey("payments.id"), nullable=False, index=True),
     Column("position", Integer, nullable=False),
-    Column("kind", _CODE, nullable=False),
+    Column("kind", String(100), nullable=False),
     Column("claim_key", String(100), nullable=False),
     Column("fee_ref", String(100)),
     Column("cents", BigInteger, nullable=False),
@@ -179,7 +186,7 @@ private_mails = Table(
     "private_mails",
     metadata,
     Column("id", _ID, primary_key=True),
-    Column("kind", _CODE, nullable=False, comment="receipt, case or alarm"),
+    Column("kind", _CODE, nullable=False, comment="receipt, case or unsettled"),
     Column("recipient", String(320), nullable=False),
     Column("payment_id", _ID, ForeignKey("payments.id"), index=True),
     Column("case_id", _ID, comment="The case that a staff mail is about."),
@@ -217,7 +224,7 @@ notices = Table(
     Column("reference", String(255)),
     Column("observation", Text, comment="JSON, only from providers that cannot be read."),
     Column("received_at", Instant, nullable=False),
-    Column("handled", _CODE, comment="null: new; due, unknown (no such payment), foreign"),
+    Column("handled", _CODE, comment="null: new; due, foreign (no payment of ours)"),
     Index(
         "ix_notices_new",
         "received_at",
@@ -236,7 +243,12 @@ credit_orders = Table(
     Column("marker", String(30), nullable=False, unique=True),
     Column("line_ids", Text, nullable=False, comment="JSON list of payment line ids."),
     Column("cents", BigInteger, nullable=False),
-    Column("state", _CODE, nullable=False, comment="due, open (tried, unresolved), applied, given_up"),
+    Column(
+        "state",
+        _CODE,
+        nullable=False,
+        comment="due, open (tried, unresolved), applied, given_up (a person decides)",
+    ),
     Column("remote_ref", String(100)),
     Column("confirmed_at", Instant, comment="When the marker was seen in the library system."),
     UniqueConstraint("payment_id", "position"),
@@ -257,6 +269,7 @@ credit_tries = Table(
     Column("number", Integer, primary_key=True),
     Column("fence", BigInteger, nullable=False),
     Column("started_at", Instant, nullable=False),
+    Column("before", Text, nullable=False, comment="JSON: open cents by claim key, balance, and when read."),
     Column("outcome", _CODE, comment="null: unclear from started_at on; applied, not_applied, unclear"),
     Column("reason", String(200)),
     Column("finished_at", Instant),

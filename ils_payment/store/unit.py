@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BigInteger, cast, create_engine, event, func, inspect, literal, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from ils_payment.errors import ConfigurationError, SchemaError, StoreBusyError
 from ils_payment.store import triggers
@@ -56,9 +57,14 @@ class Store:
     @contextmanager
     def unit(self) -> Iterator[Unit]:
         """Open one write transaction; commit at the end, roll back on an exception. No I/O inside it."""
+        with _told(), self._writing() as connection:
+            yield Unit(connection, self.world.now(), self.world)
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
         if not self.is_sqlite:
             with self.engine.begin() as connection:
-                yield Unit(connection, self.world.now(), self.world)
+                yield connection
             return
         if not self.writer.acquire(timeout=BUSY_SECONDS):
             raise StoreBusyError(
@@ -69,20 +75,14 @@ class Store:
                 self.engine.connect().execution_options(ils_payment_write=True) as connection,
                 connection.begin(),
             ):
-                yield Unit(connection, self.world.now(), self.world)
-        except OperationalError as error:
-            if "locked" in str(error.orig):
-                raise StoreBusyError(
-                    "The database is locked by another program.", mend="Stop what else writes to the file."
-                ) from error
-            raise
+                yield connection
         finally:
             self.writer.release()
 
     @contextmanager
     def read(self) -> Iterator[Unit]:
         """Open one read-only view of the database."""
-        with self.engine.connect() as connection:
+        with _told(), self.engine.connect() as connection:
             yield Unit(connection, self.world.now(), self.world)
 
     def check(self) -> None:
@@ -113,19 +113,36 @@ class Store:
         self.engine.dispose()
 
 
+@contextmanager
+def _told() -> Iterator[None]:
+    """Let a database that is away, locked, full or deadlocked be something that passes: try again later."""
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeoutError) as error:
+        cause = str(getattr(error, "orig", None) or error).strip().split("\n")[0]
+        raise StoreBusyError(
+            f"The database could not be used: {cause}.",
+            mend="It is tried again; look at the database and its disk if this stays.",
+        ) from error
+
+
 def _engine(address: str, password: str | None) -> Engine:
     """Create the engine with the settings that money needs: fsync on every commit, foreign keys on."""
     url = make_url(address)
     if password is not None:
         url = url.set(password=password)
     if url.get_backend_name() == "postgresql":
-        return create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+        return create_engine(
+            url.set(drivername="postgresql+psycopg"), pool_pre_ping=True, hide_parameters=True
+        )
     if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
         raise ConfigurationError(
             f"server.database names no database that can hold a ledger: {url.render_as_string()}",
             mend="Write sqlite:////absolute/path/ledger.db or postgresql://user@host/name.",
         )
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+    engine = create_engine(
+        url, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False}
+    )
 
     @event.listens_for(engine, "connect")
     def _settings(connection: Any, _record: object) -> None:  # noqa: ANN401 - sqlite3 or anything like it

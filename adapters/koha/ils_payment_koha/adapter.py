@@ -83,6 +83,7 @@ class KohaSystem:
             late_apply_max=timedelta(minutes=self._config.late_apply_minutes),
             sign_in=self._config.sign_in,
             titles=self._config.titles,
+            identity=self._config.url,
         )
 
     def check(self) -> list[Finding]:
@@ -121,8 +122,10 @@ class KohaSystem:
 
     def account(self, patron: PatronRef) -> Account:
         """Read the account with one call; a line with a part of a cent makes it garbled."""
-        read_at = self._host.now()
-        body = self._client.read(f"/patrons/{_path(patron)}/account")
+        answer = self._client.read_dated(f"/patrons/{_path(patron)}/account")
+        # Koha's own clock, because its credits are dated by that.
+        read_at = wire.http_date(answer.date) or self._host.now()
+        body = answer.body
         return wire.account(body, patron, self._host.library.currency, read_at)
 
     def card(self, patron: PatronRef) -> Card:
@@ -182,6 +185,8 @@ class KohaSystem:
         except RemoteError as error:
             return NotApplied(reason=f"koha_no_token: {error}")
         self._host.failpoint("koha.settle.before")
+        if order.send_before is not None and self._host.now() > order.send_before:
+            return NotApplied(reason="koha_not_sent_in_time")
         try:
             answer = self._client.pay(f"/patrons/{order.patron}/account/credits", text, authorization)
         except NotSentError as error:

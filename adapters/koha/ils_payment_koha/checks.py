@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ils_payment.errors import RemoteError
 from ils_payment.model import Finding, Level
+from ils_payment_koha import wire
 from ils_payment_koha.refusals import refuse
 
 if TYPE_CHECKING:
@@ -172,11 +172,10 @@ def _address(spec: Answer, config: KohaConfig) -> Finding:
 
 def _clock(spec: Answer, config: KohaConfig, host: Host) -> list[Finding]:
     """Compare Koha's clock with ours: recent credits are told apart by time."""
-    try:
-        theirs = parsedate_to_datetime(spec.date or "")
-        apart = abs((theirs - host.now()).total_seconds())
-    except (ValueError, TypeError):
+    theirs = wire.http_date(spec.date)
+    if theirs is None:
         return []
+    apart = abs((theirs - host.now()).total_seconds())
     # The header tells whole seconds, so less than one more is no difference.
     if apart <= config.clock_tolerance_seconds + 1:
         return []

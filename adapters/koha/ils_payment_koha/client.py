@@ -113,6 +113,17 @@ class KohaClient:
         deadline: float | None = None,
     ) -> Any:  # noqa: ANN401 - JSON
         """Return the JSON of a 200 answer to a GET; raise RemoteError for anything else."""
+        return self.read_dated(path, query=query, accept=accept, deadline=deadline).body
+
+    def read_dated(
+        self,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        accept: str = JSON,
+        deadline: float | None = None,
+    ) -> Answer:
+        """Return a 200 answer to a GET with JSON and Koha's own date; raise RemoteError for anything else."""
         answer = self.ask("GET", path, query=query, accept=accept, deadline=deadline)
         if answer.status != 200:
             refuse(answer)
@@ -121,7 +132,7 @@ class KohaClient:
                 "Koha's answer is not JSON.",
                 mend="Does url lead to Koha's REST API, and not to another page?",
             )
-        return answer.body
+        return answer
 
     def pay(self, path: str, text: str, authorization: str) -> Answer:
         """Send the money call *text* exactly once; **money moves here**.

@@ -71,7 +71,7 @@ class KohaConfig(PluginConfig):
         "where the OPAC hands patrons over, false is safer.",
     )
     deadline_seconds: float = Field(
-        default=20.0, ge=2.0, le=60.0, description="Longest time that one call to Koha may take, in seconds."
+        default=20.0, ge=2.0, le=20.0, description="Longest time that one call to Koha may take, in seconds."
     )
     late_apply_minutes: int = Field(
         default=15,

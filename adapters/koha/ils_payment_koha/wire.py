@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -307,3 +308,12 @@ def _day(value: object) -> date | None:
         return datetime.fromisoformat(str(value)).date()
     except ValueError:
         raise _garbled("holds something else where a day has to be") from None
+
+
+def http_date(text: str | None) -> datetime | None:
+    """Return the instant of a Date header, None when there is none that can be read."""
+    try:
+        found = parsedate_to_datetime(text or "")
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else None

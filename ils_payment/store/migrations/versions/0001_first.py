@@ -71,7 +71,7 @@ def upgrade() -> None:
             "handled",
             sa.String(length=60),
             nullable=True,
-            comment="null: new; due, unknown (no such payment), foreign",
+            comment="null: new; due, foreign (no payment of ours)",
         ),
         sa.PrimaryKeyConstraint("library", "provider", "key", name=op.f("pk_notices")),
     )
@@ -175,6 +175,14 @@ def upgrade() -> None:
         postgresql_where=sa.text("due_at IS NOT NULL"),
     )
     op.create_index("ix_payments_patron", "payments", ["patron_id", "created_at"], unique=False)
+    op.create_index(
+        "ix_payments_unended",
+        "payments",
+        ["created_at"],
+        unique=False,
+        sqlite_where=sa.text("state NOT IN ('void', 'settled', 'resolved')"),
+        postgresql_where=sa.text("state NOT IN ('void', 'settled', 'resolved')"),
+    )
     op.create_table(
         "private_sessions",
         sa.Column(
@@ -279,7 +287,7 @@ def upgrade() -> None:
             "state",
             sa.String(length=60),
             nullable=False,
-            comment="due, open (tried, unresolved), applied, given_up",
+            comment="due, open (tried, unresolved), applied, given_up (a person decides)",
         ),
         sa.Column("remote_ref", sa.String(length=100), nullable=True),
         sa.Column(
@@ -310,7 +318,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String(length=40), nullable=False),
         sa.Column("payment_id", sa.String(length=40), nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
-        sa.Column("kind", sa.String(length=60), nullable=False),
+        sa.Column("kind", sa.String(length=100), nullable=False),
         sa.Column("claim_key", sa.String(length=100), nullable=False),
         sa.Column("fee_ref", sa.String(length=100), nullable=True),
         sa.Column("cents", sa.BigInteger(), nullable=False),
@@ -325,7 +333,7 @@ def upgrade() -> None:
     op.create_table(
         "private_mails",
         sa.Column("id", sa.String(length=40), nullable=False),
-        sa.Column("kind", sa.String(length=60), nullable=False, comment="receipt, case or alarm"),
+        sa.Column("kind", sa.String(length=60), nullable=False, comment="receipt, case or unsettled"),
         sa.Column("recipient", sa.String(length=320), nullable=False),
         sa.Column("payment_id", sa.String(length=40), nullable=True),
         sa.Column(
@@ -362,6 +370,12 @@ def upgrade() -> None:
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("fence", sa.BigInteger(), nullable=False),
         sa.Column("started_at", Instant(), nullable=False),
+        sa.Column(
+            "before",
+            sa.Text(),
+            nullable=False,
+            comment="JSON: open cents by claim key, balance, and when read.",
+        ),
         sa.Column(
             "outcome",
             sa.String(length=60),

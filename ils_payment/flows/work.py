@@ -1,0 +1,128 @@
+"""One credit order in work: what the steps of settling share, and the moves they make."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from ils_payment.domain import ledger
+from ils_payment.domain.states import decide
+from ils_payment.model import Input, OrderLine, SettledPayment
+from ils_payment.store import orders, payments
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from ils_payment.flows.house import Desk, House
+    from ils_payment.model import PatronRef
+    from ils_payment.store.records import Order, Payment
+
+
+@dataclass(slots=True)
+class Work:
+    """One order in work; payment and order are replaced whenever they change."""
+
+    house: House
+    desk: Desk
+    payment: Payment
+    patron: PatronRef
+    order: Order
+
+    @property
+    def lines(self) -> tuple[OrderLine, ...]:
+        """Return the frozen lines of this order."""
+        return tuple(
+            OrderLine(ref=line.fee_ref, claim_key=line.claim_key, cents=line.cents, kind=line.kind)
+            for line in self.payment.lines
+            if line.id in self.order.line_ids
+        )
+
+    @property
+    def now(self) -> datetime:
+        """Return the current instant."""
+        return self.house.world.now()
+
+    def reread_order(self) -> None:
+        """Take the order as the ledger has it now."""
+        with self.house.store.read() as unit:
+            self.order = orders.of_payment(unit, self.payment.id)[self.order.position]
+
+
+def quarantine(desk: Desk) -> timedelta:
+    """Return how long a lost call may still take effect: the longer of configuration and declaration."""
+    return max(desk.settings.settle.quarantine, desk.system.capabilities().late_apply_max)
+
+
+def step(
+    work: Work,
+    what: Input,
+    *,
+    condition: bool = True,
+    case: str = "unexpected",
+    facts: dict[str, Any] | None = None,
+) -> None:
+    """Take the state table's move for *what*."""
+    move = decide(work.payment.state, what, condition=condition)
+    if move.to is None and not move.hold:
+        return
+    with work.house.store.unit() as unit:
+        work.payment = payments.move(
+            unit,
+            work.payment,
+            str(what),
+            to=move.to,
+            case=case if move.hold else None,
+            facts={"order": work.order.id, **(facts or {})},
+        )
+    work.house.world.failpoint(f"settle.{what}")
+
+
+def hold(work: Work, case: str, facts: dict[str, Any], *, known: bool = True) -> None:
+    """Hold the payment with a case; *known*: no call of this order can take effect any more.
+
+    An order that is known to be over no longer keeps the patron's other payments waiting.
+    """
+    with work.house.store.unit() as unit:
+        if known:
+            orders.set_state(unit, work.order, "given_up")
+        facts = {"order": work.order.id, "marker": work.order.marker, **facts}
+        work.payment = payments.move(unit, work.payment, case, case=case, facts=facts)
+    work.house.world.failpoint("settle.held")
+
+
+def applied(work: Work, what: Input, remote_ref: str) -> None:
+    """Book an order as settled; the payment is settled with its last order."""
+    line_ids = work.order.line_ids
+    with work.house.store.unit() as unit:
+        orders.confirm(unit, work.order, remote_ref)
+        last = all(order.state == "applied" for order in orders.of_payment(unit, work.payment.id))
+        columns: dict[str, Any] = {"settled_at": unit.now} if last else {}
+        work.payment = payments.move(
+            unit,
+            work.payment,
+            str(what),
+            to=decide(work.payment.state, what).to if last else None,
+            facts={"order": work.order.id, "credit": remote_ref},
+            postings=ledger.settled(work.payment.amounts(line_ids)),
+            **columns,
+        )
+    work.house.world.failpoint("settle.applied")
+    if last:
+        _tell_observers(work)
+
+
+def _tell_observers(work: Work) -> None:
+    payment = work.payment
+    work.house.plugins.payment_settled(
+        SettledPayment(
+            payment_id=payment.id,
+            library=payment.library,
+            cents=payment.cents,
+            currency=payment.currency,
+            method=payment.method,
+            provider=payment.provider,
+            settled_at=payment.settled_at or work.now,
+            live=payment.live,
+        )
+    )
