@@ -12,6 +12,8 @@ import pytest
 from sqlalchemy import delete, event, select, text, update
 from sqlalchemy.exc import IntegrityError
 
+from ils_payment.domain.settling import Before
+from ils_payment.domain.settling import Before
 from ils_payment.errors import StoreBusyError
 from ils_payment.flows import see
 from ils_payment.flows.hands import LEASE_SECONDS, in_hands
@@ -21,6 +23,13 @@ from ils_payment.store import chain, orders, patrons, payments, unit
 from ils_payment.store.payments import AlreadyClaimedError, StaleFenceError
 from ils_payment.store.tables import claims, credit_orders
 from ils_payment.store.tables import payments as payments_table
+from ils_payment.testing.world import START
+
+BEFORE = Before({"2": 450}, 450, START)
+from ils_payment.testing.world import START
+
+
+BEFORE = Before({}, 0, START)
 
 
 def _lease(town, payment_id, owner, seconds=LEASE_SECONDS):
@@ -187,10 +196,10 @@ def test_a_patron_has_one_unresolved_credit_order_at_most(each_town):
         with each_town.house.store.unit() as opened:
             orders.add(opened, payment, 0, payment.receipt_number, [line.id for line in payment.lines])
     with each_town.house.store.unit() as opened:
-        orders.begin_try(opened, orders.of_payment(opened, first.id)[0], 1)
+        orders.begin_try(opened, orders.of_payment(opened, first.id)[0], 1, BEFORE)
         assert orders.open_of_patron(opened, first.patron_id) == first.id
     with pytest.raises(IntegrityError), each_town.house.store.unit() as opened:
-        orders.begin_try(opened, orders.of_payment(opened, second.id)[0], 1)
+        orders.begin_try(opened, orders.of_payment(opened, second.id)[0], 1, BEFORE)
     with each_town.house.store.read() as opened:
         assert orders.of_payment(opened, second.id)[0].tries == ()
 
@@ -211,7 +220,7 @@ def test_an_order_is_unresolved_while_any_of_its_tries_is(town, outcomes, state)
     with town.house.store.unit() as opened:
         orders.add(opened, payment, 0, payment.receipt_number, [line.id for line in payment.lines])
         for outcome in outcomes:
-            orders.begin_try(opened, orders.of_payment(opened, payment.id)[0], 1)
+            orders.begin_try(opened, orders.of_payment(opened, payment.id)[0], 1, BEFORE)
             # As the settle flow does: with the order as it stands after its try was begun.
             order = orders.of_payment(opened, payment.id)[0]
             orders.end_try(opened, order, order.tries[-1].number, outcome)
