@@ -378,6 +378,34 @@ def test_a_desk_payment_inside_of_kohas_own_gaps_is_found(town, gap):
     assert ending(town, payment_id) == held("settling", "read_back", credits=CREDITED)
 
 
+# --- the money leaves again ---------------------------------------------------------------------
+
+
+def test_a_refund_before_settling_holds_the_payment_without_any_call(town):
+    payment_id = paid(town)
+    _koha_leaves(town)
+    hear(town)
+    town.stripe.refund_in_dashboard(town.session_of(payment_id))
+    town.run_for(rounds=4, hours=2)
+    hear(town)
+    _koha_returns(town)
+    town.run_for(rounds=4, hours=4)
+    assert ending(town, payment_id) == held("paid", "reversed")
+    assert pay_calls(town) == 0
+
+
+def test_a_refund_after_settling_is_told_once_for_each_sum(town):
+    payment_id = paid(town)
+    hear(town)
+    end = {**settled(), "held": True, "cases": ["reversed"]}
+    for cents in (50, 100):
+        town.stripe.refund_in_dashboard(town.session_of(payment_id), cents)
+        hear(town)
+        assert ending(town, payment_id) == end
+        hear(town)
+    assert trail(town, payment_id).count("reversed") == 2
+
+
 # --- several payments, several workers ---------------------------------------------------------
 
 
@@ -413,26 +441,49 @@ def test_a_patrons_second_payment_waits_for_the_unresolved_first_one(town):
     assert ending(town, second) == settled(800)
 
 
-def test_a_worker_that_slept_through_its_lease_does_not_call_twice(each_town):
-    """The second worker finds a try without a result while the first one is still calling."""
+@pytest.mark.parametrize("where", ["koha.settle.before", "koha.settle.after"])
+def test_a_worker_that_slept_through_its_lease_does_not_call_twice(each_town, where):
+    """The second worker finds a try without a result while the first one is still at its call."""
     payment_id = paid(each_town)
     each_town.deliver_webhooks()
     slept: list[str] = []
 
     def sleep(name):
-        if name == "koha.settle.before" and not slept:
+        if name == where and not slept:
             slept.append(name)
             each_town.world.pass_time(seconds=LEASE_SECONDS + 1)
             advance(each_town.house, payment_id)
-            assert each_town.view(payment_id).state is State.UNKNOWN
 
     each_town.world.on_failpoint = sleep
     each_town.run()
     each_town.world.on_failpoint = None
-    assert "call_applied" in trail(each_town, payment_id), "what the first one learned is a fact"
+    learned = "call_not_applied" if where == "koha.settle.before" else "call_applied"
+    assert learned in trail(each_town, payment_id), "what the first one learned is a fact"
     each_town.run_for(rounds=10, minutes=5)
     assert ending(each_town, payment_id) == settled()
     assert pay_calls(each_town) == 1
+
+
+def test_a_worker_that_wakes_after_another_one_settled_sends_nothing(town):
+    _confirm_a_marker(town)
+    payment_id = paid(town)
+    town.deliver_webhooks()
+    calls = pay_calls(town)
+    slept: list[str] = []
+
+    def sleep(name):
+        if name == "settle.before_call" and not slept:
+            slept.append(name)
+            for _ in range(40):
+                town.world.pass_time(minutes=1)
+                advance(town.house, payment_id)
+            assert town.view(payment_id).state is State.SETTLED
+
+    town.world.on_failpoint = sleep
+    town.run()
+    assert slept
+    assert ending(town, payment_id) == settled()
+    assert pay_calls(town) == calls + 1
 
 
 def test_a_worker_that_slept_before_its_call_leaves_the_patron_to_the_next_one(town):
@@ -456,9 +507,9 @@ def test_a_worker_that_slept_before_its_call_leaves_the_patron_to_the_next_one(t
     assert ending(town, first)["cases"] == []
     town.run_for(rounds=40, minutes=20)
     assert ending(town, second) == held("unknown", "unclear", cents=800, claims=3)
-    # It waits until a person has decided about the second one.
-    assert ending(town, first)["books"] == {"provider": -450, "to_settle": 450}
-    assert not town.view(first).held
+    # Once no call of the second one can take effect any more, its case no longer holds up the first.
+    town.run_for(rounds=10, hours=1)
+    assert ending(town, first) == settled(450)
 
 
 def test_a_held_payment_makes_no_outside_calls_whatever_is_asked(town):
