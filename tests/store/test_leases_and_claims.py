@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from ils_payment.domain.settling import Before
 from ils_payment.domain.settling import Before
 from ils_payment.errors import StoreBusyError
-from ils_payment.flows import see
+from ils_payment.flows import pay, see
 from ils_payment.flows.hands import LEASE_SECONDS, in_hands
 from ils_payment.flows.views import Begun, NotBegun
 from ils_payment.model import Input, PatronRef, State
@@ -62,7 +62,10 @@ def _both(first, second):
 def test_two_payments_for_the_same_fees_at_once_are_one(each_town):
     for patron in ("erika", "blocked", "expired"):
         who = PatronRef(str(each_town.koha.patron_ids[patron]))
-        begin = partial(each_town.begin, patron=who)
+        # Both tabs show the fees before either of them pays.
+        lines = [line for line in see.fees(each_town.house, each_town.desk, who).lines if line.payable]
+        keys, cents = [line.key for line in lines], sum(line.cents for line in lines)
+        begin = partial(pay.begin, each_town.house, each_town.desk, who, keys, "card", "de", cents)
         answers = _both(begin, begin)
         (won,) = [one for one in answers if isinstance(one, Begun)]
         (lost,) = [one for one in answers if isinstance(one, NotBegun)]
