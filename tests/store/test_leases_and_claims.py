@@ -13,7 +13,6 @@ from sqlalchemy import delete, event, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from ils_payment.domain.settling import Before
-from ils_payment.domain.settling import Before
 from ils_payment.errors import StoreBusyError
 from ils_payment.flows import pay, see
 from ils_payment.flows.hands import LEASE_SECONDS, in_hands
@@ -26,10 +25,6 @@ from ils_payment.store.tables import payments as payments_table
 from ils_payment.testing.world import START
 
 BEFORE = Before({"2": 450}, 450, START)
-from ils_payment.testing.world import START
-
-
-BEFORE = Before({}, 0, START)
 
 
 def _lease(town, payment_id, owner, seconds=LEASE_SECONDS):
