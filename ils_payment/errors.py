@@ -36,10 +36,6 @@ class StoreBusyError(ILSPaymentError):
     """The database could not be written to in time; the caller may try again."""
 
 
-class CapabilityAbsentError(ILSPaymentError):
-    """A plugin was asked for something that it declares it cannot do."""
-
-
 class RemoteError(ILSPaymentError):
     """A library system or provider could not answer a question that changes nothing there."""
 

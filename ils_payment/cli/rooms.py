@@ -5,14 +5,13 @@ from __future__ import annotations
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
 from ils_payment.errors import ILSPaymentError
-from ils_payment.flows.house import House, Installation, open_store
+from ils_payment.flows.house import House, open_store
 from ils_payment.loading import load_settings
 from ils_payment.plugins import Plugins
-from ils_payment.store.tables import installation
+from ils_payment.store import installation
 from ils_payment.world import World
 
 if TYPE_CHECKING:
@@ -62,5 +61,5 @@ def ledger(config: Path | None) -> Iterator[House]:
     with database_errors(), closing(open_store(settings, world)) as store:
         store.check()
         with store.read() as unit:
-            row = unit.connection.execute(select(installation)).one()
-        yield House(settings, store, world, Plugins(()), {}, Installation(row.name, bytes(row.secret)))
+            ours = installation.read(unit)
+        yield House(settings, store, world, Plugins(()), {}, ours)

@@ -19,7 +19,7 @@ from ils_payment.cli.logs import configure
 from ils_payment.cli.rooms import DatabaseError, database_errors, world_of
 from ils_payment.errors import ConfigurationError
 from ils_payment.flows import tell
-from ils_payment.flows.advance import advance, due
+from ils_payment.flows.advance import advance, due, forget_old_notices
 from ils_payment.flows.house import House, open_house
 from ils_payment.loading import check_live, check_plugin_tables, load_settings
 from ils_payment.plugins import Plugins
@@ -97,7 +97,9 @@ def opened_house(settings: Settings) -> Iterator[House]:
 @contextmanager
 def running(house: House) -> Iterator[EmbeddedRunner]:
     """Let the runner work until the context ends; what it has in hands is finished."""
-    runner = EmbeddedRunner(chores=(partial(tell.alarms, house), partial(tell.send_mails, house)))
+    runner = EmbeddedRunner(
+        chores=[partial(chore, house) for chore in (tell.alarms, tell.send_mails, forget_old_notices)]
+    )
     house.wake = runner.wake
     with ExitStack() as stack:
         runner.start(partial(advance, house), partial(due, house))

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+KEEP_NOTICES = timedelta(days=90)
+"""Providers repeat a webhook for days, the most patient one for thirty."""
+
 STALE = timedelta(minutes=5)
 """What the provider said so long ago is asked again before a fee is settled: it may be refunded by now."""
 
@@ -77,6 +80,15 @@ def due(house: House, limit: int) -> Sequence[str]:
         take_notices(house)
     with house.store.read() as unit:
         return payments.due(unit, limit)
+
+
+def forget_old_notices(house: House) -> None:
+    """Delete notices that no provider repeats any more; the audit trail keeps what they led to."""
+    with house.store.read() as unit:
+        oldest, before = attempts.oldest_notice(unit), unit.now - KEEP_NOTICES
+    if oldest is not None and oldest < before:
+        with house.store.unit() as unit:
+            attempts.forget_notices(unit, before)
 
 
 def take_notices(house: House, limit: int = 500) -> None:

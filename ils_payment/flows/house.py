@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import structlog
-from sqlalchemy import select, update
 
 from ils_payment.config import Library
 from ils_payment.domain.payable import Rule
-from ils_payment.errors import ConfigurationError
+from ils_payment.errors import ConfigurationError, PluginError
 from ils_payment.loading import plugin_config
+from ils_payment.model import ReadSupport
 from ils_payment.money import MoneyError, parse
 from ils_payment.plugins import Plugins
 from ils_payment.ports import LibraryInfo
-from ils_payment.store import payments
-from ils_payment.store.tables import installation
+from ils_payment.store import installation, payments
+from ils_payment.store.installation import Installation
 from ils_payment.store.unit import Store
 from ils_payment.world import PluginHost
 
@@ -70,14 +70,6 @@ class Desk:
         return {offered.method: offered.provider for offered in self.settings.methods}[method]
 
 
-@dataclass(frozen=True, slots=True)
-class Installation:
-    """The random name of this installation and the secret that signs sessions and links."""
-
-    name: str
-    secret: bytes = field(repr=False)
-
-
 @dataclass(slots=True)
 class House:
     """Everything that the journeys need."""
@@ -102,12 +94,12 @@ class House:
     def paused(self) -> bool:
         """Tell whether no new payments are accepted; paid ones are finished all the same."""
         with self.store.read() as unit:
-            return bool(unit.connection.execute(select(installation.c.paused)).scalar())
+            return installation.is_paused(unit)
 
     def pause(self, *, paused: bool) -> None:
         """Accept no new payments, or accept them again."""
         with self.store.unit() as unit:
-            unit.connection.execute(update(installation).values(paused=paused))
+            installation.pause(unit, paused=paused)
 
     def close(self) -> None:
         """Close the database."""
@@ -127,8 +119,8 @@ def open_house(settings: Settings, world: World) -> House:
     store = open_store(settings, world)
     store.check()
     with store.read() as unit:
-        row = unit.connection.execute(select(installation)).one()
-    return House(settings, store, world, plugins, desks, Installation(row.name, bytes(row.secret)))
+        ours = installation.read(unit)
+    return House(settings, store, world, plugins, desks, ours)
 
 
 def open_desk(key: str, library: Library, plugins: Plugins, world: World) -> Desk:
@@ -150,8 +142,19 @@ def open_desk(key: str, library: Library, plugins: Plugins, world: World) -> Des
         where = f"libraries.{key}.providers.{name}"
         providers[name] = provider(plugin_config(provider, table, where), host)
     desk = Desk(key, library, system, providers)
+    _check_reading(desk)
     _check_methods(desk)
     return desk
+
+
+def _check_reading(desk: Desk) -> None:
+    """Refuse a provider that cannot be read at any time: what it took could not be told for sure."""
+    for name, provider in desk.providers.items():
+        if provider.capabilities().read is not ReadSupport.FULL:
+            raise PluginError(
+                f"libraries.{desk.key}.providers.{name}: this provider cannot be read at any time.",
+                mend="This version works only with providers that can be read; choose another.",
+            )
 
 
 def _check_methods(desk: Desk) -> None:

@@ -10,7 +10,7 @@ import structlog
 from ils_payment.domain import ledger
 from ils_payment.domain.states import ENDED, UNPAID, decide
 from ils_payment.errors import InvariantError
-from ils_payment.model import Attempt, CannotTell, Input, PayState, ReadSupport, Started, State
+from ils_payment.model import Attempt, CannotTell, Input, PayState, Started, State
 from ils_payment.store import attempts, chain, payments
 from ils_payment.store.payments import AlreadyClaimedError
 
@@ -46,8 +46,6 @@ def observe(
         return None
     if attempt.session_ref is None:
         return _look_up(house, desk, payment, attempt)
-    if provider.capabilities().read is ReadSupport.NONE:
-        return next_look(house, payment)
     house.world.failpoint("observe.before_read")
     seen = provider.read(attempt.session_ref, return_params)
     house.world.failpoint("observe.after_read")

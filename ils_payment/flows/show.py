@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
-
-from sqlalchemy import select
 
 from ils_payment.domain import marker
 from ils_payment.domain.states import UNPAID
 from ils_payment.flows.views import CaseView, PaidLine, PaymentView
 from ils_payment.model import State
-from ils_payment.store import attempts, orders, patrons, payments
-from ils_payment.store.tables import cases, private_payments
+from ils_payment.store import attempts, cases, orders, patrons, payments
 
 if TYPE_CHECKING:
     from ils_payment.flows.house import Desk, House
     from ils_payment.model import LocalText, PatronRef
-    from ils_payment.store.records import Payment
+    from ils_payment.store.records import Case, Payment
     from ils_payment.store.unit import Unit
 
 NEXT_STEPS = {
@@ -96,42 +92,39 @@ def running(house: House, unit: Unit, patron_id: str) -> tuple[PaymentView, ...]
 
 def case_list(house: House, *, open_only: bool = True) -> tuple[CaseView, ...]:
     """Return cases, the oldest first."""
-    query = select(cases).order_by(cases.c.opened_at)
-    if open_only:
-        query = query.where(cases.c.closed_at.is_(None))
     with house.store.read() as unit:
-        return tuple(_case(unit, row) for row in unit.connection.execute(query))
+        return tuple(_case(unit, one) for one in cases.listed(unit, open_only=open_only))
 
 
 def case(house: House, case_id: str) -> CaseView | None:
     """Return one case, None when there is none with this id."""
     with house.store.read() as unit:
-        row = unit.connection.execute(select(cases).where(cases.c.id == case_id)).first()
-        return _case(unit, row) if row else None
+        found = cases.load(unit, case_id)
+        return _case(unit, found) if found else None
 
 
-def _case(unit: Unit, row: object) -> CaseView:
-    found = payments.load(unit, row.payment_id)  # type: ignore[attr-defined]  # a row of cases
-    if found is None:  # pragma: no cover - a foreign key says otherwise
+def _case(unit: Unit, found: Case) -> CaseView:
+    held = payments.load(unit, found.payment_id)
+    if held is None:  # pragma: no cover - a foreign key says otherwise
         raise LookupError("a case without a payment")
     return CaseView(
-        case_id=row.id,  # type: ignore[attr-defined]  # a row of cases
-        payment_id=found.id,
-        library=found.library,
-        kind=row.kind,  # type: ignore[attr-defined]  # a row of cases
-        opened_at=row.opened_at,  # type: ignore[attr-defined]  # a row of cases
-        closed_at=row.closed_at,  # type: ignore[attr-defined]  # a row of cases
-        version=row.version,  # type: ignore[attr-defined]  # a row of cases
-        cents=found.captured or found.cents,
-        currency=found.currency,
-        state=found.state,
-        facts={"number": found.receipt_number, **json.loads(row.facts)},  # type: ignore[attr-defined]  # a row of cases
-        next_steps=NEXT_STEPS.get(row.kind, NEXT_STEPS["unexpected"]),  # type: ignore[attr-defined]  # a row of cases
+        case_id=found.id,
+        payment_id=held.id,
+        library=held.library,
+        kind=found.kind,
+        opened_at=found.opened_at,
+        closed_at=found.closed_at,
+        version=found.version,
+        cents=held.captured or held.cents,
+        currency=held.currency,
+        state=held.state,
+        facts={"number": held.receipt_number, **found.facts},
+        next_steps=NEXT_STEPS.get(found.kind, NEXT_STEPS["unexpected"]),
     )
 
 
 def _view(house: House, unit: Unit, found: Payment) -> PaymentView:
-    texts = _texts(unit, found.id)
+    texts = payments.fee_texts(unit, found.id)
     attempt = attempts.latest(unit, found.id)
     waiting = found.state in UNPAID and found.state is not State.PENDING
     order = next(iter(orders.of_payment(unit, found.id)), None)
@@ -167,13 +160,6 @@ def _view(house: House, unit: Unit, found: Payment) -> PaymentView:
         looking=waiting and found.due_at is not None and found.due_at <= unit.now,
         test=not found.live,
     )
-
-
-def _texts(unit: Unit, payment_id: str) -> dict[str, str]:
-    text = unit.connection.execute(
-        select(private_payments.c.lines).where(private_payments.c.payment_id == payment_id)
-    ).scalar()
-    return dict(json.loads(text)) if text else {}
 
 
 def _label(house: House, library: str, kind: str) -> LocalText | None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from ils_payment.store.records import AttemptRow
 from ils_payment.store.tables import attempts, notices, payments
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from ils_payment.model import Started
     from ils_payment.store.unit import Unit
 
@@ -70,6 +72,18 @@ def new_notices(unit: Unit, limit: int) -> list[Any]:
             select(notices).where(notices.c.handled.is_(None)).order_by(notices.c.received_at).limit(limit)
         )
     )
+
+
+def forget_notices(unit: Unit, before: datetime) -> None:
+    """Delete notices that were handled and came before *before*: no provider repeats them any more."""
+    unit.connection.execute(
+        delete(notices).where(notices.c.received_at < before, notices.c.handled.is_not(None))
+    )
+
+
+def oldest_notice(unit: Unit) -> datetime | None:
+    """Return when the oldest notice came in that is kept."""
+    return unit.connection.execute(select(func.min(notices.c.received_at))).scalar()
 
 
 def payment_of(unit: Unit, notice: Any) -> str | None:  # noqa: ANN401 - a row of notices

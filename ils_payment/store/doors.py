@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import case, delete, func, select, update
+from sqlalchemy import case, delete, func, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ils_payment.model import PatronRef
@@ -132,8 +132,12 @@ def purge(unit: Unit, idle_since: datetime) -> None:
     """Delete what has expired: sessions (also those unused since *idle_since*), tokens, counters."""
     dead = (private_sessions.c.ends_at <= unit.now) | (private_sessions.c.seen_at <= idle_since)
     unit.connection.execute(delete(private_sessions).where(dead))
-    for table in (used_tokens, counters):
-        unit.connection.execute(delete(table).where(table.c.expires_at <= unit.now))
+    unit.connection.execute(delete(used_tokens).where(used_tokens.c.expires_at <= unit.now))
+    # A row that is being written just now is left for the next time: waiting for it while holding
+    # others would be waiting in a circle. (SQLite has one writer and knows no such clause.)
+    key = tuple_(counters.c.bucket, counters.c.window)
+    old = select(key).where(counters.c.expires_at <= unit.now).with_for_update(skip_locked=True)
+    unit.connection.execute(delete(counters).where(key.in_(old)))
 
 
 @dataclass(frozen=True, slots=True)

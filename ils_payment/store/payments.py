@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +14,9 @@ from sqlalchemy.exc import IntegrityError
 from ils_payment.domain import ledger
 from ils_payment.domain.states import ENDED
 from ils_payment.model import State
-from ils_payment.store import chain
+from ils_payment.store import cases, chain
 from ils_payment.store.records import Line, Payment, to_json
 from ils_payment.store.tables import (
-    cases,
     claims,
     credit_orders,
     payment_lines,
@@ -278,7 +278,7 @@ def move(
     told = dict(facts or {}) if case is None else {**(facts or {}), "case": case}
     chain.append(unit, payment.id, what, state, told, moved)
     if case is not None:
-        open_case(unit, payment.id, case, facts or {})
+        cases.open_case(unit, payment.id, case, facts or {})
     if state in ENDED:
         unit.connection.execute(delete(claims).where(claims.c.payment_id == payment.id))
     reread = load(unit, payment.id)
@@ -301,26 +301,6 @@ def hold_late(unit: Unit, payment_id: str, case: str, facts: dict[str, Any]) -> 
     if current is None:  # pragma: no cover - payments are never deleted
         raise LookupError(payment_id)
     move(unit, current, f"late_{case}", case=case, facts=facts)
-
-
-def open_case(unit: Unit, payment_id: str, kind: str, facts: dict[str, Any]) -> None:
-    """Open a case of *kind* unless one is open already."""
-    known = unit.connection.execute(
-        select(cases.c.id).where(
-            cases.c.payment_id == payment_id, cases.c.kind == kind, cases.c.closed_at.is_(None)
-        )
-    ).first()
-    if known is None:
-        unit.connection.execute(
-            insert(cases).values(
-                id=unit.world.new_id(),
-                payment_id=payment_id,
-                kind=kind,
-                facts=to_json(facts),
-                version=1,
-                opened_at=unit.now,
-            )
-        )
 
 
 def overdue(unit: Unit, *, paid: timedelta, unpaid: timedelta, pending: timedelta) -> list[Payment]:
@@ -357,3 +337,11 @@ def claimed_cents(unit: Unit, patron: str) -> int:
     holding = select(claims.c.payment_id).where(claims.c.patron_id == patron)
     total = select(func.coalesce(func.sum(payments.c.cents), 0)).where(payments.c.id.in_(holding))
     return int(unit.connection.execute(total).scalar_one())
+
+
+def fee_texts(unit: Unit, payment_id: str) -> dict[str, str]:
+    """Return the fee texts of a payment by line id; empty once they were erased."""
+    text = unit.connection.execute(
+        select(private_payments.c.lines).where(private_payments.c.payment_id == payment_id)
+    ).scalar()
+    return dict(json.loads(text)) if text else {}

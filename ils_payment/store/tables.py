@@ -225,6 +225,7 @@ notices = Table(
     Column("observation", Text, comment="JSON, only from providers that cannot be read."),
     Column("received_at", Instant, nullable=False),
     Column("handled", _CODE, comment="null: new; due, foreign (no payment of ours)"),
+    Index("ix_notices_received", "received_at"),
     Index(
         "ix_notices_new",
         "received_at",

@@ -1,4 +1,4 @@
-"""How often card and PIN may be wrong: per card, per address, per network and per library.
+"""How often card and PIN may be wrong: per card, per address and per network; and in all of a library.
 
 A sign-in is counted *before* the library system is asked, so that attempts in parallel cannot
 slip through together, and taken back when it was no wrong PIN. Koha locks a card after five
@@ -54,13 +54,11 @@ def reserve(house: House, library: str, card: str, address: str) -> Attempt | No
     buckets = _buckets(house, library, card, address)
     with house.store.unit() as unit:
         window = _window(unit)
-        # In one order always, so that two attempts never wait for each other in a circle.
-        for bucket in sorted(buckets.values()):
-            doors.count(unit, bucket, _GATE, unit.now + timedelta(seconds=2 * HOUR))
+        _line_up(unit, buckets)
         counted = {what: doors.counted(unit, bucket, window - HOUR) for what, bucket in buckets.items()}
         reached = [what for what, most in MOST.items() if counted[what] >= most]
         if not reached:
-            for bucket in buckets.values():
+            for bucket in sorted(buckets.values()):
                 _add(unit, bucket, window)
     if reached:
         log.warning("sign_in_limited", library=library, limit=reached[0])
@@ -81,7 +79,17 @@ def unanswered(house: House, attempt: Attempt) -> None:
         _add(unit, attempt.buckets["card"], attempt.window - HOUR + AFTER_SILENCE)
 
 
+def _line_up(unit: Unit, buckets: Mapping[str, str]) -> None:
+    """Wait for all others that count one of *buckets*, before anything else of them is touched.
+
+    In one order always, so that nobody waits for somebody else in a circle.
+    """
+    for bucket in sorted(buckets.values()):
+        doors.count(unit, bucket, _GATE, unit.now + timedelta(seconds=2 * HOUR))
+
+
 def _take_back(unit: Unit, attempt: Attempt) -> None:
+    _line_up(unit, attempt.buckets)
     for bucket in sorted(attempt.buckets.values()):
         doors.uncount(unit, bucket, attempt.window)
 

@@ -83,6 +83,7 @@ def upgrade() -> None:
         sqlite_where=sa.text("handled IS NULL"),
         postgresql_where=sa.text("handled IS NULL"),
     )
+    op.create_index("ix_notices_received", "notices", ["received_at"], unique=False)
     op.create_table(
         "private_patrons",
         sa.Column(

@@ -1,0 +1,37 @@
+"""The one row that is this installation: its name, its secret, and whether it takes new payments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select, update
+
+from ils_payment.store.tables import installation
+
+if TYPE_CHECKING:
+    from ils_payment.store.unit import Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """The random name of this installation and the secret that signs sessions and links."""
+
+    name: str
+    secret: bytes = field(repr=False)
+
+
+def read(unit: Unit) -> Installation:
+    """Return the installation; ``db upgrade`` has made it."""
+    row = unit.connection.execute(select(installation)).one()
+    return Installation(row.name, bytes(row.secret))
+
+
+def is_paused(unit: Unit) -> bool:
+    """Tell whether no new payments are accepted."""
+    return bool(unit.connection.execute(select(installation.c.paused)).scalar())
+
+
+def pause(unit: Unit, *, paused: bool) -> None:
+    """Accept no new payments, or accept them again."""
+    unit.connection.execute(update(installation).values(paused=paused))
