@@ -135,9 +135,9 @@ def purge(unit: Unit, idle_since: datetime) -> None:
     unit.connection.execute(delete(used_tokens).where(used_tokens.c.expires_at <= unit.now))
     # A row that is being written just now is left for the next time: waiting for it while holding
     # others would be waiting in a circle. (SQLite has one writer and knows no such clause.)
-    key = tuple_(counters.c.bucket, counters.c.window)
-    old = select(key).where(counters.c.expires_at <= unit.now).with_for_update(skip_locked=True)
-    unit.connection.execute(delete(counters).where(key.in_(old)))
+    key = (counters.c.bucket, counters.c.window)
+    old = select(*key).where(counters.c.expires_at <= unit.now).with_for_update(skip_locked=True)
+    unit.connection.execute(delete(counters).where(tuple_(*key).in_(old)))
 
 
 @dataclass(frozen=True, slots=True)
