@@ -12,6 +12,7 @@ from ils_payment.errors import RemoteError
 from ils_payment.flows.hands import in_hands
 from ils_payment.flows.observe import observe
 from ils_payment.flows.settle import settle
+from ils_payment.flows.work import tell_observers
 from ils_payment.model import State
 from ils_payment.store import attempts, payments
 
@@ -39,6 +40,9 @@ def advance(house: House, payment_id: str) -> None:
         if desk is None:
             log.error("library_not_configured", payment=payment.id, library=payment.library)
             return house.world.now() + timedelta(hours=1)
+        if payment.left and payment.state is State.SETTLED:
+            # Whoever settled it may have died before this; rather twice than never.
+            tell_observers(house, payment)
         due = None
         if payment.state not in PAID_UNSETTLED or _is_stale(house, payment):
             due = _look(house, desk, payment)

@@ -109,12 +109,12 @@ def applied(work: Work, what: Input, remote_ref: str) -> None:
         )
     work.house.world.failpoint("settle.applied")
     if last:
-        _tell_observers(work)
+        tell_observers(work.house, work.payment)
 
 
-def _tell_observers(work: Work) -> None:
-    payment = work.payment
-    work.house.plugins.payment_settled(
+def tell_observers(house: House, payment: Payment) -> None:
+    """Tell plugins that a payment was settled."""
+    house.plugins.payment_settled(
         SettledPayment(
             payment_id=payment.id,
             library=payment.library,
@@ -122,7 +122,7 @@ def _tell_observers(work: Work) -> None:
             currency=payment.currency,
             method=payment.method,
             provider=payment.provider,
-            settled_at=payment.settled_at or work.now,
+            settled_at=payment.settled_at or house.world.now(),
             live=payment.live,
         )
     )

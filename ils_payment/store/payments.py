@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -151,7 +152,9 @@ def _payment(unit: Unit, row: Any) -> Payment:  # noqa: ANN401 - a row mapping
         .where(payment_lines.c.payment_id == row["id"])
         .order_by(payment_lines.c.position)
     ).mappings()
-    fields = {name: row[name] for name in Payment.__dataclass_fields__ if name not in {"lines", "state"}}
+    fields = {
+        name: row[name] for name in Payment.__dataclass_fields__ if name not in {"lines", "state", "left"}
+    }
     return Payment(
         **fields,
         state=State(row["state"]),
@@ -183,8 +186,13 @@ def newest(
 
 
 def lease(unit: Unit, payment_id: str, owner: str, seconds: float) -> Payment | None:
-    """Take a payment for *owner* with a rising fence; None when somebody else has it."""
+    """Take a payment for *owner* with a rising fence; None when somebody else has it.
+
+    ``left`` is set when its last worker never gave it back: that one has died, or sleeps.
+    """
     now = unit.lease_clock()
+    holder = select(payments.c.lease_owner).where(payments.c.id == payment_id).with_for_update()
+    left = unit.connection.execute(holder).scalar() is not None
     taken = unit.connection.execute(
         update(payments)
         .where(
@@ -192,7 +200,8 @@ def lease(unit: Unit, payment_id: str, owner: str, seconds: float) -> Payment | 
         )
         .values(fence=payments.c.fence + 1, lease_owner=owner, lease_until=now + int(seconds * 1_000_000))
     )
-    return load(unit, payment_id) if taken.rowcount else None
+    payment = load(unit, payment_id) if taken.rowcount else None
+    return replace(payment, left=left) if payment else None
 
 
 def release(unit: Unit, payment: Payment, due_at: datetime | None) -> None:

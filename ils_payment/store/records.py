@@ -28,7 +28,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payment:
-    """One payment as it stood when it was read; ``fence`` must still fit when it is written."""
+    """One payment as it stood when it was read; ``fence`` must still fit when it is written.
+
+    ``left`` is set by the lease only: the worker before never gave the payment back.
+    """
 
     id: str
     library: str
@@ -50,6 +53,7 @@ class Payment:
     due_at: datetime | None
     fence: int
     lines: tuple[Line, ...]
+    left: bool = False
 
     def amounts(self, ids: tuple[str, ...] | None = None) -> list[tuple[str, int]]:
         """Return (line id, cents) of all lines, or of those in *ids*."""
