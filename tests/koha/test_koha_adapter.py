@@ -37,6 +37,7 @@ from ils_payment.model import (
 )
 from ils_payment.plugins import Plugins
 from ils_payment.ports import LibrarySystem
+from tests.koha.koha_in_process import Client
 
 CARD = "21234000012345"
 PIN = "4711"
@@ -105,6 +106,56 @@ def test_expired_and_restricted_patrons_sign_in(adapter, koha, name):
 @pytest.mark.parametrize(("card", "pin"), [(CARD, "0000"), ("999", PIN), (CARD[:-1], PIN)])
 def test_every_wrong_pair_is_refused_alike(adapter, card, pin):
     assert adapter.sign_in(card, pin) == Refused()
+
+
+def attempts(koha):
+    return Client(koha).get(f"/patrons/{erika(koha)}")["login_attempts"]
+
+
+def test_nobody_can_lock_an_account_in_koha_from_here(adapter, koha):
+    """Koha locks after five wrong passwords, however much time lies between, by card or by user name."""
+    koha.change(koha.patron_ids["erika"], userid="erika.m")
+    for identifier in (CARD, "erika.m", "Erika.M") * 3:
+        assert adapter.sign_in(identifier, "0000") == Refused()
+    assert attempts(koha) <= 3
+    assert requests_of(koha, "password.validation") == [3]
+    assert adapter.sign_in(CARD, PIN) == Refused(), "nobody asks any more"
+    assert adapter.sign_in("erika.m", PIN) == Refused()
+
+
+def test_a_right_password_in_the_catalogue_opens_the_way_again(adapter, koha):
+    for _ in range(4):
+        adapter.sign_in(CARD, "0000")
+    body = {"identifier": CARD, "password": PIN}
+    assert Client(koha).status("POST", "/auth/password/validation", body) == 201
+    assert adapter.sign_in(CARD, PIN) == erika(koha)
+
+
+def test_where_koha_locks_earlier_it_can_be_asked_less(connect, koha):
+    adapter = connect(koha, stop_after_attempts=1)
+    assert adapter.sign_in(CARD, "0000") == Refused()
+    assert adapter.sign_in(CARD, PIN) == Refused()
+    assert attempts(koha) == 1
+
+
+def test_a_right_password_forgets_the_wrong_ones(adapter, koha):
+    for _ in range(3):
+        adapter.sign_in(CARD, "0000")
+        adapter.sign_in(CARD, "0000")
+        assert adapter.sign_in(CARD, PIN) == erika(koha)
+        assert attempts(koha) == 0
+
+
+def test_of_an_unknown_card_no_password_is_asked(adapter, koha):
+    assert adapter.sign_in("999", PIN) == Refused()
+    assert adapter.sign_in(CARD[:-1], PIN) == Refused()
+    assert requests_of(koha, "password.validation") == [0]
+
+
+@pytest.mark.parametrize("operation", ["patrons.list", "password.validation"])
+def test_a_koha_that_fails_in_between_refuses_nobody(adapter, koha, operation):
+    koha.fail_next(status=503, operation=operation)
+    assert isinstance(adapter.sign_in(CARD, PIN), Unavailable)
 
 
 @pytest.mark.parametrize(("card", "pin"), [("", PIN), (CARD, "")])

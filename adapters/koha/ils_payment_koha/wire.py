@@ -200,6 +200,14 @@ def patron_of(body: object, card_number: str) -> PatronRef | None:
     return PatronRef(str(exact[0]["patron_id"]))
 
 
+def login_attempts(body: object) -> list[int]:
+    """Return, for each patron of a list, how often the password was wrong since it was right."""
+    counts = [entry.get("login_attempts") or 0 for entry in map(_object, _list(body))]
+    if not all(isinstance(count, int) for count in counts):
+        raise _garbled("holds something else where a number of wrong passwords has to be")
+    return counts
+
+
 def validated_patron(body: object) -> PatronRef | None:
     """Return the patron of a successful password validation; None if the answer names none."""
     number = body.get("patron_id") if isinstance(body, dict) else None

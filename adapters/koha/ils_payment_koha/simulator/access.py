@@ -84,11 +84,12 @@ class Access:
             return reply(201, {"patron_id": patron.patron_id} | {name: patron.record[name] for name in names})
 
     def _identified(self, body: dict[str, Any]) -> Patron | None:
-        wanted = body.get("identifier", body.get("userid"))
+        """Find the patron as the database does, to which case is all one (inferred from its collation)."""
+        wanted = str(body.get("identifier", body.get("userid")) or "").casefold()
         columns = ("userid", "cardnumber") if "identifier" in body else ("userid",)
         for column in columns:
             for patron in self.tables.patrons.values():
-                if wanted and patron.record[column] == wanted:
+                if wanted and str(patron.record[column] or "").casefold() == wanted:
                     return patron
         return None
 
