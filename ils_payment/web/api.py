@@ -25,6 +25,7 @@ from ils_payment.web.api_models import (
 from ils_payment.web.arrival import spend
 from ils_payment.web.refusals import API_PATH, problem
 from ils_payment.web.sessions import DeskHere, HouseHere, SignInNeededError, Visit
+from ils_payment.web.turns import TurnsHere
 
 DESCRIPTION = """
 For catalogues that show a patron's fees and payments on pages of their own.
@@ -112,9 +113,9 @@ def close_session(house: HouseHere, visit: _Visit) -> Response:
 
 
 @router.get("/fees", response_model=FeesOut, responses=_SIGNED_IN | _REMOTE, tags=["fees"])
-def open_fees(house: HouseHere, desk: DeskHere, visit: _Visit) -> FeesOut:
+async def open_fees(house: HouseHere, desk: DeskHere, visit: _Visit, turns: TurnsHere) -> FeesOut:
     """Return the open fees, read fresh from the library system."""
-    return FeesOut.of(see.fees(house, desk, visit.patron))
+    return FeesOut.of(await turns.take(desk, see.fees, house, desk, visit.patron))
 
 
 @router.post(
@@ -132,12 +133,16 @@ def open_fees(house: HouseHere, desk: DeskHere, visit: _Visit) -> FeesOut:
     ),
     tags=["payments"],
 )
-def start_payment(house: HouseHere, desk: DeskHere, visit: _Visit, body: PaymentIn) -> BegunOut | Response:
+async def start_payment(
+    house: HouseHere, desk: DeskHere, visit: _Visit, turns: TurnsHere, body: PaymentIn
+) -> BegunOut | Response:
     """Start a payment for fees that the patron has confirmed; then redirect the browser to `redirect_url`."""
     if body.currency != desk.settings.currency:
         return problem(422, "invalid", f"The library's currency is {desk.settings.currency}.")
     language = body.language if body.language in desk.settings.languages else visit.language
-    begun = pay.begin(house, desk, visit.patron, body.fees, body.method, language, body.cents)
+    begun = await turns.take(
+        desk, pay.begin, house, desk, visit.patron, body.fees, body.method, language, body.cents
+    )
     if isinstance(begun, NotBegun):
         if begun.payment_id is None:
             return problem(_STATUS[begun.code], begun.code)

@@ -26,6 +26,7 @@ from ils_payment.store import doors
 from ils_payment.web import api, api_docs, arrival, assets, pages, refusals, render, security, sessions
 from ils_payment.web.health import Health, Metrics
 from ils_payment.web.intake import Intake
+from ils_payment.web.turns import Turns
 from ils_payment.web.webhooks import Webhooks
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def browser_app(house: House) -> FastAPI:
         telemetry=_NO_TELEMETRY,
     )
     app.state.house = house
-    app.state.limiters = {}
+    app.state.turns = Turns()
     refusals.install(app)
     app.add_api_route("/", _front, include_in_schema=False)
     app.include_router(assets.router)

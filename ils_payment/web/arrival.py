@@ -7,7 +7,6 @@ from typing import Annotated
 
 import anyio
 import structlog
-from anyio import to_thread
 from fastapi import APIRouter, Depends, Form, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
@@ -19,10 +18,13 @@ from ils_payment.store import doors
 from ils_payment.web import cookies, handover, limits, render, sessions
 from ils_payment.web.security import cross_site, same_site
 from ils_payment.web.sessions import DeskHere, HouseHere, VisitMaybe
+from ils_payment.web.turns import Turns, TurnsHere
 
 SHORTEST_ANSWER = 1.0
 """Seconds: every failed sign-in takes at least so long, whoever found it to be wrong."""
 SLOWEST_ANSWER = 4.0
+CROWDED = 2.0
+"""Seconds that every sign-in waits while a library gets more wrong PINs than its patrons type."""
 _LONGEST_CARD = 64
 _LONGEST_PIN = 128
 
@@ -122,8 +124,14 @@ def _form(request: Request, house: House, status: int, problem: str | None) -> R
 
 
 @router.post("/login")
-async def sign_in(
-    request: Request, house: HouseHere, desk: DeskHere, visit: VisitMaybe, card: _Text = "", pin: _Text = ""
+async def sign_in(  # what a dependency brings, and the form
+    request: Request,
+    house: HouseHere,
+    desk: DeskHere,
+    visit: VisitMaybe,
+    turns: TurnsHere,
+    card: _Text = "",
+    pin: _Text = "",
 ) -> Response:
     """Sign a patron in with card and PIN.
 
@@ -136,26 +144,41 @@ async def sign_in(
         return _form(request, house, 422, "empty")
     started = house.world.monotonic()
     attempt = await run_in_threadpool(limits.reserve, house, desk.key, card, _address(request))
+    if attempt is not None and attempt.crowded:
+        await anyio.sleep(CROWDED)
     answer: PatronRef | Refused | Unavailable = Refused()
     if attempt is not None and len(card) <= _LONGEST_CARD and len(pin) <= _LONGEST_PIN:
-        answer = await to_thread.run_sync(_ask, desk, card, pin, limiter=_limiter(request, desk))
+        answer = await _ask(house, turns, desk, attempt, card, pin)
     if isinstance(answer, Refused):
         before = attempt.before if attempt else limits.MOST["card"]
         await anyio.sleep(_wait(house.world.monotonic() - started, before))
         return _form(request, house, 403, "refused")
-    if attempt is None:  # pragma: no cover - without a reservation nobody was asked
-        raise RuntimeError("signed in without having been counted")
     if isinstance(answer, Unavailable):
         log.warning("sign_in_unavailable", library=desk.key, reason=answer.reason)
-        await run_in_threadpool(limits.unanswered, house, attempt)
         return _form(request, house, 503, "unavailable")
-    await run_in_threadpool(limits.signed_in, house, attempt)
     value = await run_in_threadpool(_begin, house, desk, answer, render.language(request), visit)
     return _welcome(house, desk, value)
 
 
-def _ask(desk: Desk, card: str, pin: str) -> PatronRef | Refused | Unavailable:
-    """Ask the library system; whatever goes wrong there, the patron is not told that the PIN is wrong."""
+async def _ask(
+    house: House, turns: Turns, desk: Desk, attempt: limits.Attempt, card: str, pin: str
+) -> PatronRef | Refused | Unavailable:
+    """Ask the library system when it is its turn; take the attempt back unless it was a wrong PIN."""
+    try:
+        answer = await turns.take(desk, _answer, desk, card, pin, sign_in=True)
+    except RemoteError as error:
+        # No turn came: nobody was asked.
+        await run_in_threadpool(limits.taken_back, house, attempt)
+        return Unavailable(error.what)
+    if isinstance(answer, Unavailable):
+        await run_in_threadpool(limits.unanswered, house, attempt)
+    elif not isinstance(answer, Refused):
+        await run_in_threadpool(limits.taken_back, house, attempt)
+    return answer
+
+
+def _answer(desk: Desk, card: str, pin: str) -> PatronRef | Refused | Unavailable:
+    """Whatever goes wrong at the library system, the patron is not told that the PIN is wrong."""
     try:
         return desk.system.sign_in(card, pin)
     except RemoteError as error:
@@ -181,14 +204,6 @@ def _wait(passed: float, before: int) -> float:
 
 def _address(request: Request) -> str:
     return request.client.host if request.client else ""
-
-
-def _limiter(request: Request, desk: Desk) -> anyio.CapacityLimiter:
-    """Return what keeps the library system from more calls at once than it bears."""
-    limiters: dict[str, anyio.CapacityLimiter] = request.app.state.limiters
-    if desk.key not in limiters:
-        limiters[desk.key] = anyio.CapacityLimiter(desk.system.capabilities().parallel_calls)
-    return limiters[desk.key]
 
 
 # --- the way out -------------------------------------------------------------------------------

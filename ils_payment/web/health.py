@@ -7,12 +7,12 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 import structlog
+from anyio import CapacityLimiter, to_thread
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
@@ -114,6 +114,8 @@ class Health:
         """Keep what both need."""
         self._house = house
         self._metrics = metrics
+        # Threads of their own: however busy the pages are, the watchman gets an answer.
+        self._watchman, self._scraper = CapacityLimiter(2), CapacityLimiter(1)
 
     def routes(self) -> list[Route]:
         """Return the routes."""
@@ -121,7 +123,7 @@ class Health:
 
     async def health(self, request: Request) -> Response:
         """Answer 200 when this process lives and can read its database, 503 otherwise."""
-        readable = await run_in_threadpool(self._readable)
+        readable = await to_thread.run_sync(self._readable, limiter=self._watchman)
         status = "ok" if readable else "database unreadable"
         return JSONResponse({"status": status}, 200 if readable else 503, {"cache-control": "no-store"})
 
@@ -139,7 +141,7 @@ class Health:
         if not self._may_read(request):
             return PlainTextResponse("Not for you.\n", 403)
         try:
-            body = await run_in_threadpool(self._metrics.text)
+            body = await to_thread.run_sync(self._metrics.text, limiter=self._scraper)
         except StoreBusyError:
             return PlainTextResponse("The database cannot be read now.\n", 503)
         return Response(body, media_type=CONTENT_TYPE_LATEST, headers={"cache-control": "no-store"})

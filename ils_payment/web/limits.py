@@ -26,8 +26,12 @@ if TYPE_CHECKING:
     from ils_payment.flows.house import House
     from ils_payment.store.unit import Unit
 
-MOST: Mapping[str, int] = {"card": 3, "address": 20, "network": 60, "library": 600}
+MOST: Mapping[str, int] = {"card": 3, "address": 20, "network": 60}
 """Wrong PINs within an hour. Patrons of one reading room share an address, so it bears more."""
+
+MANY = 600
+"""Wrong PINs within an hour in all of a library. More are an attack from many networks: sign-ins get
+slower and the log calls for a person, but nobody is refused; else one attacker could shut the door."""
 
 HOUR = 3600
 STEP = 60
@@ -42,11 +46,16 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A sign-in that was counted; ``before`` is how often the card was wrong within the hour before it."""
+    """A sign-in that was counted.
+
+    ``before`` is how often the card was wrong within the hour before it, ``crowded`` whether
+    the whole library gets more wrong PINs than its patrons type.
+    """
 
     buckets: Mapping[str, str]
     window: int
     before: int
+    crowded: bool
 
 
 def reserve(house: House, library: str, card: str, address: str) -> Attempt | None:
@@ -63,10 +72,14 @@ def reserve(house: House, library: str, card: str, address: str) -> Attempt | No
     if reached:
         log.warning("sign_in_limited", library=library, limit=reached[0])
         return None
-    return Attempt(buckets, window, counted["card"])
+    crowded = counted["library"] >= MANY
+    if crowded and counted["library"] % (MANY // 10) == 0:
+        # Not for each attempt: whoever attacks must not be able to fill the disk as well.
+        log.error("sign_in_attack", library=library, wrong_within_an_hour=counted["library"])
+    return Attempt(buckets, window, counted["card"], crowded)
 
 
-def signed_in(house: House, attempt: Attempt) -> None:
+def taken_back(house: House, attempt: Attempt) -> None:
     """Take the attempt back: it was no wrong PIN."""
     with house.store.unit() as unit:
         _take_back(unit, attempt)
@@ -131,12 +144,15 @@ def _plain(card: str) -> str:
 
 
 def _networks(address: str) -> tuple[str, str]:
-    """Return the address (IPv6: its /64, which one household has) and its network (/24, /56)."""
+    """Return the address (IPv6: its /64, one net of a household) and its network (/24, /48).
+
+    Providers give a customer up to a /48 of IPv6, so that is what one attacker may have for nothing.
+    """
     try:
         parsed = ip_address(address.partition("%")[0])
     except ValueError:
         return address, address
     if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
         parsed = parsed.ipv4_mapped
-    near, far = (64, 56) if parsed.version == 6 else (32, 24)
+    near, far = (64, 48) if parsed.version == 6 else (32, 24)
     return tuple(str(ip_network((parsed, bits), strict=False)) for bits in (near, far))  # type: ignore[return-value]  # two of them

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from fastapi import APIRouter, Form, HTTPException, Query, Request
+from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from ils_payment.domain.states import UNPAID
@@ -16,6 +16,7 @@ from ils_payment.model import State
 from ils_payment.store import mails
 from ils_payment.web import render, screens
 from ils_payment.web.sessions import DeskHere, HouseHere, Visit, VisitHere, VisitMaybe
+from ils_payment.web.turns import TurnsHere
 
 router = APIRouter(prefix="/{library}", include_in_schema=False)
 
@@ -27,23 +28,27 @@ _LONGEST_MAIL = 254
 # --- before paying -----------------------------------------------------------------------------
 
 
+async def _open_fees(house: HouseHere, desk: DeskHere, visit: VisitHere, turns: TurnsHere) -> FeesView:
+    return await turns.take(desk, see.fees, house, desk, visit.patron)
+
+
+_OpenFees = Annotated[FeesView, Depends(_open_fees)]
+
+
 @router.get("/fees")
-def fees(request: Request, house: HouseHere, desk: DeskHere, visit: VisitHere) -> Response:
+def fees(request: Request, view: _OpenFees) -> Response:
     """Show every open fee, read fresh from the library system."""
-    return screens.fees(request, see.fees(house, desk, visit.patron))
+    return screens.fees(request, view)
 
 
 @router.get("/confirm")
 def confirm(
     request: Request,
-    house: HouseHere,
-    desk: DeskHere,
-    visit: VisitHere,
+    view: _OpenFees,
     fee: Annotated[list[str], Query(default_factory=list, max_length=500)],
     method: Annotated[str, Query(max_length=60)] = "",
 ) -> Response:
     """Show exactly what is about to be paid. It has an address, so "back" and the language switch work."""
-    view = see.fees(house, desk, visit.patron)
     lines = [line for line in view.lines if line.key in set(fee)]
     problem = _hindrance(view, lines, fee, method)
     if problem is not None:
@@ -73,18 +78,19 @@ def _hindrance(view: FeesView, lines: list[FeeLine], keys: list[str], method: st
 
 
 @router.post("/pay")
-def begin(
+async def begin(
     request: Request,
     house: HouseHere,
     desk: DeskHere,
     visit: VisitHere,
+    turns: TurnsHere,
     expected: Annotated[int, Form()],
     fee: Annotated[list[str], Form(default_factory=list, max_length=500)],
     method: Annotated[str, Form(max_length=60)] = "",
 ) -> Response:
     """Freeze what was confirmed, open the provider session, and send the payer there."""
     language = render.language(request)
-    outcome = pay.begin(house, desk, visit.patron, fee, method, language, expected)
+    outcome = await turns.take(desk, pay.begin, house, desk, visit.patron, fee, method, language, expected)
     if isinstance(outcome, Begun):
         return RedirectResponse(outcome.url, 303)
     status = 503 if outcome.code in _SILENT else 409

@@ -14,9 +14,10 @@ from ils_payment.web import limits
     ("address", "single", "network"),
     [
         ("203.0.113.7", "203.0.113.7/32", "203.0.113.0/24"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64", "2001:db8:1::/56"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64", "2001:db8:1::/48"),
         ("::ffff:203.0.113.7", "203.0.113.7/32", "203.0.113.0/24"),
-        ("fe80::1%eth0", "fe80::/64", "fe80::/56"),
+        ("2001:db8:1:ff00::1", "2001:db8:1:ff00::/64", "2001:db8:1::/48"),
+        ("fe80::1%eth0", "fe80::/64", "fe80::/48"),
         ("unix:", "unix:", "unix:"),
         ("", "", ""),
     ],
@@ -87,7 +88,7 @@ def test_a_reservation_is_taken_back_whole(each_doors):
         attempt = limits.reserve(house, "lindental", "1", "203.0.113.7")
         assert attempt is not None
         assert attempt.before == 0
-        limits.signed_in(house, attempt)
+        limits.taken_back(house, attempt)
     assert all(row.count == 0 for row in each_doors.rows("counters") if row.window)
 
 
@@ -106,7 +107,7 @@ def test_sign_ins_never_wait_for_each_other_in_a_circle(each_doors):
         card, library = f"card {number % 7}", ("lindental", "seehausen")[number % 2]
         attempt = limits.reserve(house, library, card, f"203.0.113.{number % 5}")
         if attempt is not None:
-            (limits.unanswered if number % 11 == 0 else limits.signed_in)(house, attempt)
+            (limits.unanswered if number % 11 == 0 else limits.taken_back)(house, attempt)
         if number % 10 == 0:
             # All that was counted before is old enough to be purged, while others use it again.
             world.pass_time(hours=3)

@@ -74,8 +74,8 @@ class KohaConfig(PluginConfig):
         default=3,
         ge=1,
         le=100,
-        description="Koha's count of wrong passwords at which it is not asked about a patron any more; a right "
-        "one in the OPAC starts it anew. Keep it below Koha's FailedLoginAttempts.",
+        description="Koha's count of wrong passwords at which it is not asked about a patron any more; a "
+        "right one in the OPAC starts it anew. Keep it below Koha's FailedLoginAttempts.",
     )
     deadline_seconds: float = Field(
         default=20.0, ge=2.0, le=20.0, description="Longest time that one call to Koha may take, in seconds."

@@ -1,0 +1,74 @@
+"""Turns at a library system: so many calls at once as it bears, the others wait a little and then come back.
+
+The calls wait in the event loop and run in threads of their own. So a library system that answers
+slowly takes neither Starlette's threads from the rest of the house nor the other libraries' turns.
+"""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, TypeVar, TypeVarTuple
+
+import anyio
+from anyio import to_thread
+from fastapi import Depends, Request
+
+from ils_payment.errors import RemoteUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ils_payment.flows.house import Desk
+
+PATIENCE = 5.0
+"""Seconds that a patron waits for a turn."""
+
+_Arguments = TypeVarTuple("_Arguments")
+_Answer = TypeVar("_Answer")
+
+
+class Turns:
+    """The turns at all library systems of the house; libraries that share a system share its turns."""
+
+    def __init__(self) -> None:
+        """Begin with nobody waiting. A semaphore belongs to the event loop in which it is made: later."""
+        self._any: dict[str, anyio.Semaphore] = {}
+        self._sign_ins: dict[str, anyio.Semaphore] = {}
+        # The turns are the bound; without a limiter of its own a call would take one of Starlette's threads.
+        self._threads = anyio.CapacityLimiter(float("inf"))
+
+    async def take(
+        self, desk: Desk, call: Callable[[*_Arguments], _Answer], *args: *_Arguments, sign_in: bool = False
+    ) -> _Answer:
+        """Return the answer of *call* when it is its turn; RemoteUnavailableError when none comes in time.
+
+        One *sign_in* at a time: a library system that counts wrong PINs is to be asked again only
+        once it has counted the one before.
+        """
+        async with AsyncExitStack() as held:
+            try:
+                with anyio.fail_after(PATIENCE):
+                    for line in self._lines(desk, sign_in=sign_in):
+                        await held.enter_async_context(line)
+            except TimeoutError:
+                raise RemoteUnavailableError(
+                    "No call was free in time.", mend="The library system answers too slowly."
+                ) from None
+            return await to_thread.run_sync(partial(call, *args), limiter=self._threads)
+
+    def _lines(self, desk: Desk, *, sign_in: bool) -> list[anyio.Semaphore]:
+        """Return what has to be held, in the order in which everybody takes it."""
+        at_once = desk.system.capabilities().parallel_calls
+        lines = [self._any.setdefault(desk.patrons, anyio.Semaphore(at_once))]
+        if sign_in:
+            lines.insert(0, self._sign_ins.setdefault(desk.patrons, anyio.Semaphore(1)))
+        return lines
+
+
+async def _turns(request: Request) -> Turns:
+    turns: Turns = request.app.state.turns
+    return turns
+
+
+TurnsHere = Annotated[Turns, Depends(_turns)]
