@@ -21,7 +21,10 @@ from ils_payment.web.turns import TurnsHere
 router = APIRouter(prefix="/{library}", include_in_schema=False)
 
 _SILENT = frozenset({"provider_unavailable", "library_unavailable"})
-_MAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_{|}~-]+"
+_LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_MAIL = re.compile(rf"{_ATOM}(\.{_ATOM})*@{_LABEL}(\.{_LABEL})+")
+"""What mail servers take without quoting or UTF-8; anything else in a header is an attempt at something."""
 _LONGEST_MAIL = 254
 
 

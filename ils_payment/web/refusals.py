@@ -127,7 +127,9 @@ async def _remote(request: Request, error: Exception) -> Response:
 async def _busy(request: Request, error: Exception) -> Response:
     log.error("database_busy", path=_route(request), reason=str(error))
     if _is_api(request):
-        return problem(503, "busy", "Please try again; nothing was changed.", {"retry-after": "10"})
+        # It may have been busy only after the fees were frozen for a payment.
+        said = "The database is busy. Ask for the list of payments before you start one again."
+        return problem(503, "busy", said, {"retry-after": "10"})
     answer = _page(request, "failed", 503)
     answer.headers["retry-after"] = "10"
     return answer

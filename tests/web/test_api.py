@@ -16,6 +16,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from ils_payment.errors import StoreBusyError
 from ils_payment.flows import pay
 from ils_payment.flows.views import NOT_BEGUN, NotBegun
 from tests.web.doors import PUBLIC
@@ -50,6 +51,26 @@ class Catalogue:
             "currency": fees["currency"],
             "method": "card",
         }
+
+
+def test_a_database_that_is_busy_after_the_freeze_does_not_say_that_nothing_was_changed(doors, monkeypatch):
+    catalogue = Catalogue(doors)
+    body = catalogue.confirmed()
+    unit = type(doors.house.store).unit
+
+    def busy(store):
+        if doors.rows("payments"):
+            raise StoreBusyError("The database was busy for too long.")
+        return unit(store)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(doors.house.store), "unit", busy)
+        answer = catalogue.post("/payments", body)
+    assert (answer.status_code, answer.json()["code"]) == (503, "busy")
+    assert "Ask for the list of payments" in answer.json()["detail"]
+    assert "nothing" not in answer.text
+    assert len(catalogue.get("/payments").json()["payments"]) == 1
+    assert catalogue.post("/payments", body).json()["code"] == "already_running"
 
 
 def test_a_catalogue_pays_a_fee_from_token_to_settled(each_doors):

@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 
 from ils_payment.flows import links
 from ils_payment.model import State
+from ils_payment.web import pages
 from ils_payment.web.app import create_app
 from tests.conftest import Town
 
@@ -467,6 +468,30 @@ def test_an_address_that_is_none_is_shown_again_to_be_mended(erika, address):
     page = erika.sends(path, 422, email=address).text
     assert "Bitte schreiben Sie die Adresse wie name@example.org." in page
     assert 'aria-invalid="true"' in page
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "a@[.cc", "().@b.cc", ":;@b.cc", "a@,.cc", "a@b", "a@b.", "a@.b.cc", "a@b..cc", "a@-b.cc", "a@b-.cc",
+        ".a@b.cc", "a.@b.cc", "a..b@c.de", "a@b@c.de", "a,b@c.de", "<a@b.cc>", '"a b"@c.de', "a\\@b.cc",
+        "a@b.cc\nBcc: x@y.de", "a@b.cc\r", "a@127.0.0.1:25", "a@[127.0.0.1]", "\xe4@b.cc", "a@b\xfccher.de",
+        "a`b@c.de", "a@b_c.de", f"a@{'b' * 64}.de",
+    ],
+)  # fmt: skip
+def test_what_is_no_plain_address_is_not_mailed_to(address):
+    assert not pages._MAIL.fullmatch(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "a@b.cc", "erika.mustermann+bib@mail.example.org", "o'hara@x-y.co.uk", "e_m@3sat.de", "1@2.info",
+        "a!#$%&*/=?^{|}~-b@xn--bcher-kva.example",
+    ],
+)  # fmt: skip
+def test_every_plain_address_is_mailed_to(address):
+    assert pages._MAIL.fullmatch(address)
 
 
 # --- the clock ---------------------------------------------------------------------------------
