@@ -54,7 +54,9 @@ def test_every_commented_example_can_be_uncommented(ils_payment, tmp_path, secre
         plugins,
         re.sub(r"(?m)^# (?=[\[a-z_]+)(?!-)", "", tail),
     )
-    path.write_text("".join(whole), encoding="utf-8")
+    logo = tmp_path / "logo.svg"
+    logo.write_text("<svg/>", encoding="utf-8")
+    path.write_text("".join(whole).replace("/etc/ils-payment/logo.svg", str(logo)), encoding="utf-8")
     library = load_settings(path).libraries["main"]
     assert library.contact
     assert library.not_payable

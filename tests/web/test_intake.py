@@ -15,6 +15,7 @@ from ils_payment.errors import StoreBusyError
 from ils_payment.model import Notice, Observation, PayState
 from ils_payment.store import intake as rows
 from ils_payment.web.intake import BATCH, Intake, Outcome
+from tests.web.doors import apart
 
 
 def notice(number, **more):
@@ -37,7 +38,7 @@ def through(town, work, **options):
         finally:
             await intake.stop()
 
-    return asyncio.run(story())
+    return apart(story())
 
 
 class Gate:
@@ -213,7 +214,7 @@ def test_what_waits_at_the_end_is_still_written(town, monkeypatch):
         await ending
         return await asyncio.gather(*tasks)
 
-    assert set(asyncio.run(story())) == {Outcome.STORED}
+    assert set(apart(story())) == {Outcome.STORED}
     assert len(stored(town)) == 300
 
 

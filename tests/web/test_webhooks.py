@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from ils_payment.model import State
 from ils_payment.web import webhooks
-from tests.web.doors import csrf_of
+from tests.web.doors import apart, csrf_of
 
 PATH = "/webhooks/lindental/stripe"
 
@@ -230,4 +230,4 @@ def test_a_sender_that_never_finishes_is_cut_off(doors, monkeypatch):
             with pytest.raises(TimeoutError):
                 await webhooks._body({}, receive)
 
-    asyncio.run(all_of_them())
+    apart(all_of_them())
