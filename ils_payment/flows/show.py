@@ -11,6 +11,8 @@ from ils_payment.model import State
 from ils_payment.store import attempts, cases, orders, patrons, payments
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ils_payment.flows.house import Desk, House
     from ils_payment.model import LocalText, PatronRef
     from ils_payment.store.records import Case, Payment
@@ -63,6 +65,18 @@ def history(house: House, desk: Desk, patron: PatronRef) -> tuple[PaymentView, .
         if known is None:
             return ()
         return tuple(_view(house, unit, found) for found in payments.of_patron(unit, known))
+
+
+def paid_with(house: House, desk: Desk, patron: PatronRef, keys: Iterable[str]) -> str | None:
+    """Return the id of the patron's newest payment here, void ones apart, that has one of these fees."""
+    wanted = set(keys)
+    with house.store.read() as unit:
+        known = patrons.known_id(unit, desk.patrons, patron)
+        for found in payments.of_patron(unit, known) if known else ():
+            here = found.library == desk.key and found.state is not State.VOID
+            if here and any(line.claim_key in wanted for line in found.lines):
+                return found.id
+    return None
 
 
 def newest(

@@ -138,7 +138,7 @@ MESSAGES: Mapping[str, Words] = {
     ),
     "changed": Words(
         N_("Your fees have changed meanwhile"),
-        (N_("Nothing was charged. Please look at your fees again before you pay."),),
+        (N_("Nothing was charged with this step. Please look at your fees again before you pay."),),
         way=_FEES,
     ),
     "not_payable": Words(

@@ -6,6 +6,7 @@ import re
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from ils_payment.domain.states import UNPAID
@@ -47,6 +48,9 @@ def fees(request: Request, view: _OpenFees) -> Response:
 @router.get("/confirm")
 def confirm(
     request: Request,
+    house: HouseHere,
+    desk: DeskHere,
+    visit: VisitHere,
     view: _OpenFees,
     fee: Annotated[list[str], Query(default_factory=list, max_length=500)],
     method: Annotated[str, Query(max_length=60)] = "",
@@ -54,6 +58,9 @@ def confirm(
     """Show exactly what is about to be paid. It has an address, so "back" and the language switch work."""
     lines = [line for line in view.lines if line.key in set(fee)]
     problem = _hindrance(view, lines, fee, method)
+    if problem == "changed" and (paid := show.paid_with(house, desk, visit.patron, fee)):
+        # "Back" after paying: the fees are gone because of the patron's own payment.
+        return RedirectResponse(_address(desk, paid), 303)
     if problem is not None:
         return screens.fees(request, view, chosen=fee, method=method, problem=problem)
     return screens.confirm(request, view, lines, method)
@@ -96,6 +103,10 @@ async def begin(
     outcome = await turns.take(desk, pay.begin, house, desk, visit.patron, fee, method, language, expected)
     if isinstance(outcome, Begun):
         return RedirectResponse(outcome.url, 303)
+    if outcome.code == "changed":
+        paid = await run_in_threadpool(show.paid_with, house, desk, visit.patron, fee)
+        if paid is not None:
+            return RedirectResponse(_address(desk, paid), 303)
     status = 503 if outcome.code in _SILENT else 409
     return render.message(request, outcome.code, status, payment_id=outcome.payment_id)
 

@@ -249,6 +249,29 @@ def test_a_sum_that_changed_meanwhile_is_not_paid(erika):
     assert erika.town.stripe.truth()["sessions"] == {}
 
 
+def test_back_after_paying_leads_to_the_payment_from_the_confirmation_and_from_a_second_tab(erika):
+    keys = erika.keys()
+    payment_id = paid(erika)
+    answer = erika.browser.get(
+        "/lindental/confirm", params={"fee": keys, "method": "card"}, follow_redirects=False
+    )
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/lindental/payments/{payment_id}")
+    answer = erika.sends("/lindental/pay", 303, fee=keys, method="card", expected=1250)
+    assert answer.headers["location"] == f"/lindental/payments/{payment_id}"
+    assert len(erika.town.stripe.truth()["sessions"]) == 1
+
+
+def test_nobody_is_led_to_a_cancelled_payment_or_to_that_of_somebody_else(erika):
+    keys = erika.keys()
+    erika.sends(f"/lindental/payments/{erika.started()}/cancel", 303)
+    page = erika.sends("/lindental/pay", 409, fee=keys, method="card", expected=1).text
+    assert "Mit diesem Schritt wurde nichts abgebucht." in page
+    paid(erika)
+    jan = Patron(erika.town).signs_in(JAN)
+    answer = jan.browser.get("/lindental/confirm", params={"fee": keys, "method": "card"})
+    assert answer.status_code == 422
+
+
 def test_the_amount_of_the_form_is_never_what_is_charged(erika):
     first = erika.keys()[0]
     erika.begins([first], expected=1250, status=409)
