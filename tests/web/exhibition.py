@@ -210,6 +210,11 @@ EXHIBITS: dict[str, Exhibit] = {
     "fees": _fees(),
     "fees-running": _fees(lines=(*RUNNING[:2], LINES[2], FORBIDDEN), running=(PAYMENT,), payable_cents=700),
     "fees-all-running": _fees(lines=RUNNING, running=(PAYMENTS["pending"],), payable_cents=0),
+    "fees-held": _fees(
+        lines=(*RUNNING[:2], LINES[2], FORBIDDEN),
+        running=(replace(PAYMENTS["paid-held"], created_at=NOW - timedelta(days=3)),),
+        payable_cents=700,
+    ),
     "fees-credit": _fees(lines=LINES, open_credit=300, limit_cents=950),
     "fees-credit-too-small": _fees(lines=LINES[2:], open_credit=300, payable_cents=700, limit_cents=400),
     "fees-credit-covers": _fees(lines=LINES, open_credit=2000, limit_cents=0),

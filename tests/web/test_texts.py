@@ -217,6 +217,17 @@ def test_the_smallest_sum_is_named(shown):
     assert "Online ab 1,00\N{NO-BREAK SPACE}€; kleinere Beträge an der Theke" in page
 
 
+def test_fees_whose_payment_the_library_clears_up_are_not_said_to_be_running(shown):
+    page = shown.get("/lindental/show/fees-held?lang=de").text.replace("\N{NO-BREAK SPACE}", " ")
+    assert "Ihre Bibliothek klärt eine Zahlung für diese Gebühren" in page
+    assert (
+        "Zahlung über 12,50 € vom 18. November 2026. Bitte zahlen Sie diese Gebühren nicht noch einm" in page
+    )
+    assert page.count("Eine Zahlung dafür klärt Ihre Bibliothek gerade.") == 2
+    for wrong in ("läuft", "Abbrechen", "bis dahin"):
+        assert wrong not in page
+
+
 def test_while_the_provider_is_being_asked_nobody_is_sent_back_to_pay():
     words = texts.told(PAYMENTS["open-looking"], DE, NOW)
     assert words.title == "Einen Moment, bitte"
