@@ -168,6 +168,7 @@ def test_the_pieces_of_configuration_in_other_pages_fit_into_a_whole(
 
 BY_HAND = {
     "apt",
+    "umask",
     "python3",
     "chgrp",
     "systemd-sysusers",
