@@ -64,12 +64,14 @@ router = APIRouter(prefix=f"{API_PATH}/{{library}}")
 def the_visit(
     house: HouseHere,
     desk: DeskHere,
+    request: Request,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
 ) -> Visit:
     """Return the visit that the bearer opens; a page's cookie opens none here."""
     visit = sessions.find(house, desk, credentials.credentials, kind=sessions.API) if credentials else None
     if visit is None:
         raise SignInNeededError(desk.key)
+    request.state.visit = visit
     return visit
 
 
@@ -112,7 +114,12 @@ def close_session(house: HouseHere, visit: _Visit) -> Response:
     return Response(status_code=204)
 
 
-@router.get("/fees", response_model=FeesOut, responses=_SIGNED_IN | _REMOTE, tags=["fees"])
+@router.get(
+    "/fees",
+    response_model=FeesOut,
+    responses=_SIGNED_IN | _REMOTE | problems(s404="not_found, patron_unknown (the session ends)"),
+    tags=["fees"],
+)
 async def open_fees(house: HouseHere, desk: DeskHere, visit: _Visit, turns: TurnsHere) -> FeesOut:
     """Return the open fees, read fresh from the library system."""
     return FeesOut.of(await turns.take(desk, see.fees, house, desk, visit.patron))

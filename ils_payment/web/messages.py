@@ -54,6 +54,12 @@ MESSAGES: Mapping[str, Words] = {
         Tone.LOOK,
         way=_AGAIN,
     ),
+    "patron_unknown": Words(
+        N_("Your library account was not found"),
+        (N_("Please contact your library. Nothing was charged."),),
+        Tone.LOOK,
+        way=_START,
+    ),
     "too_many": Words(
         N_("Too many attempts"),
         (N_("For your protection there is a short break now. Please try again in an hour."),),

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import structlog
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from ils_payment.errors import RemoteError, StoreBusyError
-from ils_payment.web import cookies, render
+from ils_payment.errors import RemoteAbsentError, RemoteError, StoreBusyError
+from ils_payment.web import cookies, render, sessions
 from ils_payment.web.sessions import SignInNeededError
 
 if TYPE_CHECKING:
@@ -30,6 +31,11 @@ _WORDS = {
     500: "failed",
 }
 
+UNKNOWN_PATRON = (
+    "The hand-over's sub is unknown to the library system; it must be its internal patron id"
+    " (Koha: borrowernumber), not the card number."
+)
+
 log = structlog.get_logger(__name__)
 
 
@@ -38,6 +44,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(SignInNeededError, _sign_in)
+    app.add_exception_handler(RemoteAbsentError, _unknown)
     app.add_exception_handler(RemoteError, _remote)
     app.add_exception_handler(StoreBusyError, _busy)
     app.add_exception_handler(Exception, _failed)
@@ -111,6 +118,27 @@ async def _sign_in(request: Request, error: Exception) -> Response:
     if held:
         cookies.take_back(house, response, session)
     return response
+
+
+async def _unknown(request: Request, error: Exception) -> Response:
+    """End the visit of a patron whom the library system does not have: asking again cannot help."""
+    house, visit = request.app.state.house, getattr(request.state, "visit", None)
+    log.error(
+        "patron_unknown",
+        path=_route(request),
+        library=visit.library if visit else None,
+        reason=str(error),
+        mend=UNKNOWN_PATRON,
+    )
+    if visit is not None:
+        await run_in_threadpool(sessions.close, house, visit.session_id)
+    if _is_api(request):
+        return problem(404, "patron_unknown", UNKNOWN_PATRON)
+    request.state.visit = None
+    answer = _page(request, "patron_unknown", 404)
+    if visit is not None:
+        cookies.take_back(house, answer, cookies.session(visit.library))
+    return answer
 
 
 async def _remote(request: Request, error: Exception) -> Response:

@@ -18,6 +18,7 @@ from ils_payment_koha.simulator import KohaHabits, KohaSimulator
 from pydantic import SecretStr, ValidationError
 
 from ils_payment.errors import (
+    RemoteAbsentError,
     RemoteError,
     RemoteGarbledError,
     RemoteRefusedError,
@@ -259,7 +260,7 @@ def test_a_patron_who_is_gone_is_named_as_such(adapter):
 
 
 def test_a_patron_reference_that_is_none_of_kohas_is_never_sent(adapter, koha):
-    with pytest.raises(ValueError, match="patron reference"):
+    with pytest.raises(RemoteAbsentError, match="borrowernumber"):
         adapter.account(PatronRef("3/../4"))
     assert koha.truth()["requests"] == {}
 

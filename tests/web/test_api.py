@@ -53,6 +53,17 @@ class Catalogue:
         }
 
 
+@pytest.mark.parametrize("sub", ["abc", "99999999"])
+def test_a_patron_whom_the_library_system_does_not_know_is_told_by_a_code_of_its_own(doors, sub):
+    http = doors.browser()
+    value = http.post(f"{BASE}/sessions", json={"token": doors.token(sub=sub)}).json()["access_token"]
+    http.headers["authorization"] = f"Bearer {value}"
+    answer = http.get(f"{BASE}/fees")
+    assert (answer.status_code, answer.json()["code"]) == (404, "patron_unknown")
+    assert "borrowernumber" in answer.json()["detail"]
+    assert http.get(f"{BASE}/fees").json()["code"] == "session_ended"
+
+
 def test_a_database_that_is_busy_after_the_freeze_does_not_say_that_nothing_was_changed(doors, monkeypatch):
     catalogue = Catalogue(doors)
     body = catalogue.confirmed()

@@ -250,6 +250,24 @@ def test_without_a_key_no_token_is_good(doors):
     assert doors.browser().get("/lindental/arrive", params={"token": doors.token()}).status_code == 403
 
 
+@pytest.mark.parametrize("sub", ["abc", "21234000012345", "99999999"])
+def test_an_unknown_patron_is_told_so_and_the_log_names_the_mend(doors, sub):
+    browser = doors.browser(headers={"accept-language": "de"})
+    assert browser.get("/lindental/arrive", params={"token": doors.token(sub=sub)}).status_code == 303
+    with capture_logs() as logs:
+        answer = browser.get("/lindental/fees")
+    assert answer.status_code == 404
+    assert "Ihr Bibliothekskonto wurde nicht gefunden" in answer.text
+    assert "antwortet" not in answer.text
+    assert "/logout" not in answer.text
+    [entry] = [entry for entry in logs if entry["event"] == "patron_unknown"]
+    assert "must be its internal patron id (Koha: borrowernumber), not the card number" in entry["mend"]
+    assert entry["library"] == "lindental"
+    assert sub not in str(logs)
+    assert doors.rows("private_sessions") == []
+    assert browser.get("/lindental/fees").headers["location"] == "/lindental/"
+
+
 # --- card and PIN --------------------------------------------------------------------------------
 
 

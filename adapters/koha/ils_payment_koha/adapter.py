@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from ils_payment.errors import RemoteError
+from ils_payment.errors import RemoteAbsentError, RemoteError
 from ils_payment.model import (
     Binding,
     MarkerSupport,
@@ -233,9 +233,12 @@ class KohaSystem:
 
 
 def _path(patron: PatronRef) -> str:
-    """Return the patron's id as a part of a path; it is Koha's own number, so anything else is a bug."""
+    """Return the patron's id as a part of a path; Koha has no patron whose id is not a number."""
     if not wire.is_number(patron):
-        raise ValueError("this is not a patron reference of Koha's")
+        raise RemoteAbsentError(
+            "The patron's id is not a number, so Koha has no such patron.",
+            mend="Hand patrons over by their borrowernumber, not by card number or user name.",
+        )
     return str(patron)
 
 
