@@ -86,7 +86,7 @@ def spend(  # the one transaction in which a token becomes a session
     """Use the token up and open a session; return its value. TokenError when it was used before."""
     with house.store.unit() as unit:
         if not doors.use_token(unit, handed.digest, handed.forget_at):
-            raise handover.TokenError("used", "it was used before")
+            raise handover.TokenError("used", "it was used before", handed.kid)
         if visit is not None:
             doors.close_session(unit, visit.session_id)
         return sessions.open_session(

@@ -32,6 +32,7 @@ class HandedOver:
     language: str | None
     digest: str
     forget_at: datetime
+    kid: str
 
 
 class TokenError(Exception):
@@ -129,4 +130,5 @@ def _handed_over(desk: Desk, claims: dict[str, Any], expires: int, kid: str) -> 
         language=language if language in desk.settings.languages else None,
         digest=hashlib.sha256(once.encode()).hexdigest(),
         forget_at=datetime.fromtimestamp(expires, UTC) + timedelta(seconds=LEEWAY + 60),
+        kid=kid,
     )

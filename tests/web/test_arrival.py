@@ -201,6 +201,7 @@ def test_a_token_works_once(each_doors):
     with capture_logs() as logs:
         assert thief.get("/lindental/arrive", params={"token": token}).status_code == 403
     assert "used before" in refusal(logs)[0]["reason"]
+    assert refusal(logs)[0]["kid"] == "opac-1"
     assert thief.get("/lindental/fees").status_code == 303
     assert len(each_doors.rows("private_sessions")) == 1
 
