@@ -117,9 +117,11 @@ class Receipt(Table):
         examples=[["Library Street 1", "12345 Example"]],
     )
     tax_note: Text = Field(
-        {
-            "de": "Gebühr nach öffentlichem Recht; keine Umsatzsteuer.",
-            "en": "Fee under public law; no VAT is charged.",
-        },
-        description="The tax note on the receipt.",
+        description="What your authority states about tax; ask those who answer for it.",
+        examples=[
+            {
+                "de": "Gebühr nach öffentlichem Recht; keine Umsatzsteuer.",
+                "en": "Fee under public law; no VAT is charged.",
+            }
+        ],
     )

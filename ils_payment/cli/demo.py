@@ -181,6 +181,7 @@ accessibility_url = "https://lindental.example/barrierefreiheit"
 [libraries.{LIBRARY}.receipt]
 authority = "Stadt Lindental"
 address = ["Marktplatz 3", "38899 Lindental"]
+tax_note = {{ de = "Gebühr nach öffentlichem Recht; keine Umsatzsteuer.", en = "Public fee; no VAT." }}
 
 [[libraries.{LIBRARY}.not_payable]]
 older_than_days = 1000

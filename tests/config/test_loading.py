@@ -315,6 +315,7 @@ accessibility_url = "https://x.example/access"
 [libraries.town.receipt]
 authority = "Town"
 address = ["Street 1", "12345 Town"]
+tax_note = "No VAT."
 """
     path = write(GOOD + more, **{'name = "Town': 'staff_email = "staff@library.example"\nname = "Town'})
     check_live(load_settings(path), {"town"})

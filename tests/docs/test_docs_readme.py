@@ -131,6 +131,7 @@ accessibility_url = "https://library.example/a"
 [libraries.main.receipt]
 authority = "Town"
 address = ["Street 1", "12345 Town"]
+tax_note = "No VAT."
 """
     path = tmp_path / "config.toml"
     path.write_text(block + tables, encoding="utf-8")

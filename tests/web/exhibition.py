@@ -28,6 +28,7 @@ LIBRARY = Library.model_validate(
         "name": "Stadtbücherei Lindental",
         "library_system": {"plugin": "koha"},
         "providers": {"stripe": {}},
+        "staff_email": "staff@lindental.example",
         "methods": [
             {"method": "card", "provider": "stripe", "minimum_amount": "1.00"},
             {"method": "instant_bank_transfer", "provider": "stripe"},
@@ -47,7 +48,14 @@ LIBRARY = Library.model_validate(
             "accessibility_url": "https://library.example/accessibility",
             "accent": "#0b6e4f",
         },
-        "receipt": {"authority": "Stadt Lindental", "address": ["Marktplatz 3", "38899 Lindental"]},
+        "receipt": {
+            "authority": "Stadt Lindental",
+            "address": ["Marktplatz 3", "38899 Lindental"],
+            "tax_note": {
+                "de": "Gebühr nach öffentlichem Recht; keine Umsatzsteuer.",
+                "en": "Fee under public law; no VAT is charged.",
+            },
+        },
     }
 )
 
@@ -279,7 +287,7 @@ def application(library: Library = LIBRARY) -> ASGIApp:
     app = FastAPI(openapi_url=None)
     house: Any = SimpleNamespace(
         settings=SimpleNamespace(server=SimpleNamespace(public_url="http://127.0.0.1")),
-        world=SimpleNamespace(now=lambda: NOW),
+        world=SimpleNamespace(now=lambda: NOW, can_mail=True),
         libraries={"lindental": desk(live=True, library=library)},
     )
     app.state.house = house

@@ -26,7 +26,14 @@ PLACE: dict[str, Any] = {
         "accessibility_url": "https://lindental.example/barrierefreiheit",
         "accent": "#7a1fa2",
     },
-    "receipt": {"authority": "Stadt Lindental", "address": ["Marktplatz 3", "38899 Lindental"]},
+    "receipt": {
+        "authority": "Stadt Lindental",
+        "address": ["Marktplatz 3", "38899 Lindental"],
+        "tax_note": {
+            "de": "Gebühr nach öffentlichem Recht; keine Umsatzsteuer.",
+            "en": "Fee under public law; no VAT is charged.",
+        },
+    },
 }
 
 
