@@ -132,9 +132,15 @@ def _engine(address: str, password: str | None) -> Engine:
     if password is not None:
         url = url.set(password=password)
     if url.get_backend_name() == "postgresql":
-        return create_engine(
-            url.set(drivername="postgresql+psycopg"), pool_pre_ping=True, hide_parameters=True
-        )
+        try:
+            return create_engine(
+                url.set(drivername="postgresql+psycopg"), pool_pre_ping=True, hide_parameters=True
+            )
+        except ModuleNotFoundError:
+            raise ConfigurationError(
+                "server.database names PostgreSQL, but its driver is not installed.",
+                mend="Type: pip install 'ils-payment[postgresql]'",
+            ) from None
     if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
         raise ConfigurationError(
             f"server.database names no database that can hold a ledger: {url.render_as_string()}",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
+import sys
 import threading
 from contextlib import contextmanager
 from datetime import timedelta
@@ -172,3 +174,16 @@ def test_the_clock_is_compared_with_what_others_say(seconds, level):
 
 def test_a_clock_that_nobody_can_confirm_is_a_warning():
     assert _clock([]).level is Level.WARNING
+
+
+def test_postgresql_without_its_driver_is_told_with_the_command_that_installs_it(
+    ils_payment, config, monkeypatch
+):
+    text = config.read_text(encoding="utf-8")
+    config.write_text(
+        re.sub(r"(?m)^database = .*$", 'database = "postgresql://user@127.0.0.1:1/none"', text),
+        encoding="utf-8",
+    )
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    ran = ils_payment("--config", config, "check", "--json")
+    assert about(ran, "database")["mend"] == "Type: pip install 'ils-payment[postgresql]'"
