@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ils_payment.cli.output import instant, json_option, print_json, print_table
-from ils_payment.cli.payments import NoSuchRecordError, amount
+from ils_payment.cli.output import instant, json_option, plain, print_json, print_table
+from ils_payment.cli.payments import NoSuchRecordError, amount, print_whereabouts
 from ils_payment.cli.rooms import ledger
 from ils_payment.flows import show as records
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def cases() -> None:
-    """List what a person must decide, or show one case."""
+    """List what a person must decide, or show one case and whose it is."""
 
 
 @cases.command("list")
@@ -57,14 +57,18 @@ def show_case(config: Path | None, case_id: str, *, as_json: bool) -> None:
     """Show one case with its facts and the next steps."""
     with ledger(config) as house:
         found = records.case(house, case_id)
-    if found is None:
-        raise NoSuchRecordError(f"There is no case {case_id!r}.", mend="Type: ils-payment cases list --all")
+        if found is None:
+            raise NoSuchRecordError(
+                f"There is no case {case_id!r}.", mend="Type: ils-payment cases list --all"
+            )
+        where = records.whereabouts(house, found.payment_id)
     if as_json:
-        print_json(found)
+        print_json({**plain(found), "whereabouts": plain(where)})
         return
     open_or_closed = f"closed {instant(found.closed_at)}" if found.closed_at else "open"
     click.echo(f"Case {found.case_id} of {found.library}: {found.kind}, {open_or_closed}")
     click.echo(f"Payment {found.payment_id}, {found.state}, {amount(found.cents, found.currency)}")
+    print_whereabouts(where)
     print_table(
         ("Fact", "Value"), [(name, str(value)) for name, value in found.facts.items()], empty="No facts."
     )

@@ -18,7 +18,7 @@ from ils_payment.store import chain
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ils_payment.flows.views import PaymentView
+    from ils_payment.flows.views import PaymentView, Whereabouts
 
 
 class NoSuchRecordError(ILSPaymentError):
@@ -62,7 +62,7 @@ def list_payments(
             )
             for one in found
         ],
-        empty="There is no such payment.",
+        empty="There are no payments (of this kind).",
     )
 
 
@@ -85,15 +85,18 @@ def show_payment(config: Path | None, payment: str, *, as_json: bool) -> None:
         with house.store.read() as unit:
             trail = chain.read_audit(unit, found.payment_id)
             broken = chain.broken_at(unit, found.payment_id)
+        where = records.whereabouts(house, found.payment_id)
     history = [{**row, "facts": json.loads(row["facts"])} for row in trail]
     if as_json:
-        print_json({**_public(found), "history": history, "chain_broken_at": broken})
+        told = {"whereabouts": plain(where), "history": history, "chain_broken_at": broken}
+        print_json({**_public(found), **told})
         return
     click.echo(
         f"Payment {found.payment_id} of {found.library}: {_state(found)}{', test' if found.test else ''}"
     )
     click.echo(f"Amount  {amount(found.cents, found.currency)} by {found.method} through {found.provider}")
     click.echo(f"Number  {found.number}")
+    print_whereabouts(where)
     rows = [(one.kind, one.text or "(erased)", amount(one.cents, found.currency)) for one in found.lines]
     print_table(("Kind", "Text", "Amount"), rows, empty="It has no lines.")
     steps = [(instant(row["at"]), row["what"], row["state"], _facts(row["facts"])) for row in history]
@@ -102,6 +105,16 @@ def show_payment(config: Path | None, payment: str, *, as_json: bool) -> None:
         "The hashes of this history hold." if broken is None else f"THE HISTORY WAS CHANGED at row {broken}."
     )
     click.echo(sound)
+
+
+def print_whereabouts(where: Whereabouts) -> None:
+    """Say where to look in the other systems; what is empty is left out."""
+    click.echo(f"Patron  {where.patron or '(erased)'} in the library system (Koha: borrowernumber)")
+    for name, found in (("Fees", where.fees), ("Credits", where.credits)):
+        if found:
+            click.echo(f"{name:7} {', '.join(found)} in the library system")
+    if where.session:
+        click.echo(f"Session {where.session} at the provider")
 
 
 def _public(view: PaymentView) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from babel.dates import format_datetime
 from babel.numbers import format_currency
 
+from ils_payment.flows import staff
 from ils_payment.money import to_decimal
 
 if TYPE_CHECKING:
@@ -87,35 +88,55 @@ def receipt(library: Library, view: PaymentView, language: str) -> Letter:
     return Letter(words["subject"].format(number=view.receipt_number), "\n".join(lines) + "\n")
 
 
-def case(library: Library, view: PaymentView, opened: CaseView) -> Letter:
-    """Tell staff that a case is open: reference, facts in codes, next steps; nothing personal."""
-    facts = "\n".join(f"  {name}: {value}" for name, value in sorted(opened.facts.items()))
-    steps = "\n".join(f"  {place}. {step}" for place, step in enumerate(opened.next_steps, 1))
-    number = view.receipt_number or opened.facts.get("number", "")
-    body = (
-        f"{library.name}: a payment needs a decision.\n\n"
-        f"Number:  {number}\nAmount:  {money(opened.cents, opened.currency, 'en')}\n"
-        f"State:   {opened.state}\nCase:    {opened.kind}, open since "
-        f"{_when(opened.opened_at, library, 'en')}\n\nWhat is known:\n{facts}\n\nNext steps:\n{steps}\n\n"
-        f"Details: ils-payment cases show {opened.case_id}\n"
-        "This message comes again every day until the case is closed.\n"
-    )
-    return Letter(f"[{library.name}] Payment {number}: {opened.kind}", body)
+def case(library: Library, view: PaymentView, opened: CaseView, language: str) -> Letter:
+    """Tell staff that a case is open: what happened, what to do, where to read more; nothing personal."""
+    words = staff.words(language)
+    what, to_do = words["cases"].get(opened.kind, words["cases"]["unexpected"])
+    lines = [
+        words["case"].format(library=library.name),
+        "",
+        *_facts(library, view, opened.cents, language),
+        f"{words['since']}: {_when(opened.opened_at, library, language)}",
+        "",
+        what,
+        to_do,
+        "",
+        words["details"],
+        f"  ils-payment cases show {opened.case_id}",
+        "",
+        words["again_case"],
+    ]
+    return Letter(f"[{library.name}] {words['case_subject']}: {view.number}", "\n".join(lines) + "\n")
 
 
-def unsettled(library: Library, view: PaymentView) -> Letter:
-    """Tell staff that a payment is paid and still not settled."""
-    paid = _when(view.paid_at or view.created_at, library, "en")
-    body = (
-        f"{library.name}: a payment is paid, but could not be settled in the library system yet.\n\n"
-        f"Number:  {view.receipt_number}\nAmount:  {money(view.cents, view.currency, 'en')}\n"
-        f"Paid:    {paid}\nState:   {view.state}\n\n"
-        "It is tried again by itself. Next steps:\n"
-        "  1. Type: ils-payment check    (it says whether the library system can be reached)\n"
-        f"  2. Type: ils-payment payments show {view.payment_id}\n\n"
-        "This message comes again every day until the payment is settled.\n"
-    )
-    return Letter(f"[{library.name}] Payment {view.receipt_number} is not settled yet", body)
+def unsettled(library: Library, view: PaymentView, language: str) -> Letter:
+    """Tell staff that a payment has not come to its end: unread at the provider, or not settled."""
+    words = staff.words(language)
+    kind = "unsettled" if view.paid_at else "unread"
+    lines = [
+        words[kind].format(library=library.name),
+        "",
+        *_facts(library, view, view.cents, language),
+        "",
+        words["by_itself"],
+        "  ils-payment check",
+        f"  ils-payment payments show {view.number}",
+        "",
+        words["again_unsettled"],
+    ]
+    return Letter(f"[{library.name}] {words[f'{kind}_subject']}: {view.number}", "\n".join(lines) + "\n")
+
+
+def _facts(library: Library, view: PaymentView, cents: int, language: str) -> list[str]:
+    words = staff.words(language)
+    lines = [
+        f"{words['number']}: {view.number}",
+        f"{words['amount']}: {money(cents, view.currency, language)}",
+        f"{words['begun']}: {_when(view.created_at, library, language)}",
+    ]
+    if view.paid_at:
+        lines.append(f"{words['paid']}: {_when(view.paid_at, library, language)}")
+    return lines
 
 
 def _when(instant: datetime, library: Library, language: str) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ils_payment.domain import marker
 from ils_payment.domain.states import UNPAID
-from ils_payment.flows.views import CaseView, PaidLine, PaymentView
+from ils_payment.flows.views import CaseView, PaidLine, PaymentView, Whereabouts
 from ils_payment.model import State
 from ils_payment.store import attempts, cases, orders, patrons, payments
 
@@ -95,6 +95,22 @@ def belongs_to(house: House, payment_id: str, library: str, patron: PatronRef) -
         if found is None or found.library != library:
             return False
         return patrons.patron_ref(unit, found.patron_id) == patron
+
+
+def whereabouts(house: House, payment_id: str) -> Whereabouts:
+    """Return where a payment is found in library system and provider; LookupError when there is none."""
+    with house.store.read() as unit:
+        found = payments.load(unit, payment_id)
+        if found is None:
+            raise LookupError(payment_id)
+        attempt = attempts.latest(unit, payment_id)
+        credited = (order.remote_ref for order in orders.of_payment(unit, payment_id))
+        return Whereabouts(
+            patron=patrons.patron_ref(unit, found.patron_id),
+            fees=tuple(line.fee_ref for line in found.lines if line.fee_ref),
+            credits=tuple(one for one in credited if one),
+            session=attempt.session_ref if attempt else None,
+        )
 
 
 def running(house: House, unit: Unit, patron_id: str) -> tuple[PaymentView, ...]:

@@ -110,5 +110,7 @@ def _write(house: House, mail: Any) -> letters.Letter | None:  # noqa: ANN401 - 
         return letters.receipt(desk.settings, view, mail.language)
     if mail.kind == "case":
         case = show.case(house, mail.case_id)
-        return letters.case(desk.settings, view, case) if case and case.closed_at is None else None
-    return letters.unsettled(desk.settings, view)
+        if case is None or case.closed_at is not None:
+            return None
+        return letters.case(desk.settings, view, case, mail.language)
+    return letters.unsettled(desk.settings, view, mail.language)

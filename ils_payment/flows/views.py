@@ -140,6 +140,20 @@ NOT_BEGUN = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Whereabouts:
+    """Where a payment is found in the other systems, for the person who decides a case. Private.
+
+    ``patron`` is the library system's own id (Koha: borrowernumber), None once erased; ``fees`` its
+    ids of the fee lines; ``credits`` the ids of credits it confirmed; ``session`` the provider's session.
+    """
+
+    patron: str | None
+    fees: tuple[str, ...]
+    credits: tuple[str, ...]
+    session: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CaseView:
     """Something that a person must decide, with codes only; private texts are read separately."""
 

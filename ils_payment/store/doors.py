@@ -6,11 +6,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import case, delete, func, select, tuple_, update
+from sqlalchemy import case, delete, exists, func, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ils_payment.model import PatronRef
-from ils_payment.store.tables import counters, payments, private_patrons, private_sessions, used_tokens
+from ils_payment.store.tables import (
+    counters,
+    patron_leases,
+    payments,
+    private_patrons,
+    private_sessions,
+    used_tokens,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy import Table
@@ -133,6 +140,14 @@ def purge(unit: Unit, idle_since: datetime) -> None:
     dead = (private_sessions.c.ends_at <= unit.now) | (private_sessions.c.seen_at <= idle_since)
     unit.connection.execute(delete(private_sessions).where(dead))
     unit.connection.execute(delete(used_tokens).where(used_tokens.c.expires_at <= unit.now))
+    # Who only looked, and paid nothing, is not kept.
+    unused = (
+        ~exists().where(payments.c.patron_id == private_patrons.c.id),
+        ~exists().where(private_sessions.c.patron_id == private_patrons.c.id),
+        ~exists().where(patron_leases.c.patron_id == private_patrons.c.id),
+    )
+    alone = select(private_patrons.c.id).where(*unused).with_for_update(skip_locked=True)
+    unit.connection.execute(delete(private_patrons).where(private_patrons.c.id.in_(alone)))
     # A row that is being written just now is left for the next time: waiting for it while holding
     # others would be waiting in a circle. (SQLite has one writer and knows no such clause.)
     key = (counters.c.bucket, counters.c.window)

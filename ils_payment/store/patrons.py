@@ -15,17 +15,20 @@ if TYPE_CHECKING:
 
 
 def patron_id(unit: Unit, library: str, ref: PatronRef) -> str:
-    """Return our random id of a patron, a new one at the first meeting."""
+    """Return our random id of a patron, a new one at the first meeting; the row stays until the commit."""
     dialect = sqlite if unit.connection.dialect.name == "sqlite" else postgresql
-    unit.connection.execute(
-        dialect.insert(private_patrons)
-        .values(id=unit.world.new_id(), library=library, patron_ref=ref)
-        .on_conflict_do_nothing()
-    )
-    found = known_id(unit, library, ref)
-    if found is None:  # pragma: no cover - the row was written a line above
-        raise LookupError("the patron row vanished")
-    return found
+    same = (private_patrons.c.library == library, private_patrons.c.patron_ref == ref)
+    while True:
+        unit.connection.execute(
+            dialect.insert(private_patrons)
+            .values(id=unit.world.new_id(), library=library, patron_ref=ref)
+            .on_conflict_do_nothing()
+        )
+        # The lock keeps the purge away, which may have taken the row just before it.
+        query = select(private_patrons.c.id).where(*same).with_for_update(key_share=True)
+        found = unit.connection.execute(query).scalar()
+        if found is not None:
+            return str(found)
 
 
 def known_id(unit: Unit, library: str, ref: PatronRef) -> str | None:

@@ -69,7 +69,7 @@ def test_a_payment_unsettled_for_half_an_hour_is_told_and_again_every_day(town):
     ((recipient, subject, body),) = town.world.mails
     assert recipient == STAFF
     assert town.view(payment_id).receipt_number in subject
-    assert f"ils-payment payments show {payment_id}" in body
+    assert f"ils-payment payments show {town.view(payment_id).number}" in body
     _days(town, 3)
     assert len(town.world.mails) == 3
     town.world.remotes[KOHA] = town.koha
@@ -97,9 +97,9 @@ def test_a_case_is_told_at_once_and_again_every_day_until_it_is_closed(each_town
     _chore(each_town)
     ((recipient, subject, body),) = each_town.world.mails
     assert recipient == STAFF
-    assert "fees_differ" in subject
+    assert "braucht eine Entscheidung" in subject
     (case,) = show.case_list(each_town.house)
-    for told in (each_town.view(payment_id).receipt_number, "12.50", case.case_id, *case.next_steps):
+    for told in (each_town.view(payment_id).receipt_number, "12,50", case.case_id, "an der Theke"):
         assert str(told) in body
     _chore(each_town)
     assert len(each_town.world.mails) == 1

@@ -1,10 +1,12 @@
-"""Notices are kept as long as a provider may repeat them, and no longer."""
+"""What is forgotten: notices that no provider repeats any more, and patrons who paid nothing."""
 
 from __future__ import annotations
 
 from sqlalchemy import func, select
 
 from ils_payment.flows.advance import forget_old_notices
+from ils_payment.model import PatronRef
+from ils_payment.store import doors, patrons
 from ils_payment.store.tables import notices
 
 
@@ -23,3 +25,16 @@ def test_a_handled_notice_is_forgotten_after_ninety_days_and_a_new_one_never(eac
     town.run()
     forget_old_notices(town.house)
     assert _kept(town) == 0
+
+
+def test_a_patron_who_only_looked_is_not_kept_and_one_who_paid_is(each_town):
+    town = each_town
+    payment = town.started()
+    with town.house.store.unit() as unit:
+        looked = patrons.patron_id(unit, town.desk.patrons, PatronRef("999"))
+    with town.house.store.unit() as unit:
+        doors.purge(unit, unit.now)
+    with town.house.store.read() as unit:
+        assert patrons.patron_ref(unit, looked) is None
+        assert patrons.known_id(unit, town.desk.patrons, town.erika) is not None
+    assert town.view(payment)

@@ -1,0 +1,43 @@
+"""Mails to staff: the library's language, a sentence for every kind of case, and nothing personal."""
+
+from __future__ import annotations
+
+import pytest
+
+from ils_payment.flows import show, staff, tell
+from ils_payment.flows.show import NEXT_STEPS
+
+
+@pytest.mark.parametrize("language", ["de", "en"])
+def test_every_kind_of_case_says_what_happened_and_what_to_do(language):
+    words = staff.words(language)["cases"]
+    assert set(words) == set(NEXT_STEPS)
+    assert all(len(what) > 20 and len(to_do) > 20 for what, to_do in words.values())
+
+
+def test_both_languages_have_the_same_words():
+    assert set(staff.words("de")) == set(staff.words("en"))
+
+
+def test_a_german_library_reads_german_amounts_and_the_command_that_tells_whose_it_is(town):
+    payment_id = town.started(only=1)
+    town.stripe.pay(town.session_of(payment_id))
+    town.koha.pay_at_desk(town.koha.patron_ids["erika"], 2, 450)
+    town.deliver_webhooks()
+    town.run()
+    (case,) = show.case_list(town.house)
+    tell.alarms(town.house)
+    tell.send_mails(town.house)
+    ((recipient, subject, body),) = town.world.mails
+    assert recipient == "team@lindental.example"
+    assert (
+        subject
+        == f"[Stadtbücherei Lindental] Zahlung braucht eine Entscheidung: {town.view(payment_id).number}"
+    )
+    assert "4,50\xa0€" in body
+    assert "oft an der Theke" in body
+    assert f"ils-payment cases show {case.case_id}" in body
+    where = show.whereabouts(town.house, payment_id)
+    assert where.patron == town.erika
+    assert where.patron not in body.split()
+    assert where.fees == ("2",)
