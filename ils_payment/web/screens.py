@@ -68,7 +68,7 @@ def status(request: Request, payment: PaymentView, *, full: bool) -> HTMLRespons
         "status.html",
         payment=payment,
         key=key,
-        words=texts.told(payment, spoken, now),
+        words=texts.told(payment, spoken, now, staff_told=_staff_told(request)),
         full=full,
         follow=texts.moves(payment),
         follow_url=f"{path}?follow=1{token}",
@@ -115,6 +115,12 @@ def _provider_name(desk: Desk, method: str) -> str:
     """Return the name of the company that serves *method*, as the payer will see it."""
     table = desk.settings.providers[desk.provider_of(method)]
     return table.plugin.capitalize()
+
+
+def _staff_told(request: Request) -> bool:
+    """Tell whether the staff get a mail about a payment that needs a person."""
+    desk: Desk = request.state.desk
+    return desk.settings.staff_email is not None and bool(request.app.state.house.world.can_mail)
 
 
 def _receipts(request: Request) -> bool:

@@ -6,6 +6,7 @@ then what to do. The table holds the English texts; the catalogues in ``locale/`
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -133,6 +134,10 @@ STATES: Mapping[str, Words] = {
     ),
 }
 
+UNTOLD = N_("Booking it needs a person. Please do not pay again.")
+CALL = N_("Please contact your library and mention the number.")
+"""What is said about a payment with a case where no mail goes to the staff."""
+
 BRIEF: Mapping[str, str] = {
     "created": N_("Not finished"),
     "open": N_("Not finished"),
@@ -173,10 +178,15 @@ def of_payment(payment: PaymentView, now: datetime) -> str:
     return "longer" if state is State.UNKNOWN else str(state)
 
 
-def told(payment: PaymentView, tongue: Tongue, now: datetime) -> Words:
-    """Return what the status page says about *payment*."""
+def told(payment: PaymentView, tongue: Tongue, now: datetime, *, staff_told: bool = True) -> Words:
+    """Return what the status page says about *payment*; *staff_told*: mails about cases go to somebody."""
     money = tongue.money(payment.cents, payment.currency)
-    return STATES[of_payment(payment, now)].said(tongue, sum=money)
+    key = of_payment(payment, now)
+    words = STATES[key]
+    if payment.held and not staff_told:
+        first = UNTOLD if key == "held_paid" else words.text[0]
+        words = replace(words, text=(first, CALL))
+    return words.said(tongue, sum=money)
 
 
 def brief(payment: PaymentView, tongue: Tongue) -> str:

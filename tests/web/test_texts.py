@@ -21,7 +21,7 @@ from ils_payment.flows.views import NOT_BEGUN
 from ils_payment.model import State
 from ils_payment.web import messages, texts
 from ils_payment.web.language import LANGUAGES, SOURCE, Tongue, accepted, translations
-from tests.web.exhibition import EXHIBITS, NOW, PAYMENTS, VOID_REASONS, application, payment
+from tests.web.exhibition import EXHIBITS, LIBRARY, NOW, PAYMENTS, VOID_REASONS, application, payment
 
 WEB = Path(ils_payment.web.__file__).parent
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -127,6 +127,23 @@ def test_an_unclear_booking_reads_as_the_library_promises_it():
     words = texts.told(payment(State.UNKNOWN), DE, NOW)
     assert words.title == "Wir haben Ihre Zahlung"
     assert words.text[0] == "Die Verbuchung dauert etwas länger. Bitte zahlen Sie nicht noch einmal."
+
+
+@pytest.mark.parametrize("state", State)
+def test_where_no_mail_goes_to_the_staff_the_patron_is_asked_to_call(state):
+    words = texts.told(payment(state, held=True), DE, NOW, staff_told=False)
+    assert words.text[1] == "Bitte melden Sie sich bei Ihrer Bibliothek und nennen Sie die Nummer."
+    assert "benachrichtigt" not in words.text[0]
+    fine = payment(state)
+    assert texts.told(fine, DE, NOW, staff_told=False) == texts.told(fine, DE, NOW)
+
+
+@pytest.mark.parametrize(("address", "promised"), [("staff@lindental.example", True), (None, False)])
+def test_the_page_of_a_case_promises_only_what_is_set_up(address, promised):
+    library = LIBRARY.model_copy(update={"staff_email": address})
+    page = TestClient(application(library)).get("/lindental/show/status-paid-held?lang=de").text
+    assert ("Ihre Bibliothek ist benachrichtigt" in page) == promised
+    assert ("Bitte melden Sie sich bei Ihrer Bibliothek" in page) != promised
 
 
 def test_a_payment_that_waits_for_long_is_told_so():
