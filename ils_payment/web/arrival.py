@@ -113,11 +113,12 @@ def start(request: Request, house: HouseHere, desk: DeskHere, visit: VisitMaybe)
     return _form(request, house, 200, None)
 
 
-def _form(request: Request, house: House, status: int, problem: str | None) -> Response:
-    """Show the sign-in form. Neither card nor PIN is shown again after a failure."""
+def _form(request: Request, house: House, status: int, problem: str | None, card: str = "") -> Response:
+    """Show the sign-in form. After a failure it still has what was typed as *card*, never the PIN."""
     held = cookies.held(house, request, cookies.FORM)
     value = held or cookies.new_value(house)
-    response = render.page(request, "login.html", status, problem=problem, csrf=cookies.csrf(house, value))
+    form = cookies.csrf(house, value)
+    response = render.page(request, "login.html", status, problem=problem, card=card, csrf=form)
     if held is None:
         cookies.give(house, response, cookies.FORM, value)
     return response
@@ -141,7 +142,7 @@ async def sign_in(  # what a dependency brings, and the form
         return render.message(request, "not_found", 404)
     card = card.strip()
     if not card or not pin:
-        return _form(request, house, 422, "empty")
+        return _form(request, house, 422, "empty", card)
     started = house.world.monotonic()
     attempt = await run_in_threadpool(limits.reserve, house, desk.key, card, _address(request))
     if attempt is not None and attempt.crowded:
@@ -152,10 +153,10 @@ async def sign_in(  # what a dependency brings, and the form
     if isinstance(answer, Refused):
         before = attempt.before if attempt else limits.MOST["card"]
         await anyio.sleep(_wait(house.world.monotonic() - started, before))
-        return _form(request, house, 403, "refused")
+        return _form(request, house, 403, "refused", card)
     if isinstance(answer, Unavailable):
         log.warning("sign_in_unavailable", library=desk.key, reason=answer.reason)
-        return _form(request, house, 503, "unavailable")
+        return _form(request, house, 503, "unavailable", card)
     value = await run_in_threadpool(_begin, house, desk, answer, render.language(request), visit)
     return _welcome(house, desk, value)
 

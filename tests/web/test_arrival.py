@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -284,20 +285,33 @@ def test_card_and_pin_open_the_door(each_doors):
     [(CARD, "wrong"), ("99999999", PIN), ("99999999", "wrong"), (CARD, "p" * 500), ("9" * 500, PIN)],
 )
 def test_every_wrong_combination_gets_the_same_answer(doors, card, pin):
-    def body(answer):
-        return answer.status_code, answer.text.replace(csrf_of(answer.text), "")
+    def body(answer, typed):
+        page = answer.text.replace(csrf_of(answer.text), "")
+        return answer.status_code, page.replace(f'value="{typed}"', 'value=""')
 
-    one = body(doors.sign_in(doors.browser(), CARD, "0000"))
-    other = body(doors.sign_in(doors.browser(), card, pin))
+    one = body(doors.sign_in(doors.browser(), CARD, "0000"), CARD)
+    other = body(doors.sign_in(doors.browser(), card, pin), card)
     assert one == other
     assert one[0] == 403
 
 
-def test_neither_card_nor_pin_is_kept_logged_or_shown_again(doors):
+def test_the_typed_card_stays_in_the_form_and_the_pin_is_typed_again(doors):
+    page = doors.sign_in(doors.browser(), ' 12"<b> ', "CANARY-PIN").text
+    assert 'value="12&#34;&lt;b&gt;"' in page
+    assert "CANARY-PIN" not in page
+    pin = re.search(r'<input id="pin"[^>]*>', page)
+    assert pin
+    assert 'aria-invalid="true" autofocus' in pin[0]
+    assert "value=" not in pin[0]
+    assert "autofocus" not in doors.browser().get("/lindental/").text
+
+
+def test_neither_card_nor_pin_is_kept_or_logged(doors):
     with capture_logs() as logs:
         answer = doors.sign_in(doors.browser(), "CANARY-CARD", "CANARY-PIN")
         doors.sign_in(doors.browser(), CARD, PIN)
-    everything = answer.text + doors.everything_stored() + str(logs)
+    assert "CANARY-PIN" not in answer.text
+    everything = doors.everything_stored() + str(logs)
     for canary in ("CANARY-CARD", "CANARY-PIN", "canarycard", CARD):
         assert canary not in everything
 
@@ -347,7 +361,9 @@ def test_who_is_refused_reads_what_helps_after_too_many_wrong_pins(doors):
     unknown = doors.sign_in(doors.browser(headers={"accept-language": "en"}), "999", PIN)
     assert (locked.status_code, unknown.status_code) == (403, 403)
     assert "sign in to the library catalogue once" in locked.text
-    assert locked.text.replace(csrf_of(locked.text), "") == unknown.text.replace(csrf_of(unknown.text), "")
+    assert locked.text.replace(csrf_of(locked.text), "").replace(
+        f'value="{CARD}"', ""
+    ) == unknown.text.replace(csrf_of(unknown.text), "").replace('value="999"', "")
     assert doors.asked() == 3
 
 

@@ -245,6 +245,11 @@ def test_fees_whose_payment_the_library_clears_up_are_not_said_to_be_running(sho
         assert wrong not in page
 
 
+def test_who_helps_with_a_forgotten_pin_stands_at_the_form(shown):
+    page = shown.get("/lindental/show/login-refused?lang=de").text
+    assert 'PIN vergessen? Ihre Bibliothek hilft Ihnen. <a href="tel:039445550123">03944 555 0123</a>' in page
+
+
 def test_while_the_provider_is_being_asked_nobody_is_sent_back_to_pay():
     words = texts.told(PAYMENTS["open-looking"], DE, NOW)
     assert words.title == "Einen Moment, bitte"
