@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ils_payment.cli.output import json_option, print_json, print_table
+from ils_payment.cli.rooms import database_errors, prove_writable
 from ils_payment.errors import ConfigurationError, ILSPaymentError
 from ils_payment.flows.house import open_desk, open_store
 from ils_payment.loading import check_live, check_plugin_tables, config_path, load_settings
@@ -146,19 +147,14 @@ def _asked(plugin: LibrarySystem | PaymentProvider) -> list[Finding]:
 
 
 def _database(settings: Settings, world: World) -> Finding:
-    from sqlalchemy.exc import SQLAlchemyError
-
     try:
-        with closing(open_store(settings, world)) as store:
+        with database_errors(settings), closing(open_store(settings, world)) as store:
             store.check()
+            prove_writable(store, settings)
     except ILSPaymentError as error:
         return _failed("database", error)
-    except SQLAlchemyError as error:
-        seen = f"cannot be opened: {type(error).__name__}"
-        return Finding(
-            Level.ERROR, "database", seen, "Look at server.database, its folder and its user's rights."
-        )
-    return Finding(Level.OK, "database", "the schema is this version's, every trigger is there")
+    seen = "the schema is this version's, every trigger is there, and it can be written"
+    return Finding(Level.OK, "database", seen)
 
 
 def _mail(settings: Settings, world: World) -> Finding:

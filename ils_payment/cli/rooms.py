@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
-from ils_payment.errors import ILSPaymentError
+from ils_payment.errors import ILSPaymentError, StoreBusyError
 from ils_payment.flows.house import House, open_store
 from ils_payment.loading import load_settings
 from ils_payment.plugins import Plugins
@@ -16,7 +20,6 @@ from ils_payment.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from ils_payment.config import Settings
     from ils_payment.store.unit import Store
@@ -32,24 +35,83 @@ def world_of(settings: Settings) -> World:
 
 
 @contextmanager
-def database_errors() -> Iterator[None]:
+def database_errors(settings: Settings) -> Iterator[None]:
     """Tell what a database driver complains of in a sentence."""
     try:
         yield
     except DBAPIError as error:
         # The driver's first line names the cause; a password is never part of it.
-        cause = str(error.orig).strip().split("\n")[0]
-        raise DatabaseError(
-            f"The database cannot be used: {cause}.",
-            mend="Look at server.database, and whether this user may read and write there.",
-        ) from error
+        raise _explained(str(error.orig).strip().split("\n")[0], ledger_file(settings)) from error
+
+
+def ledger_file(settings: Settings) -> Path | None:
+    """Return the file of an SQLite ledger; None for PostgreSQL."""
+    url = make_url(settings.server.database)
+    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+
+
+def prove_writable(store: Store, settings: Settings) -> None:
+    """Write to the ledger and take it back; raise DatabaseError when it cannot be written.
+
+    A ledger that can only be read shows every page, and fails at the first payment.
+    """
+    try:
+        with database_errors(settings), store.unit() as unit:
+            installation.pause(unit, paused=installation.is_paused(unit))
+            unit.connection.rollback()
+    except StoreBusyError as error:
+        if not isinstance(error.__cause__, DBAPIError) or "locked" in str(error.__cause__.orig):
+            raise
+        raise _explained(str(error.__cause__.orig), ledger_file(settings)) from error
+
+
+def _explained(cause: str, file: Path | None) -> DatabaseError:
+    """Return the error for what a driver said, with the mend for each cause that a file can have."""
+    if file is None:
+        mend = "Look at server.database, and whether its user may read and write there."
+    elif not file.parent.is_dir():
+        return no_folder(file)
+    elif "not a database" in cause:
+        return DatabaseError(
+            f"{file} is not a ledger: {cause}.",
+            mend="Correct server.database, or restore the ledger from a backup (docs/operating.md).",
+        )
+    elif "readonly" in cause or "unable to open" in cause:
+        owner = _owner(file if file.exists() else file.parent)
+        return DatabaseError(
+            f"{file} cannot be written by {_user(os.geteuid())}: {cause}. It belongs to {owner}.",
+            mend=f"Run this as the user of the service; if it is that already: chown {_user(os.geteuid())} "
+            f"{file.parent} {file}*",
+        )
+    else:
+        mend = f"Look at {file}, its disk, and whether this user may read and write there."
+    return DatabaseError(f"The database cannot be used: {cause}.", mend=mend)
+
+
+def no_folder(file: Path) -> DatabaseError:
+    """Return the error for a ledger whose folder is not there."""
+    return DatabaseError(
+        f"There is no folder {file.parent} for the ledger.",
+        mend=f"Type: install -d -m 700 -o ils-payment -g ils-payment {file.parent}",
+    )
+
+
+def _owner(path: Path) -> str:
+    return _user(path.stat().st_uid)
+
+
+def _user(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"user {number}"
 
 
 @contextmanager
 def opened_store(config: Path | None) -> Iterator[Store]:
     """Open the database of the configuration, whatever its schema."""
     settings = load_settings(config)
-    with database_errors(), closing(open_store(settings, world_of(settings))) as store:
+    with database_errors(settings), closing(open_store(settings, world_of(settings))) as store:
         yield store
 
 
@@ -58,7 +120,7 @@ def ledger(config: Path | None) -> Iterator[House]:
     """Open the house without its plugins: enough to read and to pause, and no plugin's secret is needed."""
     settings = load_settings(config)
     world = world_of(settings)
-    with database_errors(), closing(open_store(settings, world)) as store:
+    with database_errors(settings), closing(open_store(settings, world)) as store:
         store.check()
         with store.read() as unit:
             ours = installation.read(unit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import os
@@ -16,7 +17,14 @@ import click
 from sqlalchemy.engine import make_url
 
 from ils_payment.cli.logs import configure
-from ils_payment.cli.rooms import DatabaseError, database_errors, world_of
+from ils_payment.cli.rooms import (
+    DatabaseError,
+    database_errors,
+    ledger_file,
+    no_folder,
+    prove_writable,
+    world_of,
+)
 from ils_payment.errors import ConfigurationError
 from ils_payment.flows import tell
 from ils_payment.flows.advance import advance, due, forget_old_notices
@@ -87,9 +95,10 @@ def ready_settings(config: Path | None) -> Settings:
 @contextmanager
 def opened_house(settings: Settings) -> Iterator[House]:
     """Open the house with everything checked that can be checked without asking anybody outside."""
-    with database_errors():
+    with database_errors(settings):
         house = open_house(settings, world_of(settings))
     with closing(house):
+        prove_writable(house.store, settings)
         check_live(settings, {key for key, desk in house.libraries.items() if desk.live})
         yield house
 
@@ -110,10 +119,12 @@ def running(house: House) -> Iterator[EmbeddedRunner]:
 @contextmanager
 def alone(settings: Settings) -> Iterator[None]:
     """Hold the lock beside an SQLite ledger: two programs would settle side by side."""
-    path = make_url(settings.server.database).database
-    if not is_sqlite(settings) or path is None:
+    path = ledger_file(settings)
+    if path is None:
         yield
         return
+    if not path.parent.is_dir():
+        raise no_folder(path)
     try:
         file = open(f"{path}.lock", "w", encoding="utf-8")  # noqa: PTH123, SIM115 - closed by the context below
     except OSError as error:
@@ -141,7 +152,9 @@ def listening(bind: str, port: int) -> Iterator[socket.socket]:
     except OSError as error:
         raise ConfigurationError(
             f"Cannot listen on {bind} port {port}: {os.strerror(error.errno or 0)}.",
-            mend="Stop what listens there, or choose another port.",
+            mend="Choose a port above 1023 (lower ones are for root): the web server is in front."
+            if error.errno == errno.EACCES
+            else "Stop what listens there, or choose another port.",
         ) from None
     with listener:
         yield listener

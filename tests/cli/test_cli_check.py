@@ -7,15 +7,19 @@ import re
 import socket
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
 from ils_payment.cli.check import _clock
 from ils_payment.cli.demo import staged
+from ils_payment.cli.rooms import DatabaseError, prove_writable
+from ils_payment.flows.house import open_store
 from ils_payment.model import Level
+from ils_payment.world import World
 
 
 @pytest.fixture(scope="module")
@@ -187,3 +191,38 @@ def test_postgresql_without_its_driver_is_told_with_the_command_that_installs_it
     monkeypatch.setitem(sys.modules, "psycopg", None)
     ran = ils_payment("--config", config, "check", "--json")
     assert about(ran, "database")["mend"] == "Type: pip install 'ils-payment[postgresql]'"
+
+
+def test_a_ledger_that_cannot_be_written_is_told_with_file_and_owner(stage):
+    settings = stage.house.settings
+    with closing(open_store(settings, World())) as store:
+        prove_writable(store, settings)
+        event.listen(store.engine, "checkout", lambda raw, *_: raw.execute("PRAGMA query_only=ON"))
+        with pytest.raises(DatabaseError) as caught:
+            prove_writable(store, settings)
+    file = settings.server.database.removeprefix("sqlite:///")
+    assert file in caught.value.what
+    assert Path(file).owner() in caught.value.what
+    assert "chown" in caught.value.mend
+
+
+def with_database(config, path):
+    text = config.read_text(encoding="utf-8")
+    config.write_text(
+        re.sub(r"(?m)^database = .*$", f'database = "sqlite:///{path}"', text), encoding="utf-8"
+    )
+
+
+def test_a_folder_that_is_not_there_and_a_file_that_is_no_database_are_told(ils_payment, config, tmp_path):
+    with_database(config, tmp_path / "none" / "ledger.db")
+    for command in ("serve", "db upgrade"):
+        assert f"install -d -m 700 -o ils-payment -g ils-payment {tmp_path}/none" in (
+            ils_payment("--config", config, *command.split()).err
+        )
+    found = about(ils_payment("--config", config, "check", "--json"), "database")
+    assert "There is no folder" in found["seen"]
+    (tmp_path / "ledger.db").write_text("no database at all" * 100, encoding="utf-8")
+    with_database(config, tmp_path / "ledger.db")
+    found = about(ils_payment("--config", config, "check", "--json"), "database")
+    assert "is not a ledger" in found["seen"]
+    assert "backup" in found["mend"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -13,6 +14,9 @@ from contextlib import contextmanager
 
 import pytest
 import requests
+
+from ils_payment.cli.serve import listening
+from ils_payment.errors import ConfigurationError
 
 PATIENCE = 40.0
 
@@ -165,3 +169,13 @@ def test_a_worker_on_postgresql_works_until_a_signal(ils_payment, write, secrets
         _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     assert "Traceback" not in err
+
+
+def test_a_port_that_only_root_may_open_is_told_with_the_way_out(monkeypatch):
+    def refused(*_arguments, **_options):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(socket, "create_server", refused)
+    with pytest.raises(ConfigurationError) as caught, listening("127.0.0.1", 80):
+        raise AssertionError("the port was opened")
+    assert "above 1023" in caught.value.mend
