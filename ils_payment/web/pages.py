@@ -40,9 +40,14 @@ _OpenFees = Annotated[FeesView, Depends(_open_fees)]
 
 
 @router.get("/fees")
-def fees(request: Request, view: _OpenFees) -> Response:
-    """Show every open fee, read fresh from the library system."""
-    return screens.fees(request, view)
+def fees(request: Request, house: HouseHere, desk: DeskHere, visit: VisitHere, view: _OpenFees) -> Response:
+    """Show every open fee, read fresh from the library system; ``?cancelled=1`` after a cancelled payment."""
+    cancelled = False
+    if "cancelled" in request.query_params:
+        # The address may be opened again later, when it is not the last payment any more.
+        last = next(iter(show.history(house, desk, visit.patron)), None)
+        cancelled = last is not None and last.state is State.VOID and not last.held
+    return screens.fees(request, view, cancelled=cancelled)
 
 
 @router.get("/confirm")
@@ -177,7 +182,7 @@ def cancel(request: Request, house: HouseHere, desk: DeskHere, visit: VisitHere,
     _own(house, desk, visit, payment_id)
     payment = pay.cancel(house, payment_id)
     if payment.state is State.VOID:
-        return RedirectResponse(f"/{desk.key}/fees", 303)
+        return RedirectResponse(f"/{desk.key}/fees?cancelled=1", 303)
     if payment.state in {State.CREATED, State.OPEN}:
         return render.message(request, "not_cancelled", 503, payment_id=payment_id)
     return RedirectResponse(_address(desk, payment_id), 303)

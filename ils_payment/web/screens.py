@@ -24,8 +24,12 @@ def fees(
     chosen: Iterable[str] | None = None,
     method: str | None = None,
     problem: str | None = None,
+    cancelled: bool = False,
 ) -> HTMLResponse:
-    """Show the open fees; with *problem* (a key of ``messages.MESSAGES``) also why they cannot be paid so."""
+    """Show the open fees; with *problem* (a key of ``messages.MESSAGES``) also why they cannot be paid so.
+
+    *cancelled*: a payment has just been cancelled.
+    """
     words = messages.MESSAGES[problem].said(render.tongue(request)) if problem else None
     return render.page(
         request,
@@ -35,6 +39,7 @@ def fees(
         chosen=set(_all_that_fit(view) if chosen is None else chosen),
         method=method or (view.methods[0].method if view.methods else None),
         problem=words,
+        cancelled=cancelled,
         problem_at="methods"
         if problem in {"unknown_method", "below_minimum"} and len(view.methods) > 1
         else "fees",

@@ -238,6 +238,7 @@ EXHIBITS: dict[str, Exhibit] = {
     "fees-only-forbidden": _fees(lines=(FORBIDDEN,), payable_cents=0),
     "fees-test": replace(_fees(test_mode=True), live=False),
     "fees-problem": Exhibit(lambda request: screens.fees(request, FEES, chosen=(), problem="nothing_chosen")),
+    "fees-cancelled": Exhibit(lambda request: screens.fees(request, FEES, cancelled=True)),
     "confirm": Exhibit(lambda request: screens.confirm(request, FEES, LINES, "card")),
     "confirm-test": Exhibit(lambda request: screens.confirm(request, FEES, LINES, "card"), live=False),
     "history": Exhibit(lambda request: screens.history(request, tuple(PAYMENTS.values()))),

@@ -299,11 +299,17 @@ def test_a_running_payment_can_be_cancelled_and_started_again(erika):
     assert "Eine Zahlung für diese Gebühren läuft seit" in page
     assert "Abbrechen und neu beginnen" in page
     answer = erika.sends(f"/lindental/payments/{payment_id}/cancel", 303)
-    assert answer.headers["location"] == "/lindental/fees"
+    assert answer.headers["location"] == "/lindental/fees?cancelled=1"
+    told = '<div class="notice" role="status"><p>Abgebrochen. Es wurde nichts abgebucht.</p></div>'
+    assert told in erika.sees(answer.headers["location"])
+    assert "Abgebrochen" not in erika.sees("/lindental/fees")
     assert erika.town.view(payment_id).state is State.VOID
     assert erika.town.stripe.truth()["sessions"][erika.town.session_of(payment_id)]["status"] == "expired"
     assert "Zahlung abgebrochen" in erika.sees(f"/lindental/payments/{payment_id}")
     assert len(erika.keys()) == 4
+    erika.town.world.pass_time(minutes=1)
+    paid(erika)
+    assert "Abgebrochen" not in erika.sees(answer.headers["location"]), "not true any more"
 
 
 def test_what_was_paid_meanwhile_is_not_cancelled(erika):
