@@ -201,6 +201,28 @@ def method_name(method: str, tongue: Tongue) -> str:
     return tongue.gettext(known) if known else method.replace("_", " ").capitalize()
 
 
+def fee_words(label: str, title: str | None, text: str | None) -> tuple[str, str, str]:
+    """Return name, title and text of a fee, without what would be said twice; each may be empty.
+
+    Library systems often write the title into the text, so such a text is left out.
+    """
+    title, text = title or "", text or ""
+    if label:
+        if _repeats(text, title):
+            return label, title, ""
+        # "Annual fee 2026" says more than "Annual fee" and stands in its place.
+        return (max(label, text, key=len), title, "") if _repeats(text, label) else (label, title, text)
+    if _repeats(text, title):
+        return max(text, title, key=len), "", ""
+    return text or title, title if text else "", ""
+
+
+def _repeats(one: str, other: str) -> bool:
+    """Tell whether one of two texts contains the other."""
+    one, other = one.casefold().strip(), other.casefold().strip()
+    return bool(one and other) and (one in other or other in one)
+
+
 def moves(payment: PaymentView) -> bool:
     """Say whether the payment may still change by itself, so that a page follows it."""
     return not payment.held and payment.state not in {State.SETTLED, State.RESOLVED, State.VOID}

@@ -172,6 +172,7 @@ def test_who_turns_back_at_the_provider_can_start_again(chromium, stage):
         page.goto(f"{stage.address}/lindental/fees")
         expect(page.locator(".notice")).to_contain_text("Eine Zahlung für diese Gebühren läuft seit")
         page.get_by_role("button", name="Abbrechen und neu beginnen").click()
+        expect(page.locator(".notice[role=status]")).to_have_text("Abgebrochen. Es wurde nichts abgebucht.")
         expect(page.get_by_role("button", name="Weiter zur Bestätigung")).to_be_visible()
         page.get_by_role("link", name="Meine Zahlungen").click()
         expect(page.locator(".history li").first).to_contain_text("Nicht bezahlt")

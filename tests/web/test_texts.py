@@ -250,6 +250,25 @@ def test_who_helps_with_a_forgotten_pin_stands_at_the_form(shown):
     assert 'PIN vergessen? Ihre Bibliothek hilft Ihnen. <a href="tel:039445550123">03944 555 0123</a>' in page
 
 
+@pytest.mark.parametrize(
+    ("label", "title", "text", "shown_words"),
+    [
+        ("Säumnisgebühr", "Der Sommer", "", ("Säumnisgebühr", "Der Sommer", "")),
+        ("Säumnisgebühr", "Der Sommer", "der sommer 2026-10-02 ", ("Säumnisgebühr", "Der Sommer", "")),
+        ("Säumnisgebühr", "Der Sommer am Wehr", "Der Sommer", ("Säumnisgebühr", "Der Sommer am Wehr", "")),
+        ("Jahresgebühr", None, "Jahresgebühr 2026", ("Jahresgebühr 2026", "", "")),
+        ("Jahresgebühr", None, "Gebühr", ("Jahresgebühr", "", "")),
+        ("Ersatz", "Der Sommer", "Einband", ("Ersatz", "Der Sommer", "Einband")),
+        ("", "Der Sommer", "Der Sommer am Wehr", ("Der Sommer am Wehr", "", "")),
+        ("", "Der Sommer", "Einband", ("Einband", "Der Sommer", "")),
+        ("", "Der Sommer", "", ("Der Sommer", "", "")),
+        ("", None, None, ("", "", "")),
+    ],
+)
+def test_a_fee_says_nothing_twice(label, title, text, shown_words):
+    assert texts.fee_words(label, title, text) == shown_words
+
+
 def test_while_the_provider_is_being_asked_nobody_is_sent_back_to_pay():
     words = texts.told(PAYMENTS["open-looking"], DE, NOW)
     assert words.title == "Einen Moment, bitte"
