@@ -97,9 +97,9 @@ class Pages(Table):
             return None
         path = Path(value)
         if path.suffix.lower() not in {".svg", ".png"}:
-            raise ValueError("the logo must be an SVG or PNG file")
+            raise ValueError("the logo must be an SVG or PNG file; save it as one of these")
         if not path.is_file():
-            raise ValueError(f"there is no file {value}")
+            raise ValueError(f"there is no file {value}; correct the path, or put the logo there")
         if path.stat().st_size > LOGO_BYTES:
             raise ValueError("the logo is larger than 25 kB; save it smaller, or as SVG")
         return value

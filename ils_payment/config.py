@@ -6,6 +6,7 @@ Every field has a description: ``ils-payment init`` writes it as a comment and
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -181,7 +182,7 @@ class Method(Table):
     )
     provider: str = Field(description="Name of the provider's table below [libraries.x.providers].")
     minimum_amount: str = Field(
-        "0.00", pattern=r"^\d+(\.\d+)?$", description="Smallest sum for this method, e.g. 1.00."
+        "0.00", description="Smallest sum for this method, e.g. 1.00.", examples=["1.00"]
     )
 
     @field_validator("method")
@@ -189,6 +190,13 @@ class Method(Table):
     def _living(cls, value: str) -> str:
         if value in GONE_METHODS:
             raise ValueError(GONE_METHODS[value])
+        return value
+
+    @field_validator("minimum_amount")
+    @classmethod
+    def _amount(cls, value: str) -> str:
+        if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
+            raise ValueError('is no amount; write it with a decimal point and in quotation marks: "1.00"')
         return value
 
 
@@ -315,7 +323,9 @@ class Library(Table):
             here = f"methods.{number}"
             if method.provider not in self.providers:
                 known = ", ".join(sorted(self.providers))
-                raise wrong_at(f"{here}.provider", f"no provider {method.provider!r} here, only: {known}")
+                raise wrong_at(
+                    f"{here}.provider", f"no provider {method.provider!r} here; name one of these: {known}"
+                )
             if method.method in seen:
                 raise wrong_at(f"{here}.method", f"the method {method.method!r} stands twice in methods")
             seen.add(method.method)

@@ -28,7 +28,7 @@ def wrong_at(where: str, text: str) -> PydanticCustomError:
 
 def _plain_key(key: str) -> str:
     if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?", key):
-        raise ValueError("use lower-case letters, digits and hyphens in this name (it stands in addresses)")
+        raise ValueError("this name is part of addresses; use lower-case letters, digits and hyphens only")
     return key
 
 

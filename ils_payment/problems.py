@@ -5,6 +5,7 @@ Nothing here repeats a value from the file: a secret may stand in the wrong plac
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
 import types
@@ -13,6 +14,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
 
 from ils_payment.errors import ConfigurationError
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pydantic import ValidationError
+    from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
 
 Key = tuple[str | int, ...]
@@ -75,7 +78,9 @@ def raise_all(problems: Sequence[Problem], source: Source | None) -> None:
         [(place, text, problem)] = told
         raise ConfigurationError(f"{name}{', ' if place else ''}{place}: {text}.", mend=problem.mend)
     lines = [f"{name} has {len(told)} problems:"]
-    lines += [f"  {place + ': ' if place else ''}{text}. {problem.mend}" for place, text, problem in told]
+    lines += [
+        f"  {place + ': ' if place else ''}{text}. {problem.mend}".rstrip() for place, text, problem in told
+    ]
     raise ConfigurationError(
         "\n".join(lines), mend="Correct each line above; docs/configuration.md explains each key."
     )
@@ -98,7 +103,7 @@ _PLAIN = {
 
 def translate(error: ValidationError, model: type[BaseModel], where: Key = ()) -> list[Problem]:
     """Turn pydantic's errors into problems; *where* is the key of the table that *model* checked."""
-    errors = error.errors(include_url=False, include_input=False)
+    errors = error.errors(include_url=False)
     # A list whose only element is wrong is told as empty, too: the element's own problem is enough.
     nested = {one["loc"][:length] for one in errors for length in range(1, len(one["loc"]))}
     # A key that is misspelt is told as unknown; that it is missing as well says nothing more.
@@ -119,19 +124,36 @@ def _translated(error: ErrorDetails, model: type[BaseModel], where: Key) -> Prob
     if error["type"] == "wrong_at":
         own += tuple(int(part) if part.isdigit() else part for part in context["at"].split("."))
     key = where + own
-    meaning = _meaning(model, own)
     if error["type"] == "missing":
+        meaning = _meaning(model, own)
         return Problem(key, "is missing", f"Add it: {meaning}" if meaning else "Add it.")
     if error["type"] == "extra_forbidden":
         return Problem(key, "is not a key of this table", _suggestion(model, own))
-    text = str(context["error"]) if error["type"] == "value_error" else error["msg"]
+    if error["type"] in {"value_error", "wrong_at"}:
+        # Our own checks write "what is wrong; what to do".
+        what, _, mend = str(context.get("error", error["msg"])).partition("; ")
+        return Problem(key, what, _sentence(mend) if mend else _form(model, own))
     if error["type"] in {"model_type", "model_attributes_type", "dict_type"}:
-        text = f"must be a table: [{dotted(key)}]"
-    elif error["type"] in _PLAIN:
-        text = _PLAIN[error["type"]]
-    return Problem(
-        key, text.replace("Input should be", "must be"), f"Meaning: {meaning}" if meaning else "Correct it."
-    )
+        return Problem(key, f"must be a table: [{dotted(key)}]", "")
+    # The value itself is never told, only that it is a number.
+    if error["type"] == "string_type" and isinstance(error.get("input"), int | float):
+        return Problem(key, "must be a text", "Put it in quotation marks.")
+    text = _PLAIN.get(error["type"], error["msg"].replace("Input should be", "must be"))
+    return Problem(key, text, _form(model, own))
+
+
+def _sentence(mend: str) -> str:
+    """Write a mend as a sentence; what is typed or copied ends as it is."""
+    copied = mend.startswith("type: ") or mend.endswith((".", "/"))
+    return f"{mend[:1].upper()}{mend[1:]}{'' if copied else '.'}"
+
+
+def _form(model: type[BaseModel], key: Key) -> str:
+    """Show how the field is written: with its example, else with its default; empty if it has neither."""
+    name, field = _field(model, key)
+    if field is None or (not field.examples and field.default in {None, PydanticUndefined, "", ()}):
+        return ""
+    return f"Write it like: {name} = {toml(field.examples[0] if field.examples else field.default)}"
 
 
 def unknown(word: str, known: Sequence[str]) -> str:
@@ -151,12 +173,17 @@ def _suggestion(model: type[BaseModel], key: Key) -> str:
 
 
 def _meaning(model: type[BaseModel], key: Key) -> str:
-    """Return the description of the field that *key* names, or of the nearest one around it."""
+    field = _field(model, key)[1]
+    return (field.description or "") if field else ""
+
+
+def _field(model: type[BaseModel], key: Key) -> tuple[str, FieldInfo | None]:
+    """Return the field that *key* names, or the nearest one around it, with its name."""
     for length in range(len(key), 0, -1):
         table = _table(model, key[: length - 1])
         if table and key[length - 1] in table.model_fields:
-            return table.model_fields[str(key[length - 1])].description or ""
-    return ""
+            return str(key[length - 1]), table.model_fields[str(key[length - 1])]
+    return "", None
 
 
 def _table(model: type[BaseModel], key: Key) -> type[BaseModel] | None:
@@ -235,3 +262,15 @@ def _keys(value: Any) -> list[Key]:  # noqa: ANN401 - any TOML value
         return []
     pairs = value.items() if isinstance(value, dict) else enumerate(value)
     return [(name, *inner) for name, part in pairs for inner in ((), *_keys(part))]
+
+
+def toml(value: Any) -> str:  # noqa: ANN401 - whatever a configuration can hold
+    """Write *value* as TOML."""
+    if isinstance(value, dict):
+        return (
+            "{ " + ", ".join(f"{key} = {toml(part)}" for key, part in value.items()) + " }" if value else "{}"
+        )
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(toml(part) for part in value) + "]"
+    # The escapes of JSON are those of TOML's basic strings; numbers and booleans look alike.
+    return json.dumps(value, ensure_ascii=False)

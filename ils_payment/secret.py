@@ -35,7 +35,10 @@ def _resolve(value: Any) -> SecretStr:  # noqa: ANN401 - it is whatever the admi
             )
         text = os.environ.get(str(name), "")
         if not text:
-            raise ValueError(f"the environment variable {name} is not set or empty")
+            raise ValueError(
+                f"the environment variable {name} is not set or empty; "
+                "write it into /etc/ils-payment/secrets.env, as NAME=value"
+            )
         return SecretStr(text)
     if source == "file":
         if not Path(str(name)).is_absolute():

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ils_payment.cli.logs import configure
-from ils_payment.cli.reference import toml
 from ils_payment.cli.rooms import world_of
 from ils_payment.cli.serve import end_on_signals, listening, opened_house, running
 from ils_payment.cli.walk import Browser, Confirmed, JourneyError, confirm_everything, pay_by_card
@@ -24,6 +23,7 @@ from ils_payment.flows import show
 from ils_payment.flows.house import open_store
 from ils_payment.loading import load_settings
 from ils_payment.plugins import SIMULATOR_GROUP, installed, load
+from ils_payment.problems import toml
 from ils_payment.store.upgrade import upgrade
 from ils_payment.testing.simulator import TRUTH_PATH, serve
 from ils_payment.world import World

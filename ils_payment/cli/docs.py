@@ -11,9 +11,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ils_payment.cli.reference import TableInfo, entries_of, tables_of, toml
+from ils_payment.cli.reference import TableInfo, entries_of, tables_of
 from ils_payment.config import PluginTable, Settings
 from ils_payment.plugins import Plugins
+from ils_payment.problems import toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -126,15 +126,3 @@ def kind_name(annotation: Any) -> str:  # noqa: ANN401 - a type annotation may b
         return f"table of {kind_name(get_args(kind)[1])}s"
     names = {str: "text", int: "whole number", float: "number", bool: "true or false", SecretStr: "secret"}
     return names.get(kind, getattr(kind, "__name__", str(kind)))
-
-
-def toml(value: Any) -> str:  # noqa: ANN401 - whatever a configuration can hold
-    """Write *value* as TOML."""
-    if isinstance(value, dict):
-        return (
-            "{ " + ", ".join(f"{key} = {toml(part)}" for key, part in value.items()) + " }" if value else "{}"
-        )
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(toml(part) for part in value) + "]"
-    # The escapes of JSON are those of TOML's basic strings; numbers and booleans look alike.
-    return json.dumps(value, ensure_ascii=False)

@@ -6,8 +6,9 @@ import textwrap
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ils_payment.cli.reference import NO_DEFAULT, Entry, entries_of, tables_of, toml
+from ils_payment.cli.reference import NO_DEFAULT, Entry, entries_of, tables_of
 from ils_payment.config import Library, Mail, PluginTable, Server, Settings
+from ils_payment.problems import toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -49,7 +49,7 @@ def write(tmp_path, monkeypatch):
 def refusal(path):
     with pytest.raises(ConfigurationError) as caught:
         load_settings(path)
-    assert caught.value.mend
+    assert caught.value.mend or "must be a table" in caught.value.what
     return caught.value
 
 
@@ -116,6 +116,12 @@ def test_a_file_that_is_not_utf8_is_told(tmp_path):
     assert "UTF-8" in refusal(path).what
 
 
+LOGO = """[libraries.town.pages]
+imprint_url = "https://x"
+privacy_url = "https://x"
+accessibility_url = "https://x"
+logo = "/nowhere/logo.svg"
+"""
 CASES = {
     "unknown key": ({"public_url": "publik_url"}, "server.publik_url", "line 2", "Did you mean public_url?"),
     "unknown table": ({"[server]": "[mial]\nhost='x'\n[server]"}, "mial", "line 1", "Did you mean mail?"),
@@ -123,21 +129,26 @@ CASES = {
         {"[libraries.town]": "port = 'x'\n[libraries.town]"},
         "server.port",
         "line 4",
-        "Port on which",
+        "Write it like: port = 8480",
     ),
     "missing key": ({'name = "Town Library"': ""}, "libraries.town.name", "line 4", "Name of the library"),
-    "clear web": ({"https://pay": "http://pay"}, "server.public_url", "line 2", "Address under which"),
+    "clear web": (
+        {"https://pay": "http://pay"},
+        "server.public_url",
+        "line 2",
+        'Write it like: public_url = "https://pay.library.example"',
+    ),
     "gone: giropay": (
         {'"card"': '"giropay"'},
         "libraries.town.methods[0].method",
         "line 15",
-        "card or instant_bank",
+        "Use instant_bank_transfer.",
     ),
     "gone: sofort": (
         {'"card"': '"sofort"'},
         "libraries.town.methods[0].method",
         "line 15",
-        "card or instant_bank",
+        "Use instant_bank_transfer.",
     ),
     "no provider": (
         {'r = "stripe"': 'r = "strype"'},
@@ -149,7 +160,7 @@ CASES = {
         {'"card"': '"card"\nminimum_amount = "1.005"'},
         "libraries.town.methods[0].minimum_amount",
         "line 16",
-        "Smallest sum",
+        'Write it like: minimum_amount = "1.00"',
     ),
     "no plugin": (
         {'"koha"': '"kooha"'},
@@ -169,13 +180,49 @@ CASES = {
         {'name = "T': 'time_zone = "Mars"\nname = "T'},
         "libraries.town.time_zone",
         "line 5",
-        "Time zone",
+        "Write it like Europe/Berlin.",
     ),
     "currency": (
         {'name = "T': 'currency = "XXY"\nname = "T'},
         "libraries.town.currency",
         "line 5",
         "ISO 4217",
+    ),
+    "number for a text": (
+        {'name = "T': 'test_cards = [2123]\nname = "T'},
+        "libraries.town.test_cards[0]: must be a text",
+        "line 5",
+        "Put it in quotation marks.",
+    ),
+    "decimal for a text": (
+        {'"card"': '"card"\nminimum_amount = 1.00'},
+        "libraries.town.methods[0].minimum_amount: must be a text",
+        "line 16",
+        "Put it in quotation marks.",
+    ),
+    "decimal comma": (
+        {'"card"': '"card"\nminimum_amount = "1,00"'},
+        "libraries.town.methods[0].minimum_amount",
+        "line 16",
+        "with a decimal point",
+    ),
+    "form": (
+        {'name = "T': 'staff_email = "staff"\nname = "T'},
+        "libraries.town.staff_email: is not in the right form",
+        "line 5",
+        'Write it like: staff_email = "staff@library.example"',
+    ),
+    "languages": (
+        {'name = "T': 'languages = ["fr"]\nname = "T'},
+        "libraries.town.languages[0]: must be 'de' or 'en'",
+        "line 5",
+        'Write it like: languages = ["de", "en"]',
+    ),
+    "logo": (
+        {"[libraries.town.library_system]": LOGO + "[libraries.town.library_system]"},
+        "libraries.town.pages.logo",
+        "line 11",
+        "Correct the path, or put the logo there.",
     ),
     "proxy": (
         {"[libraries.town]": "trusted_proxies = ['10.0.0.0/99']\n[libraries.town]"},
@@ -202,13 +249,14 @@ def test_a_wrong_key_is_told_with_its_file_line_and_mend(write, case):
     assert f"{line}:" in str(error)
     assert mend in str(error)
     assert "canary-secret" not in str(error)
+    assert "Meaning" not in str(error)
 
 
 @pytest.mark.parametrize(
     ("method", "instead"), [("giropay", "instant_bank_transfer"), ("sofort", "instant_bank")]
 )
 def test_a_gone_method_is_refused_with_what_replaces_it(write, method, instead):
-    assert instead in refusal(write(**{'"card"': f'"{method}"'})).what
+    assert instead in refusal(write(**{'"card"': f'"{method}"'})).mend
 
 
 def test_all_problems_of_a_file_are_told_together(write):
@@ -283,7 +331,7 @@ def test_a_secret_file_that_everybody_may_read_is_refused_with_the_command_that_
     secret.chmod(0o644)
     own = table(write, f"key = {{ file = '{secret}' }}")
     error = plugin_refusal(own)
-    assert f"chmod o-r {secret}" in str(error)
+    assert error.mend == f"Type: chmod o-r {secret}"
     assert "canary" not in str(error)
     secret.chmod(0o640)
     assert checked(own).key.get_secret_value() == "canary-secret"
