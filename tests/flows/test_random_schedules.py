@@ -25,7 +25,7 @@ from tests.flows.test_crash_everywhere import CREDIT, restart
 from tests.flows.truths import all_claims_are_of_running_payments, ending, every_id, load, marked, of
 
 ONE = os.environ.get("ILS_PAYMENT_SCHEDULE")
-SCHEDULES = int(os.environ.get("ILS_PAYMENT_SCHEDULES", "120"))
+SCHEDULES = int(os.environ.get("ILS_PAYMENT_SCHEDULES", "80"))
 PARTS = 4
 """Parts that may run beside each other."""
 
