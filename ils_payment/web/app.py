@@ -11,7 +11,8 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import structlog
-from fastapi import Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
+from fastapi.routing import APIRoute
 from fastapi.telemetry import TelemetryConfig
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -102,7 +103,9 @@ def browser_app(house: House) -> FastAPI:
     app.state.house = house
     app.state.turns = Turns()
     refusals.install(app)
-    app.add_api_route("/", _front, include_in_schema=False)
+    app.add_api_route("/", _front, methods=["GET", "HEAD"], include_in_schema=False)
+    for router in (arrival.router, pages.router):
+        _answer_head(router)
     app.include_router(assets.router)
     app.include_router(api_docs.router)
     app.include_router(api.router)
@@ -116,6 +119,15 @@ def _protected(app: ASGIApp, house: House) -> ASGIApp:
     proxies = list(house.settings.server.trusted_proxies)
     believing: ASGIApp = ProxyHeadersMiddleware(app, trusted_hosts=proxies)  # type: ignore[assignment, arg-type]  # uvicorn spells the ASGI types in its own way
     return security.Headers(security.RightHost(believing, house), house)
+
+
+def _answer_head(router: APIRouter) -> None:
+    """Let pages be asked for their head only, as link checkers do, save where it would use a token up."""
+    for route in router.routes:
+        if not isinstance(route, APIRoute) or getattr(route.endpoint, "cross_site", False):
+            continue
+        if route.methods and "GET" in route.methods:
+            route.methods.add("HEAD")
 
 
 async def _front(request: Request) -> Response:

@@ -17,7 +17,7 @@ _PAYMENT = "payment"
 MESSAGES: Mapping[str, Words] = {
     "not_found": Words(
         N_("This page does not exist"),
-        (N_("Perhaps the address is incomplete, or the page belongs to somebody else."),),
+        (N_("Perhaps the address is incomplete, or you are signed in with another card."),),
         way=_START,
     ),
     "forbidden": Words(

@@ -243,6 +243,13 @@ def test_a_browser_that_fetches_ahead_does_not_use_the_token_up(doors):
     assert browser.get("/lindental/arrive", params={"token": token}).status_code == 303
 
 
+def test_asking_for_the_head_of_the_link_does_not_use_the_token_up(doors):
+    token = doors.token()
+    browser = doors.browser()
+    assert browser.head("/lindental/arrive", params={"token": token}).status_code == 405
+    assert browser.get("/lindental/arrive", params={"token": token}).status_code == 303
+
+
 def test_without_a_key_no_token_is_good(doors):
     desk = doors.house.libraries["lindental"]
     closed = desk.settings.model_copy(

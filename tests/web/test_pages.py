@@ -401,6 +401,14 @@ def test_every_page_of_a_payment_wants_a_session(erika):
         assert answer.headers["location"] == "/lindental/"
 
 
+@pytest.mark.parametrize("path", ["/lindental/fees", "/lindental/payments", "/lindental/nowhere", "/"])
+def test_the_head_of_a_page_is_that_of_the_page(erika, path):
+    head = erika.browser.head(path, follow_redirects=False)
+    page = erika.browser.get(path, follow_redirects=False)
+    assert head.status_code == page.status_code
+    assert head.headers.get("content-type") == page.headers.get("content-type")
+
+
 # --- the way back in another browser -----------------------------------------------------------
 
 
