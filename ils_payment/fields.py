@@ -26,7 +26,8 @@ def wrong_at(where: str, text: str) -> PydanticCustomError:
     return PydanticCustomError("wrong_at", "{text}", {"text": text, "at": where})
 
 
-def _plain_key(key: str) -> str:
+def plain_key(key: str) -> str:
+    """Return *key* if it can be part of an address; else raise ValueError ("what; mend")."""
     if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?", key):
         raise ValueError("this name is part of addresses; use lower-case letters, digits and hyphens only")
     return key
@@ -45,7 +46,7 @@ def _one_language(value: Any) -> Any:  # noqa: ANN401 - whatever the administrat
     return {"de": value} if isinstance(value, str) else value
 
 
-PlainKey = Annotated[str, AfterValidator(_plain_key)]
+PlainKey = Annotated[str, AfterValidator(plain_key)]
 """The key of a library or provider, which stands in addresses."""
 
 Network = Annotated[str, AfterValidator(_network)]

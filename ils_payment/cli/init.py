@@ -24,9 +24,17 @@ def init(config: Path | None, path: Path | None, library: str, library_system: s
     An existing file is never overwritten. The file is readable by its owner and group only.
     """
     from ils_payment.cli.template import write_template
+    from ils_payment.fields import plain_key
     from ils_payment.loading import config_path
     from ils_payment.plugins import Plugins
 
+    try:
+        plain_key(library)
+    except ValueError as error:
+        what, _, mend = str(error).partition("; ")
+        raise ConfigurationError(
+            f"--library {library!r}: {what}.", mend=f"{mend[:1].upper()}{mend[1:]}."
+        ) from None
     target = path or config_path(config)
     plugins = Plugins({library_system, provider})
     text = write_template(

@@ -105,3 +105,11 @@ def test_a_plugin_that_is_not_there_is_told(ils_payment, tmp_path):
     assert ran.code == 1
     assert "kashdesk" in ran.err
     assert not (tmp_path / "config.toml").exists()
+
+
+def test_a_key_that_cannot_stand_in_addresses_is_refused_with_the_rule(ils_payment, tmp_path):
+    ran = ils_payment("init", "--library", "Haupt stelle", tmp_path / "config.toml")
+    assert ran.code == 1
+    assert "'Haupt stelle': this name is part of addresses." in ran.err
+    assert "What to do: Use lower-case letters, digits and hyphens only." in ran.err
+    assert not (tmp_path / "config.toml").exists()
