@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
@@ -12,7 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from ils_payment.config import PluginTable, Settings
 from ils_payment.errors import ConfigurationError
-from ils_payment.plugins import Plugins, installed
+from ils_payment.plugins import Plugins, installed, kinds
 from ils_payment.problems import (
     ENV_DELIMITER,
     ENV_PREFIX,
@@ -94,7 +95,12 @@ def load_settings(path: Path | None = None) -> Settings:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        if path.stat().st_mode & stat.S_IWOTH:
+            raise ConfigurationError(
+                f"{path} can be changed by everybody on this machine.", mend=f"Type: chmod o-w {path}"
+            )
+        # Editors of other systems put a byte order mark before the first line, which is no TOML.
+        return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         mend = f"Type: ils-payment init {path} - or name another file with --config or {CONFIG_VARIABLE}."
         raise ConfigurationError(f"There is no configuration file {path}.", mend=mend) from None
@@ -129,13 +135,19 @@ def plugin_tables(settings: Settings) -> Iterator[tuple[Key, PluginTable]]:
 
 
 def _plugins_absent(settings: Settings) -> list[Problem]:
-    known = sorted(installed())
+    known = installed()
+    absent = [(key, table) for key, table in plugin_tables(settings) if table.plugin not in known]
+    if not absent:
+        return []
+    # Only now are plugins imported: what may stand here depends on what each of them brings.
+    systems, providers = kinds()
     return [
         Problem(
-            (*key, "plugin"), f"the plugin {table.plugin!r} is not installed", unknown(table.plugin, known)
+            (*key, "plugin"),
+            f"the plugin {table.plugin!r} is not installed",
+            unknown(table.plugin, systems if key[-1] == "library_system" else providers),
         )
-        for key, table in plugin_tables(settings)
-        if table.plugin not in known
+        for key, table in absent
     ]
 
 

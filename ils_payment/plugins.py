@@ -86,6 +86,11 @@ class Plugins:
                     "observer_failed", plugin=implementation.plugin_name, payment=payment.payment_id
                 )
 
+    @property
+    def names(self) -> tuple[list[str], list[str]]:
+        """Return the names of the library systems and of the providers that were loaded."""
+        return sorted(self._systems), sorted(self._providers)
+
     @staticmethod
     def _named(known: dict[str, type[_T]], name: str, what: str) -> type[_T]:
         if name not in known:
@@ -94,6 +99,18 @@ class Plugins:
                 mend=f"There is: {', '.join(sorted(known)) or 'none'}.",
             )
         return known[name]
+
+
+def kinds() -> tuple[list[str], list[str]]:
+    """Import all installed plugins; return the names of the library systems and of the providers."""
+    usable = []
+    for name in installed():
+        try:
+            Plugins({name})
+        except PluginError:
+            continue  # One that cannot be imported could not be chosen either.
+        usable.append(name)
+    return Plugins(usable).names
 
 
 def load(point: EntryPoint) -> object:

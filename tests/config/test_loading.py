@@ -116,6 +116,20 @@ def test_a_file_that_is_not_utf8_is_told(tmp_path):
     assert "UTF-8" in refusal(path).what
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_line(write):
+    path = write()
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert load_settings(path).libraries
+
+
+def test_a_file_that_everybody_can_change_is_refused_with_the_command_that_helps(write):
+    path = write()
+    path.chmod(0o646)
+    assert refusal(path).mend == f"Type: chmod o-w {path}"
+    path.chmod(0o644)
+    assert load_settings(path).libraries
+
+
 LOGO = """[libraries.town.pages]
 imprint_url = "https://x"
 privacy_url = "https://x"
@@ -123,6 +137,12 @@ accessibility_url = "https://x"
 logo = "/nowhere/logo.svg"
 """
 CASES = {
+    "no such library system": (
+        {'"koha"': '"sisis"'},
+        "libraries.town.library_system.plugin",
+        "line 8",
+        "There is: koha.",
+    ),
     "unknown key": ({"public_url": "publik_url"}, "server.publik_url", "line 2", "Did you mean public_url?"),
     "unknown table": ({"[server]": "[mial]\nhost='x'\n[server]"}, "mial", "line 1", "Did you mean mail?"),
     "wrong type": (
