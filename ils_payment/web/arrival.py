@@ -94,9 +94,9 @@ def spend(  # the one transaction in which a token becomes a session
         )[0]
 
 
-def _welcome(house: House, desk: Desk, value: str) -> RedirectResponse:
-    """Send a patron who has just come in to the fees, under an address that carries nothing."""
-    response = RedirectResponse(f"/{desk.key}/fees", 303)
+def _welcome(house: House, desk: Desk, value: str, to: str = "") -> RedirectResponse:
+    """Send a patron who has just come in to the fees or the payment *to*; the address carries no token."""
+    response = RedirectResponse(_first(desk, to), 303)
     cookies.give(house, response, cookies.session(desk.key), value)
     cookies.take_back(house, response, cookies.FORM)
     return response
@@ -106,19 +106,33 @@ def _welcome(house: House, desk: Desk, value: str) -> RedirectResponse:
 
 
 @router.get("/")
-def start(request: Request, house: HouseHere, desk: DeskHere, visit: VisitMaybe) -> Response:
-    """Show the sign-in form, or the fees to whom is signed in already."""
+def start(
+    request: Request,
+    house: HouseHere,
+    desk: DeskHere,
+    visit: VisitMaybe,
+    to: Annotated[str, Query(max_length=60)] = "",
+) -> Response:
+    """Show the sign-in form, or the fees to whom is signed in already; *to* is the payment to show then."""
     if visit is not None:
-        return RedirectResponse(f"/{desk.key}/fees", 303)
-    return _form(request, house, 200, None)
+        return RedirectResponse(_first(desk, to), 303)
+    return _form(request, house, 200, None, to=to)
 
 
-def _form(request: Request, house: House, status: int, problem: str | None, card: str = "") -> Response:
+def _first(desk: Desk, to: str) -> str:
+    """Return the address that a patron sees first: of the payment *to* if it may be one, else of the fees."""
+    return f"/{desk.key}/payments/{to}" if sessions.PAYMENT_ID.fullmatch(to) else f"/{desk.key}/fees"
+
+
+def _form(
+    request: Request, house: House, status: int, problem: str | None, card: str = "", *, to: str
+) -> Response:
     """Show the sign-in form. After a failure it still has what was typed as *card*, never the PIN."""
     held = cookies.held(house, request, cookies.FORM)
     value = held or cookies.new_value(house)
     form = cookies.csrf(house, value)
-    response = render.page(request, "login.html", status, problem=problem, card=card, csrf=form)
+    to = to if sessions.PAYMENT_ID.fullmatch(to) else ""
+    response = render.page(request, "login.html", status, problem=problem, card=card, to=to, csrf=form)
     if held is None:
         cookies.give(house, response, cookies.FORM, value)
     return response
@@ -133,6 +147,7 @@ async def sign_in(  # what a dependency brings, and the form
     turns: TurnsHere,
     card: _Text = "",
     pin: _Text = "",
+    to: _Text = "",
 ) -> Response:
     """Sign a patron in with card and PIN.
 
@@ -142,7 +157,7 @@ async def sign_in(  # what a dependency brings, and the form
         return render.message(request, "not_found", 404)
     card = card.strip()
     if not card or not pin:
-        return _form(request, house, 422, "empty", card)
+        return _form(request, house, 422, "empty", card, to=to)
     started = house.world.monotonic()
     attempt = await run_in_threadpool(limits.reserve, house, desk.key, card, _address(request))
     if attempt is not None and attempt.crowded:
@@ -153,12 +168,12 @@ async def sign_in(  # what a dependency brings, and the form
     if isinstance(answer, Refused):
         before = attempt.before if attempt else limits.MOST["card"]
         await anyio.sleep(_wait(house.world.monotonic() - started, before))
-        return _form(request, house, 403, "refused", card)
+        return _form(request, house, 403, "refused", card, to=to)
     if isinstance(answer, Unavailable):
         log.warning("sign_in_unavailable", library=desk.key, reason=answer.reason)
-        return _form(request, house, 503, "unavailable", card)
+        return _form(request, house, 503, "unavailable", card, to=to)
     value = await run_in_threadpool(_begin, house, desk, answer, render.language(request), visit)
-    return _welcome(house, desk, value)
+    return _welcome(house, desk, value, to)
 
 
 async def _ask(

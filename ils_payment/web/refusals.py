@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from ils_payment.errors import RemoteAbsentError, RemoteError, StoreBusyError
 from ils_payment.web import cookies, render, sessions
-from ils_payment.web.sessions import SignInNeededError
+from ils_payment.web.sessions import PAYMENT_ID, SignInNeededError
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -114,7 +114,9 @@ async def _sign_in(request: Request, error: Exception) -> Response:
     house = request.app.state.house
     session = cookies.session(error.library)
     held = cookies.held(house, request, session)
-    response = RedirectResponse(f"/{error.library}/{'ended' if held else ''}", 303)
+    wanted = request.path_params.get("payment_id", "")
+    start = f"?to={wanted}" if PAYMENT_ID.fullmatch(wanted) else ""
+    response = RedirectResponse(f"/{error.library}/{'ended' if held else start}", 303)
     if held:
         cookies.take_back(house, response, session)
     return response

@@ -30,7 +30,7 @@ LANGUAGE_COOKIE = "language"
 WARN_BEFORE = 60
 """Seconds before the end of a session at which the reader is warned (WCAG 2.2.1 asks for 20 at least)."""
 
-_KEPT = ("fee", "method", "t")
+_KEPT = ("fee", "method", "t", "to")
 """The parameters that a page in another language still needs; an arrival token is not among them."""
 
 

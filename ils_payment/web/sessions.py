@@ -6,6 +6,7 @@ ends after ten idle minutes and after two hours at the latest, and is replaced a
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -26,6 +27,9 @@ LONGEST = timedelta(hours=2)
 """Long enough to be prolonged eleven times, one by one, at the very end (WCAG 2.2.1 asks for ten)."""
 TOUCH_AFTER = timedelta(seconds=15)
 """A session is marked as used at most that often: each mark is a write."""
+
+PAYMENT_ID = re.compile("[0-9A-Z]{26}")
+"""A payment whose page was asked for before signing in, as its address has it."""
 
 PAGE = "page"
 API = "api"

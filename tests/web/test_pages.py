@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from ils_payment_koha.simulator import demo
 from starlette.testclient import TestClient
 
 from ils_payment.flows import links
@@ -70,8 +71,6 @@ class Patron:
         return found(r'name="csrf" value="([^"]+)"', self.browser.get("/lindental/payments").text)
 
     def signs_in(self, card=ERIKA, pin=None):
-        from ils_payment_koha.simulator import demo
-
         page = self.browser.get("/lindental/").text
         token = found(r'name="csrf" value="([^"]+)"', page)
         pin = pin or (demo.PIN if card == demo.CARD else PIN[card])
@@ -398,7 +397,32 @@ def test_every_page_of_a_payment_wants_a_session(erika):
     stranger = TestClient(create_app(erika.town.house), base_url="https://pay.lindental.example")
     for path in ("", "/receipt"):
         answer = stranger.get(f"/lindental/payments/{payment_id}{path}", follow_redirects=False)
-        assert answer.headers["location"] == "/lindental/"
+        assert answer.headers["location"] == f"/lindental/?to={payment_id}"
+
+
+def test_who_signs_in_for_a_payment_comes_to_it_also_after_a_wrong_pin(erika):
+    path = f"/lindental/payments/{erika.started()}"
+    again = Patron(erika.town)
+    page = again.sees(path)
+    assert "Bitte melden Sie sich an, um diese Zahlung zu sehen." in page
+    for pin, status in (("", 422), (demo.PIN, 303)):
+        fields = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]+)"', page))
+        answer = again.browser.post(
+            "/lindental/login", data={**fields, "card": demo.CARD, "pin": pin}, follow_redirects=False
+        )
+        assert answer.status_code == status
+        page = answer.text
+    assert answer.headers["location"] == path
+
+
+@pytest.mark.parametrize("to", ["//evil.example", "../logout", "x", "0" * 27, ""])
+def test_signing_in_leads_nowhere_else(place, to):
+    patron = Patron(place)
+    page = patron.browser.get("/lindental/", params={"to": to}).text
+    assert 'name="to"' not in page
+    data = {"csrf": found(r'name="csrf" value="([^"]+)"', page), "card": demo.CARD, "pin": demo.PIN, "to": to}
+    answer = patron.browser.post("/lindental/login", data=data, follow_redirects=False)
+    assert answer.headers["location"] == "/lindental/fees"
 
 
 @pytest.mark.parametrize("path", ["/lindental/fees", "/lindental/payments", "/lindental/nowhere", "/"])
