@@ -5,6 +5,12 @@ installation does next. The command line prints both and exits 1; no traceback. 
 sees either text: pages say what happened in words of their own.
 """
 
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+
 
 class ILSPaymentError(Exception):
     """The root of all expected errors."""
@@ -58,3 +64,56 @@ class RemoteGarbledError(RemoteError):
 
 class InvariantError(ILSPaymentError):
     """A rule that must always hold does not: the payment at hand is held with a case."""
+
+
+def causes(error: BaseException) -> list[BaseException]:
+    """Return *error* and what it was made of; requests and urllib3 wrap errors in several ways."""
+    found: list[BaseException] = []
+    queue: list[object] = [error]
+    while queue:
+        cause = queue.pop()
+        if isinstance(cause, BaseException) and cause not in found:
+            found.append(cause)
+            queue += [*cause.args, getattr(cause, "reason", None), cause.__cause__]
+    return found
+
+
+def why_unreachable(error: BaseException) -> tuple[str, str]:
+    """Return why a connection failed, and the mend; the error's own text holds the address and is not told.
+
+    Both are empty when *error* says nothing of the kind: the connection may have stood.
+    """
+    found = causes(error)
+    names = {type(cause).__name__ for cause in found}
+    if "ProxyError" in names:
+        return (
+            "the outgoing proxy does not pass the call on",
+            "Look at HTTPS_PROXY and NO_PROXY in secrets.env, and ask who runs the proxy.",
+        )
+    if any(isinstance(cause, socket.gaierror) for cause in found) or "NameResolutionError" in names:
+        return (
+            "this host cannot find its name (DNS)",
+            "Is the name right? Try: getent hosts NAME. Behind a proxy, set HTTPS_PROXY in secrets.env.",
+        )
+    if any(isinstance(cause, ConnectionRefusedError) for cause in found):
+        return (
+            "it refuses the connection",
+            "Is the url right, is the web server there running, and does its firewall let us in?",
+        )
+    rejected = [cause for cause in found if isinstance(cause, ssl.SSLCertVerificationError)]
+    if rejected:
+        return (
+            f"its TLS certificate is not accepted: {rejected[0].verify_message}",
+            "Renew it, use the host name it is for, or name its authority in server.ca_bundle.",
+        )
+    if any(isinstance(cause, ssl.SSLError) for cause in found):
+        return "no TLS connection came about", "Is that port one for https? Ask who runs proxy and firewall."
+    if names & {"ConnectTimeout", "ConnectTimeoutError"} or any(
+        isinstance(cause, OSError) and cause.errno in {errno.ENETUNREACH, errno.EHOSTUNREACH}
+        for cause in found
+    ):
+        return (
+            "no way leads there",
+            "Let the firewall pass https from this host; behind a proxy, set HTTPS_PROXY in secrets.env.",
+        )
+    return "", ""

@@ -258,11 +258,9 @@ def _names(client: KohaClient, config: KohaConfig) -> list[Finding]:
     except RemoteError as error:
         return [*findings, _error(subject, error)]
     if answer.status != 200 or not isinstance(answer.body, list):
-        # A Koha without this path cannot be asked at all, which is nothing to warn of each time.
-        level = Level.OK if answer.status == 404 else Level.WARNING
         seen = f"Koha does not tell its payment types ({answer.status}); not looked up: {_list(wanted)}."
         mend = "Look under Administration > Authorized values > PAYMENT_TYPE whether they are there."
-        return [*findings, Finding(level, subject, seen, mend)]
+        return [*findings, Finding(Level.WARNING, subject, seen, mend)]
     known = {entry.get("value") for entry in answer.body if isinstance(entry, dict)}
     unknown = {name for name in wanted if name not in known}
     if unknown:

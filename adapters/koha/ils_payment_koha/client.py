@@ -13,12 +13,12 @@ import ssl
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NoReturn
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import requests
 import urllib3.exceptions
 
-from ils_payment.errors import RemoteGarbledError, RemoteUnavailableError
+from ils_payment.errors import RemoteGarbledError, RemoteUnavailableError, causes, why_unreachable
 from ils_payment_koha.refusals import refuse, refuse_token
 from ils_payment_koha.wire import Answer
 
@@ -210,7 +210,7 @@ class KohaClient:
                 )
                 return _answer(response)
         except (OSError, urllib3.exceptions.HTTPError) as error:
-            raise failure(error) from None
+            raise failure(error, urlsplit(self._config.url).netloc) from None
 
 
 def _leave_alone(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -232,19 +232,24 @@ def _no_number(text: str) -> NoReturn:
     raise ValueError(text)
 
 
-def failure(error: BaseException) -> RemoteUnavailableError:
+def failure(error: BaseException, host: str = "") -> RemoteUnavailableError:
     """Name what went wrong. Only the kind is told: an error's own text holds the address and its query."""
     kind = type(error).__name__
-    rejected = next((c for c in _causes(error) if isinstance(c, ssl.SSLCertVerificationError)), None)
+    rejected = next((c for c in causes(error) if isinstance(c, ssl.SSLCertVerificationError)), None)
     if rejected is not None:
         return NotSentError(
             f"Koha's TLS certificate is not accepted: {rejected.verify_message}.",
             mend="Renew the certificate, use the host name it is for, or name its authority in ca_bundle.",
         )
+    why, mend = why_unreachable(error)
+    place = f"Koha at {host}" if host else "Koha"
     if never_sent(error):
         return NotSentError(
-            f"Koha cannot be reached ({kind}).", mend="Is url right, and is Koha's web server running?"
+            f"{place} cannot be reached: {why or 'the connection failed'} ({kind}).",
+            mend=mend or "Is url right, and is Koha's web server running?",
         )
+    if why:
+        return RemoteUnavailableError(f"The connection to Koha failed: {why} ({kind}).", mend=mend)
     return RemoteUnavailableError(
         f"The connection to Koha failed ({kind}).", mend="Try again; look into Koha's logs if it stays."
     )
@@ -261,26 +266,14 @@ def never_sent(error: BaseException) -> bool:
         return False
     if isinstance(error, requests.exceptions.ConnectTimeout):
         return True
-    causes = list(_causes(error))
-    if any(isinstance(cause, ssl.SSLError) for cause in causes):
+    found = causes(error)
+    if any(isinstance(cause, ssl.SSLError) for cause in found):
         return any(
             isinstance(cause, ssl.SSLCertVerificationError)
             or getattr(cause, "reason", None) in _HANDSHAKE_REASONS
-            for cause in causes
+            for cause in found
         )
     return any(
         isinstance(cause, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError)
-        for cause in causes
+        for cause in found
     )
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    """Return *error* and what it was made of; requests and urllib3 wrap errors in several ways."""
-    found: list[BaseException] = []
-    queue: list[object] = [error]
-    while queue:
-        cause = queue.pop()
-        if isinstance(cause, BaseException) and cause not in found:
-            found.append(cause)
-            queue += [*cause.args, getattr(cause, "reason", None), cause.__cause__]
-    return found

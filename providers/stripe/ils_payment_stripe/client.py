@@ -6,6 +6,7 @@ import logging
 import re
 import threading
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import requests
 import stripe
@@ -15,6 +16,7 @@ from ils_payment.errors import (
     RemoteGarbledError,
     RemoteRefusedError,
     RemoteUnavailableError,
+    why_unreachable,
 )
 
 if TYPE_CHECKING:
@@ -31,6 +33,16 @@ stripe.enable_telemetry = False
 logging.getLogger("stripe").setLevel(logging.WARNING)
 
 _CONFIDENTIAL = re.compile(r"\b(?:(?:sk|rk|pk)_(?:test|live)_|whsec_)[^\s'\",;]*|https?://[^\s'\",;]+")
+
+
+class NoAnswerError(stripe.APIConnectionError):
+    """A call without a whole answer: what the SDK expects of its transport, with cause and mend."""
+
+    def __init__(self, error: requests.RequestException, host: str) -> None:
+        """Name the kind of *error*, and *host* only: the path and the query of the call are not told."""
+        why, self.mend = why_unreachable(error)
+        cause = f"no whole answer ({type(error).__name__})"
+        super().__init__(f"{cause}; {host}: {why}" if why else cause)  # type: ignore[no-untyped-call]  # the SDK's own
 
 
 class HouseHTTPClient(stripe.HTTPClient):
@@ -66,8 +78,7 @@ class HouseHTTPClient(stripe.HTTPClient):
             answer = session.request(method, url, headers=dict(headers or {}), data=post_data)
             content = answer.content
         except requests.RequestException as error:
-            cause = f"no whole answer ({type(error).__name__})"
-            raise stripe.APIConnectionError(cause) from None  # type: ignore[no-untyped-call]  # the SDK's own
+            raise NoAnswerError(error, urlsplit(url).netloc) from None
         self._host.failpoint("stripe.after_call")
         return content, answer.status_code, answer.headers
 
@@ -118,6 +129,8 @@ def translate(error: Exception) -> RemoteError:
         )
     if isinstance(error, stripe.PermissionError):
         return RemoteRefusedError(what, mend="Give the restricted key the rights that docs/stripe.md lists.")
+    if isinstance(error, NoAnswerError) and error.mend:
+        return RemoteUnavailableError(what, mend=error.mend)
     if isinstance(error, (stripe.APIConnectionError, stripe.RateLimitError)):
         return RemoteUnavailableError(what, mend="Nothing to do unless it lasts; see status.stripe.com.")
     if status is not None and (status >= 500 or status == 409):
