@@ -34,7 +34,7 @@ def plain(value: Any) -> Any:  # noqa: ANN401 - anything that has a JSON form
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str) -> None:
-    """Print *rows* under *columns*, or the sentence *empty*."""
+    """Print *rows* under *columns*, or the sentence *empty*; a narrow terminal gets a block for each row."""
     if not rows:
         click.echo(empty)
         return
@@ -43,16 +43,29 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, empty:
     from rich.table import Table
     from rich.text import Text
 
+    # A pipe or a log has no width; a line that is cut there would lose what to do.
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=200)
+    elif console.width < _NARROW and len(columns) > _FEW:
+        for row in rows:
+            for column, cell in zip(columns, row, strict=True):
+                if cell:
+                    console.print(Text.assemble(f"{column}: ", (cell, _STYLES.get(cell, ""))), soft_wrap=True)
+            console.print()
+        return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
         # Text, not str: square brackets in a value are no markup.
         table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
-    # A pipe or a log has no width; a line that is cut there would lose what to do.
-    console = Console(highlight=False)
-    console.print(table) if console.is_terminal else Console(highlight=False, width=200).print(table)
+    console.print(table)
 
+
+_NARROW = 100
+_FEW = 4
+"""A table of more columns is not read on a terminal narrower than that."""
 
 _STYLES: Mapping[str, str] = {"ok": "green", "warning": "yellow", "error": "bold red"}
 

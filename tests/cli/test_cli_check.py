@@ -226,3 +226,13 @@ def test_a_folder_that_is_not_there_and_a_file_that_is_no_database_are_told(ils_
     found = about(ils_payment("--config", config, "check", "--json"), "database")
     assert "is not a ledger" in found["seen"]
     assert "backup" in found["mend"]
+
+
+def test_a_narrow_terminal_shows_a_block_for_each_finding(ils_payment, config, monkeypatch):
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "dumb")
+    shown = ils_payment("--config", config, "check").out.splitlines()
+    assert "Subject: database" in shown
+    assert "Part: lindental: stripe" in shown
+    assert not any("What to do" in line and not line.startswith("What to do: ") for line in shown)
