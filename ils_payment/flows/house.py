@@ -10,7 +10,7 @@ import structlog
 
 from ils_payment.config import Library
 from ils_payment.domain.payable import Rule
-from ils_payment.errors import ConfigurationError, PluginError
+from ils_payment.errors import ConfigurationError, PluginError, RemoteGarbledError
 from ils_payment.loading import plugin_config
 from ils_payment.model import ReadSupport
 from ils_payment.money import MoneyError, parse
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ils_payment.config import Settings
+    from ils_payment.model import Account, PatronRef
     from ils_payment.ports import LibrarySystem, PaymentProvider
     from ils_payment.world import World
 
@@ -57,6 +58,16 @@ class Desk:
             Rule(text=rule.text, kind=rule.kind, status=rule.status, older_than_days=rule.older_than_days)
             for rule in self.settings.not_payable
         )
+
+    def account(self, patron: PatronRef) -> Account:
+        """Read a patron's account; a list that the library system cut is no answer. Raises RemoteError."""
+        account = self.system.account(patron)
+        if not account.complete:
+            raise RemoteGarbledError(
+                "The library system did not list all fees of a patron.",
+                mend="Raise its limit for lists, or let the patron pay at the desk.",
+            )
+        return account
 
     def minimum(self, method: str) -> int | None:
         """Return the smallest sum for *method* in cents, None when it is not offered."""

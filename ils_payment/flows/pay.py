@@ -98,7 +98,7 @@ def _choose(
     if not keys:
         return NotBegun(code="nothing_chosen")
     try:
-        account = desk.system.account(patron)
+        account = desk.account(patron)
     except RemoteError as error:
         log.warning("library_unavailable", library=desk.key, reason=str(error))
         return NotBegun(code="library_unavailable")

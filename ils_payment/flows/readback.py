@@ -123,7 +123,7 @@ def read_back(work: Work, outcome: Applied) -> None:
 
 def _what_is_wrong(work: Work, before: Before) -> str | None:
     """Compare the account and its newest credits with what was ordered."""
-    after = work.desk.system.account(work.patron)
+    after = work.desk.account(work.patron)
     wrong = settling.wrong_in_account(work.lines, before, after)
     if wrong is not None or not work.desk.system.capabilities().credit_list:
         return wrong

@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 def fees(house: House, desk: Desk, patron: PatronRef) -> FeesView:
     """Read the account fresh and say what can be paid. Raises RemoteError."""
-    account = desk.system.account(patron)
+    account = desk.account(patron)
     judged = judge(house, desk, account)
     titles = _titles(desk, judged)
     claimed: Mapping[str, str] = {}

@@ -96,7 +96,7 @@ def _settle_order(work: Work) -> datetime | None:
         due, clear = look_back(work)
         if not clear:
             return due
-    before = Before.of(work.desk.system.account(work.patron), work.lines)
+    before = Before.of(work.desk.account(work.patron), work.lines)
     partial = work.desk.system.capabilities().partial is not Partial.NONE
     if not stand(work.lines, before, partial=partial):
         step(work, Input.FEES_DIFFER, case="fees_differ", facts={"balance": before.balance})
@@ -120,9 +120,8 @@ def _begin_try(work: Work, before: Before) -> bool:
     """Commit the try before the call; False when another payment of the patron is being settled."""
     with work.house.store.unit() as unit:
         payments.check_fence(unit, work.payment)
-        if orders.open_of_patron(unit, work.payment.patron_id) not in {None, work.payment.id}:
+        if not orders.begin_try(unit, work.order, work.payment.fence, before):
             return False
-        orders.begin_try(unit, work.order, work.payment.fence, before)
         work.order = orders.of_payment(unit, work.payment.id)[work.order.position]
     work.house.world.failpoint("settle.before_call")
     return True

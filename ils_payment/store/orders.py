@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from ils_payment.domain import marker
 from ils_payment.domain.settling import Before
@@ -121,9 +122,16 @@ def give_up_held(unit: Unit, patron_id: str, before: datetime) -> None:
     )
 
 
-def begin_try(unit: Unit, order: Order, fence: int, before: Before) -> None:
-    """Commit a try before the call: from now on nobody knows until its result is recorded."""
-    unit.connection.execute(update(credit_orders).where(credit_orders.c.id == order.id).values(state="open"))
+def begin_try(unit: Unit, order: Order, fence: int, before: Before) -> bool:
+    """Commit a try before the call: from now on nobody knows until its result is recorded.
+
+    False, and nothing is written, when another order of the patron is tried and unresolved.
+    """
+    try:
+        with unit.connection.begin_nested():
+            set_state(unit, order, "open")
+    except IntegrityError:
+        return False
     unit.connection.execute(
         insert(credit_tries).values(
             order_id=order.id,
@@ -139,6 +147,7 @@ def begin_try(unit: Unit, order: Order, fence: int, before: Before) -> None:
             ),
         )
     )
+    return True
 
 
 def end_try(unit: Unit, order: Order, number: int, outcome: str, *, reason: str = "") -> None:

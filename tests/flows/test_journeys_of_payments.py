@@ -443,3 +443,18 @@ def test_koha_away_shows_as_such_and_begins_nothing(town):
     town.koha.fail_next(5, status=503)
     answer = pay.begin(town.house, town.desk, town.erika, [view.lines[1].key], "card", "de", 450)
     assert answer == NotBegun(code="library_unavailable")
+
+
+def test_a_list_of_fees_that_was_cut_starts_and_settles_nothing(town, monkeypatch):
+    whole = town.desk.system.account
+    payment_id = paid(town, only=1)
+    monkeypatch.setattr(town.desk.system, "account", lambda who: replace(whole(who), complete=False))
+    assert (
+        pay.begin(town.house, town.desk, town.erika, ["3"], "card", "de", 150).code == "library_unavailable"
+    )
+    hear(town)
+    assert town.view(payment_id).state is State.PAID
+    assert town.credits() == []
+    monkeypatch.undo()
+    town.run_for(rounds=4, minutes=2)
+    assert town.view(payment_id).state is State.SETTLED
