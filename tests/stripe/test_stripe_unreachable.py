@@ -11,18 +11,14 @@ import stripe
 from ils_payment_stripe.client import HouseHTTPClient, describe, translate
 
 from ils_payment.errors import why_unreachable
-from ils_payment.world import World
+from ils_payment.ports import LibraryInfo
+from ils_payment.world import PluginHost, World
 
 
-class Host:
-    """As much of a host as the transport asks for, on real sockets."""
-
-    def failpoint(self, _name: str) -> None:
-        """Nothing fails here."""
-
-    def session(self) -> requests.Session:
-        """Return a session of the real world."""
-        return World().session(deadline=5.0, max_bytes=1000)
+def host():
+    """Real sockets, as the product has them."""
+    info = LibraryInfo(key="x", name="X", currency="EUR", languages=("de",), time_zone="Europe/Berlin")
+    return PluginHost(World(), info)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +35,7 @@ def test_host_cause_and_mend_are_told_without_the_query(monkeypatch, url, proxy,
     if proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy)
     with pytest.raises(stripe.APIConnectionError) as caught:
-        HouseHTTPClient(Host()).request("GET", url, {})
+        HouseHTTPClient(host()).request("GET", url, {})
     assert cause in describe(caught.value)
     error = translate(caught.value)
     assert cause in error.what
