@@ -178,5 +178,5 @@ def test_a_database_that_cannot_be_opened_is_told_in_two_lines(ils_payment, tmp_
     ran = ils_payment("--config", configured(tmp_path, "sqlite:////nowhere/at/all.db"), "db", "status")
     assert ran.code == 1
     error, mend = ran.err.splitlines()
-    assert error.startswith("Error: The database cannot be used: unable to open database file")
-    assert "server.database" in mend
+    assert error == "Error: There is no folder /nowhere/at for the ledger."
+    assert mend.startswith("What to do: ")
