@@ -93,6 +93,7 @@ def test_the_same_fee_id_of_another_patron_is_another_fee(town):
     jan = _load(town, town.started(patron=PatronRef(str(town.koha.patron_ids["jan"]))))
     with town.house.store.unit() as opened:
         payments.take_claims(opened, jan.id, jan.patron_id, [first.lines[0].claim_key])
+        assert payments.claimed(opened, jan.patron_id)[first.lines[0].claim_key] == jan.id
 
 
 def test_of_two_workers_at_once_one_gets_the_payment(each_town):

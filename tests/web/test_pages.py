@@ -510,7 +510,7 @@ def test_the_receipt_has_what_an_authority_prints(erika):
 
 
 def test_an_unpaid_payment_has_no_receipt(erika):
-    erika.sees(f"/lindental/payments/{erika.started()}/receipt", 404)
+    assert "Quittung" not in erika.sees(f"/lindental/payments/{erika.started()}/receipt", 404)
 
 
 def test_the_receipt_is_mailed_once_and_the_address_is_gone(erika):
