@@ -1,9 +1,11 @@
 """Double entry: each posting moves cents from one account to another; undoing is a new posting.
 
 Accounts: ``provider`` (what the provider took and owes us), ``to_settle`` (paid, not yet written
-into the library system), ``library_system`` (settled there), ``case`` (a person decides),
-``returned`` (went back to the payer). Every posting has a source and a destination, so each
-payment, currency and day sums to zero by construction.
+into the library system), ``library_system`` (settled there, under our marker), ``by_hand`` (booked
+there by a person), ``case`` (a person decides), ``to_return`` (reserved for a refund), ``returned``
+(the provider gave it back to the payer), ``outside`` (the treasury gave it back, in cash or by
+voucher). Every posting has a source and a destination, so each payment, currency and day sums to
+zero by construction.
 """
 
 from __future__ import annotations
@@ -25,18 +27,29 @@ class Book(StrEnum):
     PROVIDER = "provider"
     TO_SETTLE = "to_settle"
     LIBRARY_SYSTEM = "library_system"
+    BY_HAND = "by_hand"
     CASE = "case"
+    TO_RETURN = "to_return"
     RETURNED = "returned"
+    OUTSIDE = "outside"
+
+
+LEFT = (Book.CASE, Book.TO_SETTLE, Book.BY_HAND, Book.LIBRARY_SYSTEM)
+"""The accounts whose cents the city has and could give back, in the order in which they are taken."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Posting:
-    """One movement of *cents*; ``line_id`` None where the amount belongs to no frozen line."""
+    """One movement of *cents*; ``line_id`` None where the amount belongs to no frozen line.
+
+    ``currency`` is empty for the payment's own; a provider that took another one is a case.
+    """
 
     line_id: str | None
     source: Book
     destination: Book
     cents: int
+    currency: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what no ledger may hold."""
@@ -52,11 +65,16 @@ def paid(lines: Iterable[tuple[str, int]]) -> list[Posting]:
     ]
 
 
-def paid_wrong(captured: int) -> list[Posting]:
-    """Post a captured amount that fits no frozen lines: a person decides where it goes."""
+def paid_wrong(captured: int, currency: str = "") -> list[Posting]:
+    """Post a captured amount that fits no frozen lines: a person decides where it goes.
+
+    *currency* is named where it is not the payment's own.
+    """
     if captured == 0:
         return []
-    return [Posting(line_id=None, source=Book.PROVIDER, destination=Book.CASE, cents=captured)]
+    return [
+        Posting(line_id=None, source=Book.PROVIDER, destination=Book.CASE, cents=captured, currency=currency)
+    ]
 
 
 def settled(lines: Iterable[tuple[str, int]]) -> list[Posting]:
@@ -78,8 +96,21 @@ def balances(postings: Iterable[Posting]) -> dict[tuple[Book, str | None], int]:
 
 def to_case(postings: Iterable[Posting]) -> list[Posting]:
     """Post whatever still waits for settling to the account of cases."""
+    return everything(postings, Book.TO_SETTLE, Book.CASE)
+
+
+def everything(postings: Iterable[Posting], source: Book, destination: Book) -> list[Posting]:
+    """Post all that lies in *source* to *destination*, line by line."""
+    known = list(postings)
+    currencies = {posting.line_id: posting.currency for posting in known if posting.currency}
     return [
-        Posting(line_id=line, source=Book.TO_SETTLE, destination=Book.CASE, cents=cents)
-        for (book, line), cents in balances(postings).items()
-        if book is Book.TO_SETTLE
+        Posting(
+            line_id=line,
+            source=source,
+            destination=destination,
+            cents=cents,
+            currency=currencies.get(line, ""),
+        )
+        for (book, line), cents in balances(known).items()
+        if book is source and cents > 0
     ]

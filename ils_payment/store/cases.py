@@ -5,38 +5,65 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
+from ils_payment.store.case_tables import cases
 from ils_payment.store.records import Case, to_json
-from ils_payment.store.tables import cases
 
 if TYPE_CHECKING:
     from ils_payment.store.unit import Unit
 
 
-def open_case(unit: Unit, payment_id: str, kind: str, facts: dict[str, Any]) -> None:
-    """Open a case of *kind* unless one is open already."""
-    known = unit.connection.execute(
-        select(cases.c.id).where(
-            cases.c.payment_id == payment_id, cases.c.kind == kind, cases.c.closed_at.is_(None)
+def open_case(
+    unit: Unit, library: str, payment_id: str | None, kind: str, facts: dict[str, Any], subject: str = ""
+) -> bool:
+    """Open a case of *kind*; False when it is open already, or was open before with this *subject*."""
+    same = [cases.c.kind == kind, cases.c.subject == subject]
+    if subject:
+        same.append(cases.c.library == library)
+    else:
+        same += [cases.c.payment_id == payment_id, cases.c.closed_at.is_(None)]
+    if unit.connection.execute(select(cases.c.id).where(*same)).first() is not None:
+        return False
+    unit.connection.execute(
+        insert(cases).values(
+            id=unit.world.new_id(),
+            library=library,
+            payment_id=payment_id,
+            kind=kind,
+            subject=subject,
+            facts=to_json(facts),
+            version=1,
+            opened_at=unit.now,
         )
-    ).first()
-    if known is None:
-        unit.connection.execute(
-            insert(cases).values(
-                id=unit.world.new_id(),
-                payment_id=payment_id,
-                kind=kind,
-                facts=to_json(facts),
-                version=1,
-                opened_at=unit.now,
-            )
-        )
+    )
+    return True
+
+
+def change(unit: Unit, case: Case, *, by: str = "", resolution: str | None = None) -> bool:
+    """Raise the version of an open case, and close it with *resolution*; False when somebody was first."""
+    closing = {"closed_at": unit.now, "closed_by": by, "resolution": resolution} if resolution else {}
+    done = unit.connection.execute(
+        update(cases)
+        .where(cases.c.id == case.id, cases.c.version == case.version, cases.c.closed_at.is_(None))
+        .values(version=case.version + 1, **closing)
+    )
+    return bool(done.rowcount)
+
+
+def open_of_payment(unit: Unit, payment_id: str) -> list[Case]:
+    """Return the open cases of a payment, the oldest first."""
+    rows = unit.connection.execute(
+        select(cases)
+        .where(cases.c.payment_id == payment_id, cases.c.closed_at.is_(None))
+        .order_by(cases.c.opened_at, cases.c.id)
+    )
+    return [_case(row) for row in rows.mappings()]
 
 
 def listed(unit: Unit, *, open_only: bool) -> list[Case]:
     """Return cases, the oldest first."""
-    query = select(cases).order_by(cases.c.opened_at)
+    query = select(cases).order_by(cases.c.opened_at, cases.c.id)
     if open_only:
         query = query.where(cases.c.closed_at.is_(None))
     return [_case(row) for row in unit.connection.execute(query).mappings()]

@@ -68,6 +68,7 @@ def append(
                 "source": str(posting.source),
                 "destination": str(posting.destination),
                 "cents": posting.cents,
+                "currency": posting.currency,
                 "at": unit.now,
             }
             for place, posting in enumerate(moved, 1)
@@ -80,7 +81,11 @@ def digest(row: dict[str, Any], moved: Sequence[Posting]) -> str:
     content = {
         **row,
         "at": row["at"].isoformat(),
-        "postings": [[p.line_id, str(p.source), str(p.destination), p.cents] for p in moved],
+        # A posting in the payment's own currency hashes as it did before there were others.
+        "postings": [
+            [p.line_id, str(p.source), str(p.destination), p.cents, *([p.currency] if p.currency else [])]
+            for p in moved
+        ],
     }
     return hashlib.sha256(to_json(content).encode()).hexdigest()
 
@@ -90,10 +95,17 @@ def read_postings(unit: Unit, payment_id: str) -> list[Posting]:
     rows = unit.connection.execute(
         select(postings).where(postings.c.payment_id == payment_id).order_by(postings.c.number)
     )
-    return [
-        Posting(line_id=r.line_id, source=Book(r.source), destination=Book(r.destination), cents=r.cents)
-        for r in rows
-    ]
+    return [_posting(row) for row in rows]
+
+
+def _posting(row: Any) -> Posting:  # noqa: ANN401 - a row
+    return Posting(
+        line_id=row.line_id,
+        source=Book(row.source),
+        destination=Book(row.destination),
+        cents=row.cents,
+        currency=row.currency,
+    )
 
 
 def read_audit(unit: Unit, payment_id: str) -> list[dict[str, Any]]:
@@ -127,10 +139,7 @@ def broken_at(unit: Unit, payment_id: str) -> int | None:
             .where(postings.c.payment_id == payment_id, postings.c.audit_number == row["number"])
             .order_by(postings.c.number)
         ).all()
-        moved = [
-            Posting(line_id=r.line_id, source=Book(r.source), destination=Book(r.destination), cents=r.cents)
-            for r in rows
-        ]
+        moved = [_posting(one) for one in rows]
         covered += len(rows)
         claimed = row.pop("hash")
         if row["number"] != place or row["previous"] != previous or digest(row, moved) != claimed:

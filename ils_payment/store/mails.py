@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, insert, or_, select, update
 
-from ils_payment.store.tables import audit, cases, payments, private_mails
+from ils_payment.store.case_tables import cases
+from ils_payment.store.tables import audit, payments, private_mails
 
 if TYPE_CHECKING:
     from ils_payment.store.unit import Unit

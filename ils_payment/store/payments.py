@@ -261,6 +261,7 @@ def move(
     *,
     to: State | None = None,
     case: str | None = None,
+    subject: str = "",
     facts: dict[str, Any] | None = None,
     postings: Sequence[Posting] = (),
     **columns: Any,  # noqa: ANN401 - further columns of payments
@@ -287,7 +288,7 @@ def move(
     told = dict(facts or {}) if case is None else {**(facts or {}), "case": case}
     chain.append(unit, payment.id, what, state, told, moved)
     if case is not None:
-        cases.open_case(unit, payment.id, case, facts or {})
+        cases.open_case(unit, payment.library, payment.id, case, facts or {}, subject)
     if state in ENDED:
         unit.connection.execute(delete(claims).where(claims.c.payment_id == payment.id))
     reread = load(unit, payment.id)

@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ils_payment.domain.ledger import Book
+from ils_payment.domain.refunds import RefundState
 from ils_payment.domain.settling import Before
 from ils_payment.model import State
 
@@ -73,6 +75,7 @@ class AttemptRow:
     expires_at: datetime | None
     outcome: str
     created_at: datetime
+    money_ref: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,15 +112,47 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One case: codes only."""
+    """One case: codes only. ``payment_id`` is None for what no payment here belongs to."""
 
     id: str
-    payment_id: str
+    library: str
+    payment_id: str | None
     kind: str
+    subject: str
     facts: dict[str, Any]
     version: int
     opened_at: datetime
     closed_at: datetime | None
+    closed_by: str | None
+    resolution: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refund:
+    """One refund or chargeback; ``parts`` are (line id or None, account it was taken from, cents)."""
+
+    id: str
+    payment_id: str
+    number: int
+    kind: str
+    state: RefundState
+    meaning: str
+    cents: int
+    parts: tuple[tuple[str | None, Book, int], ...]
+    key: str
+    provider_ref: str | None
+    tries: int
+    tried_at: datetime | None
+    asked_by: str
+    asked_at: datetime
+    approved_by: str | None
+    ended_at: datetime | None
+    case_id: str | None
+    charge_state: str
+    charge_marker: str | None
+    charge_ref: str | None
+    charge_tries: int
+    charge_tried_at: datetime | None
 
 
 def to_json(value: Any) -> str:  # noqa: ANN401 - any JSON value

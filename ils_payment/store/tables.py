@@ -80,6 +80,13 @@ installation = Table(
     ),
     Column("secret", LargeBinary, nullable=False, comment="Signs sessions, CSRF tokens and return links."),
     Column("paused", Boolean, nullable=False),
+    Column(
+        "unreconciled",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        comment="Set by a restore: nothing is written outside until reconcile has run.",
+    ),
     Column("created_at", Instant, nullable=False),
     CheckConstraint("id = 1", name="only_one"),
 )
@@ -205,12 +212,14 @@ attempts = Table(
     Column("provider", _CODE, nullable=False),
     Column("request", Text, nullable=False, comment="The exact request; nothing personal is in it."),
     Column("session_ref", String(255)),
+    Column("money_ref", String(255), comment="The provider's id of the money itself, once it told."),
     Column("url", Text, comment="Where the payer pays, while the session is open."),
     Column("expires_at", Instant),
     Column("outcome", _CODE, nullable=False, comment="unclear until known: started, refused"),
     Column("created_at", Instant, nullable=False),
     UniqueConstraint("payment_id", "number"),
     Index("ix_attempts_session", "provider", "session_ref"),
+    Index("ix_attempts_money", "provider", "money_ref"),
 )
 
 notices = Table(
@@ -301,32 +310,17 @@ postings = Table(
     Column("source", _CODE, nullable=False),
     Column("destination", _CODE, nullable=False),
     Column("cents", BigInteger, nullable=False),
+    Column(
+        "currency",
+        String(3),
+        nullable=False,
+        server_default="",
+        comment="Empty: the payment's own; else what the provider took instead.",
+    ),
     Column("at", Instant, nullable=False),
     CheckConstraint("cents > 0", name="positive"),
     CheckConstraint("source <> destination", name="moves"),
     Index("ix_postings_at", "at"),
-)
-
-cases = Table(
-    "cases",
-    metadata,
-    Column("id", _ID, primary_key=True),
-    Column("payment_id", _ID, ForeignKey("payments.id"), nullable=False, index=True),
-    Column("kind", _CODE, nullable=False),
-    Column("facts", Text, nullable=False, comment="JSON: ids, cents and codes only."),
-    Column("version", Integer, nullable=False),
-    Column("opened_at", Instant, nullable=False),
-    Column("closed_at", Instant),
-    Column("resolution", _CODE),
-    Column("told_at", Instant, comment="When staff was last told."),
-    Index(
-        "uq_cases_open_kind",
-        "payment_id",
-        "kind",
-        unique=True,
-        sqlite_where=text("closed_at IS NULL"),
-        postgresql_where=text("closed_at IS NULL"),
-    ),
 )
 
 private_sessions = Table(

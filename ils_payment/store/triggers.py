@@ -12,7 +12,7 @@ from sqlalchemy import text
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-APPEND_ONLY = ("audit", "postings")
+APPEND_ONLY = ("audit", "postings", "journal", "sealed_heads", "exports", "exported", "exported_remotes")
 
 
 def names(dialect: str) -> list[str]:

@@ -15,7 +15,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from ils_payment.errors import ConfigurationError, SchemaError, StoreBusyError
 from ils_payment.store import triggers
 from ils_payment.store.migrations import HEAD
-from ils_payment.store.tables import metadata, micros
+from ils_payment.store.schema import metadata
+from ils_payment.store.tables import micros
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,8 @@ from ils_payment.errors import RemoteError
 from ils_payment.flows import show, tell
 from ils_payment.flows.views import NotBegun
 from ils_payment.model import State
-from ils_payment.store.tables import cases, private_mails
+from ils_payment.store.case_tables import cases
+from ils_payment.store.tables import private_mails
 from tests.conftest import KOHA, Town
 from tests.flows.truths import ending, hear, held, paid, settled, trail
 
@@ -207,7 +208,7 @@ def test_nobody_gets_a_receipt_for_an_unknown_payment(town):
 
 def _everything_but_private(town):
     """Every row of every table that may outlive the patron's data."""
-    from ils_payment.store.tables import metadata
+    from ils_payment.store.schema import metadata
 
     with town.house.store.read() as unit:
         return {

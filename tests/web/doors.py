@@ -15,7 +15,7 @@ from ils_payment_koha.simulator.demo import CARD, PIN
 from starlette.testclient import TestClient
 
 from ils_payment.flows.house import open_desk
-from ils_payment.store.tables import metadata
+from ils_payment.store.schema import metadata
 from ils_payment.web.app import create_app
 
 __all__ = ["CARD", "OLD_SECRET", "PIN", "PUBLIC", "SECRET", "Doors", "csrf_of", "signed"]

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from ils_payment.store.tables import metadata
+from ils_payment.store.schema import metadata
 
 connection = context.config.attributes["connection"]
 context.configure(connection=connection, target_metadata=metadata)
