@@ -21,6 +21,10 @@ Protocols below. Rules for all of them:
 * No card number, name, e-mail address, title of a book or secret in an exception, a ``reason``,
   a log line or anything sent to a provider.
 * Methods may be called from several threads at once.
+* :class:`LibrarySystem` and :class:`PaymentProvider` are what every plugin has. What a class can do
+  beyond them it declares in its capabilities and implements as a small Protocol of its own
+  (:class:`Charging`, :class:`Refunding`, :class:`Listing`, :class:`PayingOut`); a class that declares
+  one and does not have its methods is refused at the start.
 """
 
 from __future__ import annotations
@@ -43,6 +47,8 @@ if TYPE_CHECKING:
         Attempt,
         CannotTell,
         Card,
+        Charge,
+        ChargeOrder,
         Credit,
         CreditOrder,
         Fee,
@@ -52,10 +58,16 @@ if TYPE_CHECKING:
         NoticeOutcome,
         Observation,
         PatronRef,
+        PaymentPage,
+        Payout,
         ProviderCapabilities,
         RawRequest,
+        Refunded,
+        RefundOrder,
+        RefundRefused,
         Refused,
         Reply,
+        Reversal,
         SettleOutcome,
         Started,
         StartRefused,
@@ -65,11 +77,15 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "Charging",
     "Host",
     "LibraryInfo",
     "LibrarySystem",
+    "Listing",
+    "PayingOut",
     "PaymentProvider",
     "PluginConfig",
+    "Refunding",
     "Runner",
     "Secret",
 ]
@@ -209,12 +225,30 @@ class LibrarySystem(Protocol):
 
 
 @runtime_checkable
+class Charging(Protocol):
+    """A library system that can make a patron owe again; needs the capability ``can_charge``."""
+
+    def charge(self, order: ChargeOrder) -> SettleOutcome:
+        """Write one debit: the patron owes the order's cents again. **Money moves here**, against the patron.
+
+        Called after a refund whose fee stays, once for each try, with the same
+        rules and outcomes as ``settle``; ``Applied.remote_ref`` is the debit's id, ``applied`` its cents.
+        """
+
+    def find_charges(self, patron: PatronRef, marker: str) -> Sequence[Charge]:
+        """Return every debit of the patron that carries *marker*. Raises RemoteError.
+
+        As with ``find_credits``, an empty answer means "not there (yet)".
+        """
+
+
+@runtime_checkable
 class PaymentProvider(Protocol):
     """A payment provider account of one library.
 
     A provider *returns* what it saw; the core decides what follows. The order of calls for one
     payment: ``prepare`` -> (committed) -> ``start`` -> ``read`` (any number of times, from the
-    return page, after a notice, and from the sweep) -> perhaps ``close``.
+    return page, after a notice, and from the sweep) -> perhaps ``close``; later perhaps ``refund``.
     """
 
     Config: ClassVar[type[PluginConfig]]
@@ -279,11 +313,74 @@ class PaymentProvider(Protocol):
         """Return the HTTP answer that makes the provider do the right thing (repeat or not)."""
 
 
+@runtime_checkable
+class Refunding(Protocol):
+    """A provider that can give money back; needs the capability ``refund``."""
+
+    def refund(self, order: RefundOrder) -> Refunded | RefundRefused | Unclear:
+        """Give money back to the payer: **money moves here.** Called once for each try.
+
+        Sent under ``order.key``, and with the key kept in the refund itself, because
+        providers forget idempotency keys. ``RefundRefused`` only when there is certainly no refund;
+        everything that is not classified is ``Unclear``: the core looks with ``find_refunds`` before
+        it repeats, under the same key.
+        """
+
+    def find_refunds(self, session_ref: str) -> Sequence[Reversal]:
+        """Return everything that left again of a session's money, failed refunds too. Raises RemoteError.
+
+        An empty answer must mean that there is none. Money may not move here.
+        """
+
+
+@runtime_checkable
+class Listing(Protocol):
+    """A provider that can list what it took; needs the capability ``listing``."""
+
+    def payments(self, since: datetime, until: datetime, cursor: str | None = None) -> PaymentPage:
+        """List the money that the account took from *since* (inclusive) to *until* (exclusive).
+
+        Called by the reconciliation; a page at a time. Raises RemoteError.
+        """
+
+
+@runtime_checkable
+class PayingOut(Protocol):
+    """A provider that can list what it paid out; needs the capability ``payouts``."""
+
+    def payouts(self, since: datetime, until: datetime) -> Sequence[Payout]:
+        """List the payouts that arrive at the bank from *since* to *until*, with all their entries.
+
+        Called by the export. Raises RemoteError.
+        """
+
+
 class Runner(Protocol):
-    """Who calls ``advance`` for payments that are due; the embedded one is a thread of ``serve``."""
+    """Who calls ``advance`` for payments that are due, in each process of ``serve`` and ``worker``.
+
+    The embedded one is a few threads; a plugin's one works together with those of other hosts. What
+    is due stands in the ledger, so a call of ``advance`` may be lost as long as ``due`` is asked
+    again every few seconds, and may be doubled: a payment is in one pair of hands at a time.
+    """
+
+    def __init__(self, database: str) -> None:
+        """Keep the ledger's address (an SQLAlchemy URL, its password included: never log it). No I/O here."""
+
+    def upgrade(self) -> None:
+        """Create the runner's own tables, or bring them up to date; ``db upgrade`` calls this.
+
+        Harmless when repeated, and while another host does the same.
+        """
+
+    def check(self) -> None:
+        """Raise SchemaError unless the runner's own tables are as this version needs them."""
 
     def start(self, advance: Callable[[str], None], due: Callable[[int], Sequence[str]]) -> None:
-        """Begin to call ``advance(payment_id)`` for what ``due(limit)`` names, until ``stop``."""
+        """Begin to call ``advance(payment_id)`` for what ``due(limit)`` names, until ``stop``.
+
+        In threads of its own; returns at once. Both callables may be called from several threads.
+        A database that goes away for a while ends nothing.
+        """
 
     def wake(self) -> None:
         """Say that something became due; may be called from any thread, is allowed to be lost."""

@@ -15,11 +15,12 @@ Part = tuple[str | None, Book, int]
 
 
 class RefundState(StrEnum):
-    """Where a refund is. ``asked`` waits for a second person; ``due`` is reserved and may be sent;
+    """Where a refund is; its cents are reserved from the asking on.
 
-    ``tried`` was sent and its outcome is unknown; ``pending`` was accepted by the provider and is on
-    its way; ``done`` has left; ``failed`` certainly did not (the reservation is undone);
-    ``withdrawn`` was not approved; ``external`` was made at the provider, not here.
+    ``asked`` waits for a second person; ``due`` is approved and may be sent; ``tried`` was sent and
+    its outcome is unknown; ``pending`` was accepted by the provider and is on its way; ``done`` has
+    left; ``failed`` certainly did not, and ``withdrawn`` was not approved (the reservation is undone);
+    ``external`` was made at the provider, not here.
     """
 
     ASKED = "asked"

@@ -12,10 +12,10 @@ from ils_payment.config import Library
 from ils_payment.domain.payable import Rule
 from ils_payment.errors import ConfigurationError, PluginError, RemoteGarbledError
 from ils_payment.loading import plugin_config
-from ils_payment.model import ReadSupport
+from ils_payment.model import ReadSupport, RefundSupport
 from ils_payment.money import MoneyError, parse
 from ils_payment.plugins import Plugins
-from ils_payment.ports import LibraryInfo
+from ils_payment.ports import Charging, LibraryInfo, Listing, PayingOut, Refunding
 from ils_payment.store import installation, payments
 from ils_payment.store.installation import Installation
 from ils_payment.store.unit import Store
@@ -154,8 +154,30 @@ def open_desk(key: str, library: Library, plugins: Plugins, world: World) -> Des
         providers[name] = provider(plugin_config(provider, table, where), host)
     desk = Desk(key, library, system, providers)
     _check_reading(desk)
+    _check_doors(desk)
     _check_methods(desk)
     return desk
+
+
+def _check_doors(desk: Desk) -> None:
+    """Refuse a plugin that declares what it does not implement."""
+    declared: list[tuple[str, object, bool, type]] = [
+        ("library_system", desk.system, desk.system.capabilities().can_charge, Charging)
+    ]
+    for name, provider in desk.providers.items():
+        can = provider.capabilities()
+        where = f"providers.{name}"
+        declared += [
+            (where, provider, can.refund is not RefundSupport.NONE, Refunding),
+            (where, provider, can.listing, Listing),
+            (where, provider, can.payouts, PayingOut),
+        ]
+    for where, plugin, declares, door in declared:
+        if declares and not isinstance(plugin, door):
+            raise PluginError(
+                f"libraries.{desk.key}.{where}: the plugin declares what it has not: {door.__name__}.",
+                mend="Tell the author of the plugin; an older or newer version may be right.",
+            )
 
 
 def _check_reading(desk: Desk) -> None:

@@ -134,21 +134,21 @@ def case(house: House, case_id: str) -> CaseView | None:
 
 
 def _case(unit: Unit, found: Case) -> CaseView:
-    held = payments.load(unit, found.payment_id)
-    if held is None:  # pragma: no cover - a foreign key says otherwise
-        raise LookupError("a case without a payment")
+    held = payments.load(unit, found.payment_id) if found.payment_id else None
     return CaseView(
         case_id=found.id,
-        payment_id=held.id,
-        library=held.library,
+        payment_id=held.id if held else None,
+        library=found.library,
         kind=found.kind,
         opened_at=found.opened_at,
         closed_at=found.closed_at,
+        closed_by=found.closed_by,
+        resolution=found.resolution,
         version=found.version,
-        cents=held.captured or held.cents,
-        currency=held.currency,
-        state=held.state,
-        facts={"number": held.receipt_number, **found.facts},
+        cents=(held.captured or held.cents) if held else found.facts.get("cents"),
+        currency=held.currency if held else found.facts.get("currency"),
+        state=held.state if held else None,
+        facts={"number": held.receipt_number, **found.facts} if held else found.facts,
         next_steps=NEXT_STEPS.get(found.kind, NEXT_STEPS["unexpected"]),
     )
 

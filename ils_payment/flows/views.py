@@ -155,17 +155,23 @@ class Whereabouts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseView:
-    """Something that a person must decide, with codes only; private texts are read separately."""
+    """Something that a person must decide, with codes only; private texts are read separately.
+
+    ``payment_id`` and ``state`` are None for what no payment here belongs to; ``cents`` and
+    ``currency`` are None where such a case has no amount.
+    """
 
     case_id: str
-    payment_id: str
+    payment_id: str | None
     library: str
     kind: str
     opened_at: datetime
     closed_at: datetime | None
+    closed_by: str | None
+    resolution: str | None
     version: int
-    cents: int
-    currency: str
-    state: State
+    cents: int | None
+    currency: str | None
+    state: State | None
     facts: dict[str, str]
     next_steps: tuple[str, ...]

@@ -143,6 +143,34 @@ class CreditOrder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChargeOrder:
+    """A counter-debit: the patron owes ``cents`` again because the fee stays and its money went back.
+
+    ``marker`` is written with the debit and searched for afterwards, as with a credit. ``kind`` is
+    the fee kind of the line that is owed again; ``settled_with`` is the marker of the credit that
+    had paid it, for the text.
+    """
+
+    patron: PatronRef
+    marker: str
+    cents: int
+    currency: str
+    kind: str
+    settled_with: str
+    send_before: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charge:
+    """One debit that the library system shows in a patron's account (cents > 0)."""
+
+    remote_ref: str
+    marker: str | None
+    cents: int
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
     """The credit is in the library system: its id, what the fees took, what no fee took (both >= 0)."""
 

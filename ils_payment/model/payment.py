@@ -39,6 +39,17 @@ class Input(StrEnum):
     MARKER_FOUND = "marker_found"
 
 
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who does something that only staff may do; ``name`` is nothing personal.
+
+    ``name`` is the random id of a staff account, ``cli:<operating system user>``, or ``system``.
+    """
+
+    name: str
+    role: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettledPayment:
     """What observers learn of a payment that has been settled: nothing personal."""

@@ -6,11 +6,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from ils_payment.model.library_system import Partial
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime, timedelta
+    from datetime import date, datetime, timedelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,13 +80,110 @@ class PayState(StrEnum):
     VOID = "void"
 
 
+class ReversalState(StrEnum):
+    """How far a reversal is: on its way, gone, or not gone after all (failed, a chargeback won)."""
+
+    PENDING = "pending"
+    DONE = "done"
+    FAILED = "failed"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reversal:
-    """Money that left again at the provider: a ``refund`` or a ``chargeback``."""
+    """Money that left again at the provider: a ``refund`` or a ``chargeback``.
+
+    ``key`` is our refund's key where the provider carries it back; empty for what was made there
+    alone. A reversal that failed stays in the list, so that what was booked for it can be undone.
+    """
 
     ref: str
     kind: str
     cents: int
+    key: str = ""
+    state: ReversalState = ReversalState.DONE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundOrder:
+    """What ``PaymentProvider.refund`` is to give back: exactly ``cents`` of one session's money.
+
+    ``key`` is the idempotency key; the provider also keeps it with the refund (metadata, reference)
+    so that ``find_refunds`` can tell it. ``reference`` is the payment's id.
+    """
+
+    key: str
+    session_ref: str
+    reference: str
+    cents: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refunded:
+    """The provider has taken the refund: ``pending`` is on its way, ``done`` has left."""
+
+    ref: str
+    state: ReversalState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundRefused:
+    """There is certainly no refund. ``permanent``: asking again cannot help, a person has to."""
+
+    reason: str
+    permanent: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedPayment:
+    """One payment in the provider's own list, ours or not.
+
+    ``reference`` is the payment id it carries ("" if none); ``captured`` cents in ``currency``;
+    ``reversed`` cents have left again. ``at`` is when the money was taken.
+    """
+
+    session_ref: str
+    money_ref: str
+    reference: str
+    captured: int
+    reversed: int
+    currency: str
+    live: bool
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentPage:
+    """One page of the provider's list; ``cursor`` leads to the next one, None at the end."""
+
+    payments: tuple[ListedPayment, ...]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayoutEntry:
+    """One line inside a payout: ``kind`` is ``payment``, ``refund``, ``chargeback``, ``fee`` or ``other``.
+
+    ``cents`` is signed: what the line adds to the bank credit, without its own fee; ``fee`` (>= 0)
+    is what the provider kept for it. ``money_ref`` leads to the payment, where there is one.
+    """
+
+    ref: str
+    kind: str
+    cents: int
+    fee: int
+    money_ref: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payout:
+    """One credit on the city's bank account: ``cents`` is the sum of its entries less their fees."""
+
+    ref: str
+    cents: int
+    currency: str
+    arrival: date
+    entries: tuple[PayoutEntry, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +194,7 @@ class Observation:
     (empty: the provider does not tell). ``live`` is false for play money. ``reference`` is the
     payment id that the session carries. ``final``: a void session can never be paid any more.
     ``evidence`` is a short, non-personal note of what was read, kept in the audit trail.
+    ``money_ref`` is the provider's id of the money itself, where it differs from the session's.
     """
 
     state: PayState
@@ -110,6 +206,7 @@ class Observation:
     final: bool
     evidence: str
     reversals: tuple[Reversal, ...] = ()
+    money_ref: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +234,8 @@ class Notice:
     """What a webhook told us: a reason to read the provider.
 
     ``key`` is unique per provider account (a repeated delivery has the same key).
-    ``session_ref`` and ``reference`` lead to the payment, whichever the provider gives.
+    ``session_ref`` (of the session or of its money) and ``reference`` lead to the payment,
+    whichever the provider gives.
     ``observation`` is set only by providers that cannot be read.
     """
 
@@ -171,6 +269,14 @@ class ReadSupport(StrEnum):
     NONE = "none"
 
 
+class RefundSupport(StrEnum):
+    """Whether money can be given back: not at all, only the whole, or any part."""
+
+    NONE = "none"
+    FULL = "full"
+    PARTIAL = "partial"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderCapabilities:
     """What a provider can do. The core never calls a method whose capability is absent.
@@ -178,6 +284,8 @@ class ProviderCapabilities:
     ``live``: the configured credentials move real money. ``key_lifetime``: how long a repeated
     key gets the first answer again. ``longest_pending``: how long a pending payment may take.
     ``redirect_origins`` join the ``form-action`` of our pages' Content-Security-Policy.
+    ``refund``: whether it can give money back, and less than the whole. ``listing``: ``payments``;
+    ``payouts``: ``payouts``.
     """
 
     live: bool
@@ -190,5 +298,6 @@ class ProviderCapabilities:
     text_limit: int
     redirect_origins: tuple[str, ...]
     currencies: tuple[str, ...]
-    refund: Partial = Partial.NONE
+    refund: RefundSupport = RefundSupport.NONE
     listing: bool = False
+    payouts: bool = False
