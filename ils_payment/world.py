@@ -160,9 +160,9 @@ class DeadlineSession(requests.Session):
         """Send one request; raise ``requests.Timeout`` when the whole of it takes too long."""
         started = self._world.monotonic()
         kwargs.update(timeout=(min(5.0, self._deadline), self._deadline), stream=True, allow_redirects=False)
-        if isinstance(self.verify, str):
-            # requests lets REQUESTS_CA_BUNDLE of the environment win over what was configured here.
-            kwargs["verify"] = self.verify
+        # requests lets REQUESTS_CA_BUNDLE of the environment win over what was configured here, and lets a
+        # caller switch the check of certificates off: neither happens.
+        kwargs["verify"] = self.verify if isinstance(self.verify, str) else kwargs.get("verify") or True
         response = super().send(request, **kwargs)
         content = bytearray()
         try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -165,6 +166,7 @@ def _freeze(
             return_url=back,
             cancel_url=f"{back}&cancelled=1",
             created_at=unit.now,
+            installation=house.installation.name,
         )
         attempt = replace(attempt, request=provider.prepare(attempt))
         attempts.add(
@@ -210,7 +212,8 @@ def _start(house: House, desk: Desk, frozen: Payment, attempt: Attempt) -> Begun
         with house.store.unit() as unit:
             if isinstance(outcome, Started):
                 record_start(unit, payment, attempt.key, outcome)
-                answer = Begun(payment_id=payment.id, url=outcome.interaction.url)
+                if _may_lead_to(house, desk, payment.provider, outcome.interaction.url):
+                    answer = Begun(payment_id=payment.id, url=outcome.interaction.url)
                 return payment.due_at
             if isinstance(outcome, StartRefused):
                 attempts.ended(unit, attempt.key, "refused")
@@ -225,6 +228,21 @@ def _start(house: House, desk: Desk, frozen: Payment, attempt: Attempt) -> Begun
 
     in_hands(house, frozen.id, work)
     return answer
+
+
+def _may_lead_to(house: House, desk: Desk, provider: str, url: str) -> bool:
+    """Tell whether a browser may be sent to *url*: a page of the provider's or of ours, and no other."""
+    parts = urlsplit(url)
+    origins = {*desk.providers[provider].capabilities().redirect_origins, house.settings.server.public_url}
+    if f"{parts.scheme}://{parts.netloc}" in origins:
+        return True
+    log.error(
+        "redirect_refused",
+        library=desk.key,
+        provider=provider,
+        mend="The provider named a payment page of another origin; type: ils-payment check",
+    )
+    return False
 
 
 def cancel(house: House, payment_id: str) -> PaymentView:

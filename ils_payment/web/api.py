@@ -100,6 +100,7 @@ def open_session(request: Request, house: HouseHere, desk: DeskHere, body: Token
             "arrival_refused", library=desk.key, kid=error.kid or None, reason=error.reason, door="api"
         )
         return problem(403, f"token_{error.code}", "The log of ils-payment says why.")
+    log.info("signed_in", library=desk.key, by="token", kid=handed.kid, door="api")
     return SessionOut(
         access_token=value,
         expires_at=now + sessions.LONGEST,

@@ -18,7 +18,7 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Match, Mount
+from starlette.routing import Match, Mount, Router
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from ils_payment import __version__
@@ -65,8 +65,9 @@ def create_app(house: House) -> Starlette:
         await intake.stop()
 
     webhook = Webhooks(house, intake, metrics).route()
-    others = [*Health(house, metrics).routes(), Mount("/", app=_protected(browser_app(house), house))]
-    return Application(webhook, routes=others, lifespan=lifespan)
+    pages_and_api = Mount("/", app=_believing(browser_app(house), house))
+    others = Router([*Health(house, metrics).routes(), pages_and_api])
+    return Application(webhook, routes=[Mount("/", security.Headers(others, house))], lifespan=lifespan)
 
 
 class Application(Starlette):
@@ -114,11 +115,11 @@ def browser_app(house: House) -> FastAPI:
     return app
 
 
-def _protected(app: ASGIApp, house: House) -> ASGIApp:
-    """Put the layers around the application, the outermost last."""
+def _believing(app: ASGIApp, house: House) -> ASGIApp:
+    """Let pages and API see the right host only, and the sender as the web server in front says it."""
     proxies = list(house.settings.server.trusted_proxies)
     believing: ASGIApp = ProxyHeadersMiddleware(app, trusted_hosts=proxies)  # type: ignore[assignment, arg-type]  # uvicorn spells the ASGI types in its own way
-    return security.Headers(security.RightHost(believing, house), house)
+    return security.RightHost(believing, house)
 
 
 def _answer_head(router: APIRouter) -> None:

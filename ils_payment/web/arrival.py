@@ -68,6 +68,7 @@ def _let_in(request: Request, house: House, desk: Desk, visit: sessions.Visit | 
             # Most likely a double click, or "back": whoever is signed in stays so.
             return RedirectResponse(f"/{desk.key}/fees", 303)
         return render.message(request, f"token_{error.code}", 403)
+    log.info("signed_in", library=desk.key, by="token", kid=handed.kid)
     response = _welcome(house, desk, value)
     if handed.language is not None:
         # The catalogue knows the language of now better than a cookie from yesterday.
@@ -167,12 +168,14 @@ async def sign_in(  # what a dependency brings, and the form
         answer = await _ask(house, turns, desk, attempt, card, pin)
     if isinstance(answer, Refused):
         before = attempt.before if attempt else limits.MOST["card"]
+        log.info("sign_in_refused", library=desk.key, wrong_before=before)
         await anyio.sleep(_wait(house.world.monotonic() - started, before))
         return _form(request, house, 403, "refused", card, to=to)
     if isinstance(answer, Unavailable):
         log.warning("sign_in_unavailable", library=desk.key, reason=answer.reason)
         return _form(request, house, 503, "unavailable", card, to=to)
     value = await run_in_threadpool(_begin, house, desk, answer, render.language(request), visit)
+    log.info("signed_in", library=desk.key, by="card_and_pin")
     return _welcome(house, desk, value, to)
 
 
@@ -230,6 +233,7 @@ def log_out(house: HouseHere, desk: DeskHere, visit: VisitMaybe) -> Response:
     """End the session, here and in the database."""
     if visit is not None:
         sessions.close(house, visit.session_id)
+        log.info("signed_out", library=desk.key)
     response = RedirectResponse(f"/{desk.key}/goodbye", 303)
     cookies.take_back(house, response, cookies.session(desk.key))
     return response

@@ -19,7 +19,10 @@ _FOR_EVER = {"cache-control": "public, max-age=31536000, immutable"}
 """The address of these files changes with their content."""
 _FOR_AN_HOUR = {"cache-control": "public, max-age=3600"}
 # Who opens a logo by its address gets a picture, whatever an SVG file may contain.
-_PICTURE_ONLY = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox"}
+_PICTURE_ONLY = {
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; "
+    "base-uri 'none'; sandbox"
+}
 
 
 @router.get("/theme/{library}.css")

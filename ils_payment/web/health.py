@@ -44,7 +44,7 @@ class Metrics:
         self._children: dict[tuple[str, str, str], Counter] = {}
         self._notices = Counter(
             "ils_payment_webhook_requests",
-            "Webhook requests by outcome: stored, unneeded, forged, busy, failed, too_large.",
+            "Webhook requests by outcome: stored, unneeded, forged, refused, busy, failed, too_large.",
             ("library", "provider", "outcome"),
             registry=self._registry,
         )

@@ -60,12 +60,21 @@ class Attempt:
 
 def reserve(house: House, library: str, card: str, address: str) -> Attempt | None:
     """Count a sign-in before it is tried; None when one of the limits is reached."""
-    buckets = _buckets(house, library, card, address)
+    return reserve_counted(house, library, _buckets(house, library, card, address), MOST)
+
+
+def reserve_counted(
+    house: House, library: str, buckets: Mapping[str, str], most_of: Mapping[str, int]
+) -> Attempt | None:
+    """Count in *buckets*, of which ``card`` makes refusals slower and ``library`` has no limit.
+
+    None when one of the limits *most_of* is reached.
+    """
     with house.store.unit() as unit:
         window = _window(unit)
         _line_up(unit, buckets)
         counted = {what: doors.counted(unit, bucket, window - HOUR) for what, bucket in buckets.items()}
-        reached = [what for what, most in MOST.items() if counted[what] >= most]
+        reached = [what for what, most in most_of.items() if counted[what] >= most]
         if not reached:
             for bucket in sorted(buckets.values()):
                 _add(unit, bucket, window)
@@ -121,18 +130,19 @@ def _buckets(house: House, library: str, card: str, address: str) -> dict[str, s
 
     Only a card is counted over all libraries together: two of them may share one library system.
     """
-    single, network = _networks(address)
+    single, network = networks(address)
     counted = {
         "card": _plain(card),
         "address": f"{library}:{single}",
         "network": f"{library}:{network}",
         "library": library,
     }
-    secret = house.installation.secret
-    return {
-        what: hmac.new(secret, f"count:{what}:{value}".encode(), hashlib.sha256).hexdigest()
-        for what, value in counted.items()
-    }
+    return {what: name_of(house, what, value) for what, value in counted.items()}
+
+
+def name_of(house: House, what: str, value: str) -> str:
+    """Return the name under which *value* is counted."""
+    return hmac.new(house.installation.secret, f"count:{what}:{value}".encode(), hashlib.sha256).hexdigest()
 
 
 def _plain(card: str) -> str:
@@ -143,7 +153,7 @@ def _plain(card: str) -> str:
     return "".join(sign for sign in unicodedata.normalize("NFKD", card).casefold() if sign.isalnum())
 
 
-def _networks(address: str) -> tuple[str, str]:
+def networks(address: str) -> tuple[str, str]:
     """Return the address (IPv6: its /64, one net of a household) and its network (/24, /48).
 
     Providers give a customer up to a /48 of IPv6, so that is what one attacker may have for nothing.

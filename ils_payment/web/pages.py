@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
+import structlog
 from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -20,6 +21,7 @@ from ils_payment.web.sessions import DeskHere, HouseHere, Visit, VisitHere, Visi
 from ils_payment.web.turns import TurnsHere
 
 router = APIRouter(prefix="/{library}", include_in_schema=False)
+log = structlog.get_logger(__name__)
 
 _SILENT = frozenset({"provider_unavailable", "library_unavailable"})
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_{|}~-]+"
@@ -122,6 +124,7 @@ async def begin(
 def _own(house: House, desk: Desk, visit: Visit, payment_id: str) -> PaymentView:
     """Return the patron's own payment; for all others there is no such page."""
     if not show.belongs_to(house, payment_id, desk.key, visit.patron):
+        log.warning("not_their_payment", library=desk.key)
         raise HTTPException(404)
     return _payment(house, desk, payment_id)
 

@@ -138,20 +138,24 @@ async def same_site(request: Request) -> None:
     """
     if request.method in _SAFE or getattr(request.scope.get("endpoint"), "cross_site", False):
         return
+    # Whose session has ended may still hold its cookie, and signs in again with the form's.
+    await form_of(request, cookies.session(request.path_params.get("library", "")), cookies.FORM)
+
+
+async def form_of(request: Request, *whats: str) -> None:
+    """Raise 403 unless the form comes from here, with the token of one of these cookies."""
     house: House = request.app.state.house
     if not _from_here(house, request):
         log.warning("form_from_elsewhere", path=request.scope["route"].path)
         raise HTTPException(403)
-    library = request.path_params.get("library", "")
-    # Whose session has ended may still hold its cookie, and signs in again with the form's.
-    held = [cookies.held(house, request, what) for what in (cookies.session(library), cookies.FORM)]
+    held = [cookies.held(house, request, what) for what in whats]
     form = await request.form(max_files=0, max_fields=500)
     given = form.get("csrf")
-    if not isinstance(given, str):
-        raise HTTPException(403)
     expected = [cookies.csrf(house, value).encode() for value in held if value]
-    if not any(hmac.compare_digest(given.encode(), one) for one in expected):
-        raise HTTPException(403)
+    if isinstance(given, str) and any(hmac.compare_digest(given.encode(), one) for one in expected):
+        return
+    log.warning("form_without_its_token", path=request.scope["route"].path)
+    raise HTTPException(403)
 
 
 def _from_here(house: House, request: Request) -> bool:

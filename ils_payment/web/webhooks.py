@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from ils_payment.model import Forged, NoticeOutcome, RawRequest, Reply
 from ils_payment.store import intake as rows
+from ils_payment.web.forgers import Forgers
 from ils_payment.web.intake import Intake, Outcome
 
 if TYPE_CHECKING:
@@ -32,9 +33,18 @@ BODY_SECONDS = 10.0
 LOG_FORGED_EVERY = 60.0
 
 _NOT_ALLOWED = Reply(status=405, headers=(("allow", "GET, POST"),))
+_TOO_MANY = Reply(status=429, headers=(("retry-after", "60"), ("connection", "close")))
 _NOT_FOUND = Reply(status=404, body=b"No such webhook.\n")
 _TOO_SLOW = Reply(status=408, body=b"The body did not come in time.\n", headers=(("connection", "close"),))
 _TOO_LARGE = Reply(status=413, body=b"The body is too large.\n", headers=(("connection", "close"),))
+
+# Nobody shall look at an answer of a webhook, but whoever does finds nothing that a browser would run.
+_ALWAYS = (
+    (b"content-type", b"text/plain; charset=utf-8"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
+    (b"cache-control", b"no-store"),
+)
 
 log = structlog.get_logger(__name__)
 
@@ -52,6 +62,7 @@ class Webhooks:
         self._intake = intake
         self._metrics = metrics
         self._logged: dict[tuple[str, str], float] = {}
+        self._forgers = Forgers(house)
 
     def route(self) -> Route:
         """Return the route."""
@@ -69,6 +80,9 @@ class Webhooks:
         provider = desk.providers.get(name) if desk else None
         if provider is None:
             return _NOT_FOUND
+        if self._forgers and await self._forgers.has(scope):
+            self._metrics.notice(library, name, "refused")
+            return _TOO_MANY
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         try:
             body = await _body(headers, receive)
@@ -84,7 +98,10 @@ class Webhooks:
             headers=headers,
             body=body,
         )
-        return provider.reply(await self._take(library, name, provider, raw))
+        outcome = await self._take(library, name, provider, raw)
+        if outcome is NoticeOutcome.FORGED:
+            await self._forgers.add(scope)
+        return provider.reply(outcome)
 
     async def _take(
         self, library: str, name: str, provider: PaymentProvider, raw: RawRequest
@@ -138,6 +155,8 @@ async def _body(headers: dict[str, str], receive: Receive) -> bytes:
 
 async def _send(send: Send, reply: Reply) -> None:
     headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers]
+    given = {name for name, _ in headers}
+    headers += [one for one in _ALWAYS if one[0] not in given]
     headers.append((b"content-length", b"%d" % len(reply.body)))
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})

@@ -23,7 +23,7 @@ from ils_payment.web import limits
     ],
 )
 def test_an_address_and_its_network(address, single, network):
-    assert limits._networks(address) == (single, network)
+    assert limits.networks(address) == (single, network)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from ils_payment.model import RawRequest
 
+JSON = "application/json"
 MAX_BYTES = 256 * 1024
 TOLERANCE_SECONDS = 300
 _MAX_SIGNATURES = 16
@@ -58,6 +59,9 @@ def _verify(request: RawRequest, secrets: Sequence[str], now: datetime) -> Forge
     """
     if request.method != "POST":
         return Forged("method is not POST")
+    kind = request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
+    if kind != JSON:
+        return Forged("content type is not application/json")
     if len(request.body) > MAX_BYTES:
         return Forged("body is too large")
     header = request.headers.get("stripe-signature", "")
