@@ -26,7 +26,7 @@ OLDEST = (3, 11)
 
 
 def main() -> None:
-    """Make or refresh the environment; two callers at once take turns."""
+    """Make or refresh the environment, with the dependency groups that are named; two callers take turns."""
     if sys.version_info < OLDEST:
         found = sys.version.split()[0]
         sys.exit(f"ils-payment needs Python 3.11 or newer; this is {found}. Try: make PYTHON=python3.11")
@@ -34,7 +34,7 @@ def main() -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (answers(UV, "--version") and answers(PYTHON, "--version")):
             bootstrap()
-        synchronise()
+        synchronise([f"--group={name}" for name in sys.argv[1:]])
 
 
 def bootstrap() -> None:
@@ -53,16 +53,16 @@ def bootstrap() -> None:
         run(PYTHON, pip / "pip", "install", "--quiet", uv)
 
 
-def synchronise() -> None:
+def synchronise(groups: list[str]) -> None:
     """Install exactly what `uv.lock` names, by uv or, where only pip knows the way to PyPI, by pip."""
     settings = {**os.environ, "UV_PYTHON_DOWNLOADS": "never", "UV_PROJECT_ENVIRONMENT": str(ENVIRONMENT)}
     settings.pop("VIRTUAL_ENV", None)
-    uv = [str(UV), "sync", "--quiet", "--frozen", "--all-extras", "--python", str(PYTHON)]
+    uv = [str(UV), "sync", "--quiet", "--frozen", "--all-extras", "--python", str(PYTHON), *groups]
     if subprocess.run(uv, cwd=ROOT, env=settings, check=False).returncode == 0:
         return
     print("uv could not install; trying once more with pip and its own configuration.", file=sys.stderr)
     requirements = ENVIRONMENT / "requirements.txt"
-    export = ["export", "--quiet", "--frozen", "--all-extras", "--no-emit-project"]
+    export = ["export", "--quiet", "--frozen", "--all-extras", "--no-emit-project", *groups]
     run(UV, *export, "--output-file", requirements, env=settings)
     pip = [PYTHON, "-m", "pip", "install", "--quiet"]
     if not answers(PYTHON, "-m", "pip", "--version"):
