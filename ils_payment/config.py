@@ -21,6 +21,7 @@ from ils_payment.problems import Source
 from ils_payment.secret import Secret
 
 __all__ = [
+    "EMBEDDED",
     "GONE_METHODS",
     "Arrival",
     "Contact",
@@ -44,6 +45,9 @@ GONE_METHODS = {
     "paydirekt": "paydirekt was shut down with giropay; use instant_bank_transfer",
 }
 
+EMBEDDED = "embedded"
+"""The runner that the core brings; every other one is a plugin."""
+
 
 class Server(Table):
     """``[server]``: the process, its address and its database."""
@@ -60,6 +64,11 @@ class Server(Table):
         None,
         description="Password of the PostgreSQL user, if it needs one.",
         examples=[{"env": "DATABASE_PASSWORD"}],
+    )
+    runner: str = Field(
+        "embedded",
+        min_length=1,
+        description="Who settles: embedded, or procrastinate for several hosts over one PostgreSQL.",
     )
     bind: str = Field(
         "127.0.0.1", description="Address on which the program listens (the web server is in front)."
@@ -100,6 +109,16 @@ class Server(Table):
         if urlsplit(value).password:
             raise ValueError("a password must not stand here in clear; use database_password")
         return value
+
+    @model_validator(mode="after")
+    def _one_writer_needs_one_host(self) -> Server:
+        if self.runner != EMBEDDED and self.database.startswith("sqlite:"):
+            raise wrong_at(
+                "runner",
+                f"{self.runner} works on several hosts, and SQLite has one writer; "
+                f"set database to postgresql://user@host/name, or runner to {EMBEDDED}",
+            )
+        return self
 
 
 class Mail(Table):
@@ -351,6 +370,7 @@ class Settings(Table):
     def plugin_names(self) -> set[str]:
         """Return the names of all plugins that the configuration uses."""
         systems = {library.library_system.plugin for library in self.libraries.values()}
-        return systems | {
+        runners = {self.server.runner} - {EMBEDDED}
+        return runners | systems | {
             table.plugin for library in self.libraries.values() for table in library.providers.values()
         }

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ils_payment.model import SettledPayment
-    from ils_payment.ports import LibrarySystem, PaymentProvider
+    from ils_payment.ports import LibrarySystem, PaymentProvider, Runner
 
 _T = TypeVar("_T")
 
@@ -55,6 +55,7 @@ class Plugins:
         self._providers = {
             n: c for found in self._manager.hook.ils_payment_providers() for n, c in found.items()
         }
+        self._runners = {n: c for found in self._manager.hook.ils_payment_runners() for n, c in found.items()}
 
     def _check(self) -> None:
         """Refuse misspelt hooks: pluggy would silently never call them."""
@@ -74,6 +75,10 @@ class Plugins:
     def provider(self, name: str) -> type[PaymentProvider]:
         """Return the class of the payment provider *name*; PluginError if no loaded plugin has it."""
         return self._named(self._providers, name, "payment provider")
+
+    def runner(self, name: str) -> type[Runner]:
+        """Return the class of the runner *name*; PluginError if no loaded plugin has it."""
+        return self._named(self._runners, name, "runner")
 
     def payment_settled(self, payment: SettledPayment) -> None:
         """Tell every observer; one that fails is logged and hinders nobody."""
@@ -120,7 +125,8 @@ def load(point: EntryPoint) -> object:
     except ModuleNotFoundError as error:
         raise PluginError(
             f"The plugin {point.name!r} needs the Python package {error.name!r}, which is not installed.",
-            mend=f"Type: pip install 'ils-payment[{point.name}]'",
+            # An entry point names its extra where that is called otherwise than the plugin.
+            mend=f"Type: pip install 'ils-payment[{next(iter(point.extras), point.name)}]'",
         ) from error
     except Exception as error:
         raise PluginError(

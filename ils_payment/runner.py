@@ -1,7 +1,7 @@
-"""The embedded runner: a few threads of ``serve`` that advance what is due, and do the chores.
+"""The embedded runner: a few threads of ``serve`` that advance what is due; and the chores.
 
 The ledger's rows are the queue, so a wake-up that is lost or doubled does no harm. Runners for
-several hosts are plugins.
+several hosts are plugins; the chores are done beside whichever runner works.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from ils_payment.errors import StoreBusyError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -21,27 +23,64 @@ POLL_SECONDS = 2.0
 CHORE_SECONDS = 30.0
 
 
+class Chores:
+    """Calls each chore about every half minute, one after the other, e.g. to send mails.
+
+    Every process does them, on every host: a chore takes what it does by a conditional change of a
+    row, so that two processes never do the same thing twice.
+    """
+
+    def __init__(self, chores: Sequence[Callable[[], None]]) -> None:
+        """Do nothing yet."""
+        self._chores = chores
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="chores", daemon=True)
+
+    def start(self) -> None:
+        """Begin in a thread of this process."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish the chore at hand and return."""
+        self._stopping.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            for chore in self._chores:
+                if self._stopping.is_set():
+                    return
+                try:
+                    chore()
+                except StoreBusyError as error:
+                    log.warning("chore_postponed", reason=error.what)
+                except Exception:
+                    log.exception("chore_failed")
+            self._stopping.wait(CHORE_SECONDS)
+
+
 class EmbeddedRunner:
     """Calls ``advance`` for due payments from a small pool; one slow remote does not hold up the others."""
 
-    def __init__(self, *, threads: int = 4, chores: Sequence[Callable[[], None]] = ()) -> None:
-        """*chores* are called about every half minute, one after the other, e.g. to send mails."""
+    def __init__(self, database: str = "", *, threads: int = 4) -> None:
+        """Need no address of the *database*: what is due is all that this runner asks for."""
         self._threads = threads
-        self._chores = chores
         self._woken = threading.Event()
         self._stopping = threading.Event()
-        self._loop: list[threading.Thread] = []
+        self._loop: threading.Thread | None = None
         self._pool: ThreadPoolExecutor | None = None
+
+    def upgrade(self) -> None:
+        """Do nothing: there are no tables of its own."""
+
+    def check(self) -> None:
+        """Do nothing: there are no tables of its own."""
 
     def start(self, advance: Callable[[str], None], due: Callable[[int], Sequence[str]]) -> None:
         """Begin to work in threads of this process."""
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="advance")
-        self._loop = [
-            threading.Thread(target=self._run, args=(advance, due), name="runner", daemon=True),
-            threading.Thread(target=self._run_chores, name="chores", daemon=True),
-        ]
-        for thread in self._loop:
-            thread.start()
+        self._loop = threading.Thread(target=self._run, args=(advance, due), name="runner", daemon=True)
+        self._loop.start()
 
     def wake(self) -> None:
         """Look for due payments now; may be called from any thread."""
@@ -51,8 +90,8 @@ class EmbeddedRunner:
         """Finish what is being advanced and return."""
         self._stopping.set()
         self._woken.set()
-        for thread in self._loop:
-            thread.join()
+        if self._loop is not None:
+            self._loop.join()
         if self._pool is not None:
             self._pool.shutdown(wait=True)
 
@@ -71,6 +110,8 @@ class EmbeddedRunner:
         def work() -> None:
             try:
                 advance(payment_id)
+            except StoreBusyError as error:
+                log.warning("advance_postponed", payment=payment_id, reason=error.what)
             except Exception:
                 log.exception("advance_failed", payment=payment_id)
             finally:
@@ -84,15 +125,8 @@ class EmbeddedRunner:
     def _due(self, due: Callable[[int], Sequence[str]]) -> Sequence[str]:
         try:
             return due(100)
+        except StoreBusyError as error:
+            log.warning("due_postponed", reason=error.what)
         except Exception:
             log.exception("due_failed")
-            return ()
-
-    def _run_chores(self) -> None:
-        while not self._stopping.is_set():
-            for chore in self._chores:
-                try:
-                    chore()
-                except Exception:
-                    log.exception("chore_failed")
-            self._stopping.wait(CHORE_SECONDS)
+        return ()

@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PRODUCT = [
     path
-    for room in ("ils_payment", "adapters", "providers")
+    for room in ("ils_payment", "adapters", "providers", "runners")
     for path in sorted((ROOT / room).rglob("*.py"))
     if "migrations/versions" not in path.as_posix()
 ]

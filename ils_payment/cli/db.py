@@ -8,7 +8,9 @@ import click
 
 from ils_payment.cli.output import json_option, print_json
 from ils_payment.cli.rooms import opened_store
+from ils_payment.cli.runners import runner_of
 from ils_payment.errors import SchemaError
+from ils_payment.loading import load_settings
 from ils_payment.store.migrations import HEAD
 from ils_payment.store.upgrade import revision
 from ils_payment.store.upgrade import upgrade as upgrade_store
@@ -25,11 +27,17 @@ def db() -> None:
 @db.command()
 @click.pass_obj
 def upgrade(config: Path | None) -> None:
-    """Bring the database to this version's schema; create it where there is none. Harmless when repeated."""
+    """Bring the database to this version's schema; create it where there is none. Harmless when repeated.
+
+    The runner's own tables come with it.
+    """
+    settings = load_settings(config)
+    runner = runner_of(settings)
     with opened_store(config) as store:
         before = revision(store)
         after = upgrade_store(store)
         store.check()
+    runner.upgrade()
     click.echo(f"The database is at schema {after}{'' if before != after else ' (as before)'}.")
 
 
@@ -43,6 +51,7 @@ def status(config: Path | None, *, as_json: bool) -> None:
         problem = None
         try:
             store.check()
+            runner_of(load_settings(config)).check()
         except SchemaError as error:
             problem = error
     if as_json:

@@ -25,13 +25,14 @@ from ils_payment.cli.rooms import (
     prove_writable,
     world_of,
 )
+from ils_payment.cli.runners import runner_of
 from ils_payment.errors import ConfigurationError
 from ils_payment.flows import tell
 from ils_payment.flows.advance import advance, due, forget_old_notices
 from ils_payment.flows.house import House, open_house
 from ils_payment.loading import check_live, check_plugin_tables, load_settings
 from ils_payment.plugins import Plugins
-from ils_payment.runner import EmbeddedRunner
+from ils_payment.runner import Chores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,21 +100,24 @@ def opened_house(settings: Settings) -> Iterator[House]:
         house = open_house(settings, world_of(settings))
     with closing(house):
         prove_writable(house.store, settings)
+        with database_errors(settings):
+            runner_of(settings).check()
         check_live(settings, {key for key, desk in house.libraries.items() if desk.live})
         yield house
 
 
 @contextmanager
-def running(house: House) -> Iterator[EmbeddedRunner]:
-    """Let the runner work until the context ends; what it has in hands is finished."""
-    runner = EmbeddedRunner(
-        chores=[partial(chore, house) for chore in (tell.alarms, tell.send_mails, forget_old_notices)]
-    )
+def running(house: House) -> Iterator[None]:
+    """Let runner and chores work until the context ends; what they have in hands is finished."""
+    runner = runner_of(house.settings)
+    chores = Chores([partial(chore, house) for chore in (tell.alarms, tell.send_mails, forget_old_notices)])
     house.wake = runner.wake
     with ExitStack() as stack:
         runner.start(partial(advance, house), partial(due, house))
         stack.callback(runner.stop)
-        yield runner
+        chores.start()
+        stack.callback(chores.stop)
+        yield
 
 
 @contextmanager

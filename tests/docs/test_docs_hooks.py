@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
@@ -14,7 +15,7 @@ import pytest
 from ils_payment import hookspecs
 from ils_payment._markers import PROJECT
 from ils_payment.model import SettledPayment
-from ils_payment.ports import Host, LibrarySystem, PaymentProvider
+from ils_payment.ports import Host, LibrarySystem, PaymentProvider, Runner
 
 PAGE = (Path(__file__).parents[2] / "docs" / "hooks.md").read_text(encoding="utf-8")
 HOOKS = {name: value for name, value in vars(hookspecs).items() if name.startswith("ils_payment_")}
@@ -33,6 +34,22 @@ def methods(door) -> list[str]:
         for name, value in vars(door).items()
         if inspect.isfunction(value) and not name.startswith("_")
     ]
+
+
+def advances_what_is_due_until_stopped(runner):
+    due, done = ["P1", "P2"], threading.Event()
+
+    def advance(payment_id):
+        due.remove(payment_id)
+        if not due:
+            done.set()
+
+    runner.check()
+    runner.start(advance, lambda limit: due[:limit])
+    runner.wake()
+    assert done.wait(10)
+    runner.stop()
+    assert not runner.thread.is_alive()
 
 
 def test_there_are_hooks():
@@ -57,6 +74,7 @@ def test_no_heading_names_a_hook_that_does_not_exist():
     [
         ("ils_payment_library_systems()", LibrarySystem),
         ("ils_payment_providers()", PaymentProvider),
+        ("ils_payment_runners()", Runner),
         ("What a plugin gets from the host", Host),
     ],
 )
@@ -88,6 +106,9 @@ def test_the_example_of_a_hook_runs_and_is_accepted_by_the_manager(name):
         for _ in range(2):
             manager.hook.ils_payment_payment_settled(payment=settled)
         assert vars(plugin)["cents_by_method"] == {"card": 1250}
+    elif name == "ils_payment_runners":
+        [found] = manager.hook.ils_payment_runners()
+        advances_what_is_due_until_stopped(found["patient"]("postgresql://user:secret@host/name"))
     else:
         [found] = getattr(manager.hook, name)()
         [made] = found.values()
