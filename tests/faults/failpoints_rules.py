@@ -1,0 +1,50 @@
+"""What has to be true of every payment after a scenario and a drain without faults."""
+
+from __future__ import annotations
+
+from ils_payment.domain.states import ENDED
+from ils_payment.model import State
+from tests.conftest import Town
+from tests.flows.truths import all_claims_are_of_running_payments, ending, every_id, load, marked
+
+
+def hold_rules(town: Town) -> dict[str, str]:
+    """Hold every payment of *town* to the rules; return the state of each by its id."""
+    held_patrons = {one.patron_id for key in every_id(town) if (one := load(town, key)).held}
+    ended = {}
+    for payment_id in every_id(town):
+        payment, end = load(town, payment_id), ending(town, payment_id)
+        books = end["books"]
+        ended[payment_id] = f"{end['state']} held" if end["held"] else str(end["state"])
+        # Each captured cent is in exactly one place, and nothing is there that was not captured.
+        assert end["captured"] == -books.get("provider", 0), (payment_id, end)
+        # One credit at most carries a payment's marker; a settled one has just one, all of it used.
+        assert len(end["credits"]) <= 1, (payment_id, end)
+        if end["state"] == "settled":
+            assert end["credits"] == [(payment.cents, 0)], (payment_id, end)
+            # All of it was used for just the fees that were frozen, and so for nobody else's payment.
+            (credit,) = marked(town, payment_id)
+            assert set(credit["applied"]) <= {line.fee_ref for line in payment.lines}, (payment_id, credit)
+        elif end["credits"] and end["state"] != "resolved":
+            assert end["held"], (payment_id, end)
+        if end["held"]:
+            assert end["cases"], (payment_id, end)
+            assert books.get("to_settle", 0) == 0, (payment_id, end)
+        elif payment.state not in ENDED:
+            # Whatever is still on its way waits for a person's decision about another payment of the patron.
+            assert payment.state in {State.PAID, State.SETTLING}, (payment_id, end)
+            assert payment.patron_id in held_patrons, (payment_id, end)
+        else:
+            assert books.get("to_settle", 0) == 0, (payment_id, end)
+    assert all_claims_are_of_running_payments(town)
+    _staff_was_told(town)
+    town.house.store.check()
+    return ended
+
+
+def _staff_was_told(town: Town) -> None:
+    """A case that nobody hears of is none."""
+    numbers = {load(town, key).receipt_number for key in every_id(town) if load(town, key).held}
+    told = "\n".join(subject + body for _, subject, body in town.world.mails)
+    untold = {number for number in numbers if number not in told}
+    assert not untold, ("staff was not told", untold)
