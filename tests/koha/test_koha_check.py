@@ -47,6 +47,7 @@ def test_all_is_well(connect, koha):
         "Koha: read accounts",
         "Koha: read credits",
         "Koha: write credits",
+        "Koha: write debits",
         "Koha: read titles",
         "Koha: validate passwords",
         "Koha: library",
@@ -86,6 +87,7 @@ def test_the_probes_that_are_no_questions_are_refused_on_their_own_account(conne
     assert posts.pop("/api/v1/oauth/token")
     assert {path: json.loads(body) for path, body in posts.items()} == {
         "/api/v1/patrons/0/account/credits": {"amount": -1},
+        "/api/v1/patrons/0/account/debits": {"amount": -1, "type": "MANUAL"},
         "/api/v1/auth/password/validation": {"identifier": "ils-payment-check"},
     }
     assert {request.method for request in sent} == {"GET", "POST"}
@@ -175,7 +177,7 @@ def test_clocks_that_differ_are_a_warning(connect, koha, world):
         ),
         (
             ["borrowers:edit_borrowers"],
-            {"Koha: read accounts", "Koha: read credits", "Koha: write credits"},
+            {"Koha: read accounts", "Koha: read credits", "Koha: write credits", "Koha: write debits"},
         ),
         (
             [],
@@ -185,6 +187,7 @@ def test_clocks_that_differ_are_a_warning(connect, koha, world):
                 "Koha: read accounts",
                 "Koha: read credits",
                 "Koha: write credits",
+                "Koha: write debits",
             },
         ),
     ],

@@ -1,4 +1,4 @@
-"""Koha as a library system. The one money call is in :meth:`KohaSystem.settle`.
+"""Koha as a library system. The money calls are in :meth:`KohaSystem.settle` and :meth:`KohaSystem.charge`.
 
 What this rests on was seen on a running Koha 23.05.04; ``docs/koha.md`` lists the limits of Koha
 that matter to a treasury.
@@ -25,7 +25,7 @@ from ils_payment.model import (
     Unavailable,
     Unclear,
 )
-from ils_payment_koha import checks, settling, wire
+from ils_payment_koha import charging, checks, settling, wire
 from ils_payment_koha.client import KohaClient, NotSentError
 from ils_payment_koha.config import KohaConfig
 from ils_payment_koha.refusals import refuse
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from ils_payment.model import (
         Account,
         Card,
+        Charge,
+        ChargeOrder,
         Credit,
         CreditOrder,
         Fee,
@@ -82,6 +84,7 @@ class KohaSystem:
             credit_list=True,
             late_apply_max=timedelta(minutes=self._config.late_apply_minutes),
             sign_in=self._config.sign_in,
+            can_charge=True,
             titles=self._config.titles,
             identity=self._config.url,
         )
@@ -188,32 +191,76 @@ class KohaSystem:
             description=self._config.description_of(order.method, order.marker),
             library_id=self._config.library_id,
         )
+        answer = self._send_once(
+            "settle", f"/patrons/{order.patron}/account/credits", text, order.send_before
+        )
+        return settling.settle_outcome(answer, order) if isinstance(answer, wire.Answer) else answer
+
+    def charge(self, order: ChargeOrder) -> SettleOutcome:
+        """Post one debit, so that the patron owes again: **money moves here**, with a single request.
+
+        Koha reopens no line that has been paid and takes no credit back (seen), so this is a debit of
+        its own, of the type that is configured for the fee's kind. A repeat makes another one (the
+        same body was seen twice with credits; nothing in the code of debits looks for one, read).
+        The outcomes are :data:`charging.OUTCOMES`.
+        """
+        problem = charging.order_problem(order, self._host.library.currency)
+        if problem is not None:
+            return NotApplied(reason=problem, permanent=True)
+        text = charging.debit_text(
+            order,
+            debit_type=self._config.debit_type_of(order.kind),
+            description=self._config.charge_description.format(
+                marker=order.marker, settled_with=order.settled_with
+            ),
+            library_id=self._config.library_id,
+        )
+        answer = self._send_once("charge", f"/patrons/{order.patron}/account/debits", text, order.send_before)
+        return charging.charge_outcome(answer, order) if isinstance(answer, wire.Answer) else answer
+
+    def _send_once(
+        self, what: str, path: str, text: str, send_before: datetime | None
+    ) -> wire.Answer | NotApplied | Unclear:
+        """Send one call that moves money, never twice; say what is known where there is no answer."""
         try:
             authorization = self._client.authorization()
         except RemoteError as error:
             return NotApplied(reason=f"koha_no_token: {error}")
-        self._host.failpoint("koha.settle.before")
-        if order.send_before is not None and self._host.now() > order.send_before:
+        self._host.failpoint(f"koha.{what}.before")
+        if send_before is not None and self._host.now() > send_before:
             return NotApplied(reason="koha_not_sent_in_time")
         try:
-            answer = self._client.pay(f"/patrons/{order.patron}/account/credits", text, authorization)
+            answer = self._client.pay(path, text, authorization)
         except NotSentError as error:
             return NotApplied(reason=f"koha_not_reached: {error}")
         except RemoteError as error:
             return Unclear(reason=f"koha_answer_lost: {error}")
-        self._host.failpoint("koha.settle.after")
+        self._host.failpoint(f"koha.{what}.after")
         if answer.status == 401:
             # The next try gets a new token; this call is over.
             self._client.forget_token()
-        return settling.settle_outcome(answer, order)
+        return answer
 
     def find_credits(self, patron: PatronRef, marker: str) -> Sequence[Credit]:
         """Look the marker up in the notes, also where staff wrote something beside it."""
+        listed = self._marked(patron, "credits", marker)
+        found = [wire.credit(line, self._host.library.currency) for line in listed]
+        return [entry for entry in found if entry.marker == marker]
+
+    def find_charges(self, patron: PatronRef, marker: str) -> Sequence[Charge]:
+        """Look the marker up in the notes of the debits, those that have been paid meanwhile included.
+
+        That the list of debits can be searched like that of credits is read in the code, not seen.
+        """
+        listed = self._marked(patron, "debits", marker)
+        found = [wire.charge(line, self._host.library.currency) for line in listed]
+        return [entry for entry in found if entry.marker == marker]
+
+    def _marked(self, patron: PatronRef, kind: str, marker: str) -> list[object]:
+        """Return the patron's *kind* of lines whose note holds *marker*, as the database compares."""
         # A marker has no % or _, the wildcards of SQL; wire.marker_in compares again.
         query = {"q": json.dumps({"internal_note": {"-like": f"%{marker}%"}}), "_per_page": "-1"}
-        listed = self._client.read(f"/patrons/{_path(patron)}/account/credits", query=query)
-        found = [wire.credit(line, self._host.library.currency) for line in wire.lines(listed)]
-        return [entry for entry in found if entry.marker == marker]
+        return wire.lines(self._client.read(f"/patrons/{_path(patron)}/account/{kind}", query=query))
 
     def recent_credits(self, patron: PatronRef, since: datetime) -> Sequence[Credit]:
         """Read the newest credits in one call and keep those made at or after *since*.

@@ -2,7 +2,7 @@
 
 Each right is tested at the patron 0, whom Koha never has: without the right it answers 403
 before it looks at what was asked (seen; that it does so before it validates a body: read), with
-it 404 or 400. The right to write credits is tested by an amount of -1 for that patron, which is
+it 404 or 400. The right to write credits and debits is tested by an amount of -1 for that patron, which is
 refused on two counts before anything is stored (a negative amount: 400; a patron who does not
 exist: 404; both seen); the whole right ``borrowers`` by a password validation without a
 password, which is a 400 and no try to sign in (seen).
@@ -35,6 +35,8 @@ _PATHS = (
     ("get", "/patrons/{patron_id}/account"),
     ("get", "/patrons/{patron_id}/account/credits"),
     ("post", "/patrons/{patron_id}/account/credits"),
+    ("get", "/patrons/{patron_id}/account/debits"),
+    ("post", "/patrons/{patron_id}/account/debits"),
 )
 _SIGN_IN_PATH = ("post", "/auth/password/validation")
 
@@ -88,6 +90,14 @@ _NEEDED = (
         "/patrons/0/account/credits",
         (400, 404),
         body={"amount": -1},
+    ),
+    Probe(
+        "Koha: write debits",
+        "updatecharges: remaining_permissions",
+        "POST",
+        "/patrons/0/account/debits",
+        (400, 404),
+        body={"amount": -1, "type": "MANUAL"},
     ),
 )
 _CATALOGUE = Probe(

@@ -15,6 +15,14 @@ _REGISTER_TYPES = ("CASH", "SIP00")
 """With the system preference UseCashRegisters Koha answers 500 to these (seen on 23.05.04 for CASH)."""
 
 
+_NO_COUNTER_DEBITS = {
+    "OVERDUE": "Koha marks it as the fine of an item that is still out",
+    "PAYOUT": "Koha takes it for money that the library has paid out",
+    "VOID": "Koha takes it for a credit that was cancelled",
+}
+"""Debit types that Koha takes from anybody but that mean something else there (read in the code)."""
+
+
 class KohaConfig(PluginConfig):
     """The table ``[libraries.<key>.library_system]`` of a library with Koha."""
 
@@ -61,6 +69,23 @@ class KohaConfig(PluginConfig):
     method_names: dict[str, str] = Field(
         default={"card": "Karte", "instant_bank_transfer": "Überweisung"},
         description="What {method} says for each method; the method's own code where none is given.",
+    )
+    charge_type: str = Field(
+        default="MANUAL",
+        min_length=1,
+        max_length=80,
+        description="Debit type of what a patron owes again after a refund whose fee stays.",
+    )
+    charge_types: dict[str, str] = Field(
+        default_factory=dict,
+        description='The same for single kinds of fees, such as { LOST = "LOST" }; others get charge_type.',
+    )
+    charge_description: str = Field(
+        default="Nach Erstattung wieder offen (bezahlt war mit Beleg {settled_with}), Beleg {marker}",
+        min_length=1,
+        max_length=200,
+        description="Text of that debit as patrons see it in the OPAC; {settled_with} (the receipt of the "
+        "payment that was refunded) and {marker} are filled in.",
     )
     titles: bool = Field(
         default=True, description="Show the titles of the items behind fees (needs the right catalogue)."
@@ -114,16 +139,12 @@ class KohaConfig(PluginConfig):
     @field_validator("description")
     @classmethod
     def _check_description(cls, value: str) -> str:
-        """Refuse a placeholder that could not be filled in when money has to be booked."""
-        mend = "only {method} and {marker} can be filled in; write {{ and }} for braces"
-        try:
-            fields = list(Formatter().parse(value))
-        except ValueError:
-            raise ValueError(mend) from None
-        for _, name, spec, conversion in fields:
-            if name is not None and (name not in {"method", "marker"} or spec or conversion):
-                raise ValueError(mend)
-        return value
+        return _fillable(value, "method", "marker")
+
+    @field_validator("charge_description")
+    @classmethod
+    def _check_charge_description(cls, value: str) -> str:
+        return _fillable(value, "settled_with", "marker")
 
     @model_validator(mode="after")
     def _check_credentials(self) -> Self:
@@ -151,13 +172,43 @@ class KohaConfig(PluginConfig):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _check_charge_types(self) -> Self:
+        """Refuse the debit types that would mean something else in Koha."""
+        for kind in (self.charge_type, *self.charge_types.values()):
+            if kind in _NO_COUNTER_DEBITS or not kind.strip():
+                why = _NO_COUNTER_DEBITS.get(kind, "it has no name")
+                raise ValueError(
+                    f"the debit type {kind!r} cannot be used for what is owed again: {why}; take MANUAL, or "
+                    "one of your own from Administration > Debit types"
+                )
+        return self
+
     def payment_type_of(self, method: str) -> str:
         """Return the payment type for *method*."""
         return self.payment_types.get(method, self.payment_type)
 
+    def debit_type_of(self, kind: str) -> str:
+        """Return the debit type for a fee of *kind* that is owed again."""
+        return self.charge_types.get(kind, self.charge_type)
+
     def description_of(self, method: str, marker: str) -> str:
         """Return the text of the credit for *method* and *marker*."""
         return self.description.format(method=self.method_names.get(method, method), marker=marker)
+
+
+def _fillable(text: str, *names: str) -> str:
+    """Refuse a placeholder that could not be filled in when money has to be booked."""
+    allowed = " and ".join(f"{{{name}}}" for name in names)
+    mend = f"only {allowed} can be filled in; write {{{{ and }}}} for braces"
+    try:
+        fields = list(Formatter().parse(text))
+    except ValueError:
+        raise ValueError(mend) from None
+    for _, name, spec, conversion in fields:
+        if name is not None and (name not in names or spec or conversion):
+            raise ValueError(mend)
+    return text
 
 
 def _is_loopback(host: str) -> bool:

@@ -1,6 +1,7 @@
-"""The money call, pure: its text, and the table that says what each answer to it means.
+"""Settling, pure: the text of the money call, and the table that says what each answer to it means.
 
-Facts marked *seen* were seen on a running Koha 23.05.04, *read* in its code.
+The counter-debit has its own in :mod:`ils_payment_koha.charging`. Facts marked *seen* were seen on a
+running Koha 23.05.04, *read* in its code.
 """
 
 from __future__ import annotations
@@ -29,16 +30,21 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of the table of outcomes; ``status`` or ``shapes`` None means any."""
+    """One row of a table of outcomes; ``status``, ``shapes`` or ``words`` None means any."""
 
     status: int | None
     shapes: tuple[Shape, ...] | None
     verdict: Verdict
     reason: str
+    words: tuple[str, ...] | None = None
 
     def fits(self, answer: Answer) -> bool:
         """Tell whether this row is about *answer*."""
-        return self.status in {None, answer.status} and (self.shapes is None or answer.shape in self.shapes)
+        return (
+            self.status in {None, answer.status}
+            and (self.shapes is None or answer.shape in self.shapes)
+            and (self.words is None or answer.word in self.words)
+        )
 
 
 # "Certainly not applied" needs a body of Koha's own: a proxy that filters answers may put its own
@@ -73,8 +79,11 @@ OUTCOMES: tuple[Row, ...] = (
 def settle_outcome(answer: Answer, order: CreditOrder) -> SettleOutcome:
     """Return what *answer* says of *order*, by :data:`OUTCOMES`."""
     row = next(row for row in OUTCOMES if row.fits(answer))
-    if row.verdict is Verdict.BY_AMOUNTS:
-        return _booked(answer.body, order)
+    return _booked(answer.body, order) if row.verdict is Verdict.BY_AMOUNTS else without_booking(row)
+
+
+def without_booking(row: Row) -> NotApplied | Unclear:
+    """Return what a *row* says whose verdict does not depend on amounts."""
     if row.verdict is Verdict.UNCLEAR:
         return Unclear(reason=row.reason)
     return NotApplied(reason=row.reason, permanent=row.verdict is Verdict.NEVER)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ils_payment import money
 from ils_payment.errors import RemoteGarbledError
-from ils_payment.model import Account, Block, Card, Credit, Fee, PatronRef
+from ils_payment.model import Account, Block, Card, Charge, Credit, Fee, PatronRef
 
 if TYPE_CHECKING:
     from datetime import date
@@ -158,8 +158,28 @@ def credit(body: object, currency: str) -> Credit:
     )
 
 
+def charge(body: object, currency: str) -> Charge:
+    """Read one entry of ``GET /patrons/{id}/account/debits``; raise RemoteGarbledError."""
+    line = _object(body)
+    if not is_id(line.get("account_line_id")):
+        raise _garbled("holds a debit without an id")
+    try:
+        cents = cents_of(line.get("amount"), currency)
+    except ValueError:
+        raise RemoteGarbledError(
+            f"Koha's debit {line['account_line_id']} has an amount that is not whole cents.",
+            mend="Look at this line in Koha.",
+        ) from None
+    return Charge(
+        remote_ref=str(line["account_line_id"]),
+        marker=marker_in(line.get("internal_note")),
+        cents=cents,
+        at=made_at(line),
+    )
+
+
 def marker_in(note: object) -> str | None:
-    """Return the marker in a credit's note, also where staff wrote something beside it; else None.
+    """Return the marker in the note of a credit or debit, whatever staff wrote beside it; else None.
 
     Nothing else of a note passes the door: staff's own words may be personal.
     """
