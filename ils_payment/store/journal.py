@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 from ils_payment.store.journal_tables import journal
 from ils_payment.store.records import to_json
@@ -40,6 +40,7 @@ def append(unit: Unit, actor: str, what: str, facts: dict[str, Any], library: st
         "previous": previous,
     }
     unit.connection.execute(insert(journal).values(**row, hash=digest(row)))
+    unit.connection.execute(update(installation).values(journal_rows=number))
     return int(number)
 
 

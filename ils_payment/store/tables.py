@@ -87,6 +87,13 @@ installation = Table(
         server_default=text("false"),
         comment="Set by a restore: nothing is written outside until reconcile has run.",
     ),
+    Column(
+        "journal_rows",
+        BigInteger,
+        nullable=False,
+        server_default=text("0"),
+        comment="How many rows the journal has: a tail that was cut off shows.",
+    ),
     Column("created_at", Instant, nullable=False),
     CheckConstraint("id = 1", name="only_one"),
 )
@@ -296,6 +303,8 @@ audit = Table(
     Column("facts", Text, nullable=False, comment="JSON: ids, cents and codes only."),
     Column("previous", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
+    # The sealer asks for what is new.
+    Index("ix_audit_at", "at"),
 )
 
 postings = Table(

@@ -201,6 +201,17 @@ def upgrade() -> None:
         ),
     )
     op.add_column(
+        "installation",
+        sa.Column(
+            "journal_rows",
+            sa.BigInteger(),
+            server_default=sa.text("0"),
+            nullable=False,
+            comment="How many rows the journal has: a tail that was cut off shows.",
+        ),
+    )
+    op.create_index("ix_audit_at", "audit", ["at"], unique=False)
+    op.add_column(
         "postings",
         sa.Column(
             "currency",
