@@ -11,7 +11,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench clean .venv
+.PHONY: help demo test lint format simulate bench clean .venv
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[.a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,10 @@ lint: .venv ## Check format, rules, types, import directions and the lock file
 format: .venv ## Put all Python files into the house's format
 	$(BIN)/ruff check --fix-only --quiet
 	$(BIN)/ruff format
+
+simulate: .venv ## Play SCHEDULES=3000 seeded schedules full of faults (SEED=, REPLAY=a-seed)
+	@$(BIN)/python -m tests.faults.simulate --schedules $(or $(SCHEDULES),3000) \
+	$(if $(SEED),--seed $(SEED)) $(if $(REPLAY),--replay $(REPLAY)) $(ARGS)
 
 bench: .venv ## Measure; prints ratios to limits taken in the same run
 	@$(BIN)/python benchmarks/run.py $(ARGS)

@@ -1,0 +1,86 @@
+"""I2, I3 and I4: the credits in the library system."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from tests.faults.invariants.base import Invariant
+from tests.faults.reports import Truth
+
+if TYPE_CHECKING:
+    from tests.faults.setting import Setting
+
+
+class NoDoubleCredit(Invariant):
+    """One credit at most carries a marker, at every moment, unless the library system itself doubled it."""
+
+    name = "I2"
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        self.lines = 0
+
+    def after_step(self) -> None:
+        lines = self.setting.koha.tables.lines
+        if len(lines) == self.lines:
+            return
+        self.lines = len(lines)
+        counted = Counter(credit.note for credit in Truth(self.setting).credits)
+        for marker, count in counted.items():
+            doubled = marker in self.setting.koha_gate.doubled
+            self.hold(count <= 1 + doubled, f"{count} credits carry {marker}")
+
+
+class SettledIsCredited(Invariant):
+    """A payment is settled if and only if its one credit is there, of its cents, all of it used for its fees."""
+
+    name = "I3"
+
+    def at_end(self) -> None:
+        truth = Truth(self.setting)
+        books = self.books()
+        markers = set()
+        for payment in self.payments():
+            own = (payment["markers"] or "").split(",")
+            markers |= set(own)
+            if payment["open_case"]:
+                continue
+            credits = [credit for marker in own for credit in truth.of_marker(marker)]
+            cents = [int(-credit.amount * 100) for credit in credits]
+            settled = payment["state"] == "settled"
+            self.hold(cents == ([payment["cents"]] if settled else []), f"{payment['id']}: credits {cents}")
+            unused = [credit for credit in credits if credit.outstanding]
+            self.hold(not unused, f"{payment['id']}: a part of its credit is unused")
+            in_books = books.get(payment["id"], {}).get("library_system", 0)
+            self.hold(in_books == sum(cents), f"{payment['id']}: {cents} credited, {in_books} in the ledger")
+        unknown = {credit.note for credit in truth.credits} - markers
+        self.hold(not unknown, f"credits with markers of no payment: {unknown}")
+
+
+class NothingOverpaidUnseen(Invariant):
+    """No fee gets more from us than it was; a balance below zero through us has a case."""
+
+    name = "I4"
+
+    def at_end(self) -> None:
+        payments = self.payments()
+        case_of = {
+            marker: payment["open_case"]
+            for payment in payments
+            for marker in (payment["markers"] or "").split(",")
+        }
+        for marker in sorted(self.setting.koha_gate.overpaid):
+            self.hold(case_of.get(marker), f"{marker} left a balance below zero, and nobody was told")
+        for marker in sorted(self.setting.koha_gate.doubled | self.setting.koha_gate.in_part):
+            self.hold(case_of.get(marker), f"the credit {marker} is not as ordered, and nobody was told")
+        tables = self.setting.koha.tables
+        given: Counter[int] = Counter()
+        ours = {credit.line_id: credit.note for credit in Truth(self.setting).credits}
+        for offset in tables.offsets:
+            marker = ours.get(offset.credit_id, "")
+            if marker and not case_of.get(marker):
+                given[offset.debit_id] += int(offset.amount * 100)
+        for line_id, cents in given.items():
+            amount = int(tables.lines[line_id].amount * 100)
+            self.hold(cents <= amount, f"fee {line_id} was {amount}, and got {cents} from us")

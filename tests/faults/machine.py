@@ -1,0 +1,123 @@
+"""The machine: many seeds over all processors, or one seed again.
+
+From Python, under a patch that plants a defect::
+
+    from tests.faults.machine import hunt
+    found = hunt("tests.faults.planted.no_dedupe:patch", schedules=3000, base=1)
+    found.seed, found.invariant, found.what    # the first seed in order that breaks; None: none did
+
+``patch`` is a context manager, named as ``module:attribute`` because it is entered in each worker process
+before the first schedule. ``hunt`` plays seeds in the order ``base``, ``base + 1``, ... in chunks, and stops
+at the first that breaks. ``run`` is the same without stopping, and gives all counts.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from tests.faults.kit import Kit
+from tests.faults.play import Outcome, play
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+CHUNK = 10
+_open = ExitStack()
+_kit: Kit | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """A seed that breaks an invariant."""
+
+    seed: int
+    invariant: str
+    what: str
+
+
+@dataclass
+class Tally:
+    """What many schedules came to; ``fired`` counts schedules in which a switch struck."""
+
+    numbers: Counter[str] = field(default_factory=Counter)
+    fired: Counter[str] = field(default_factory=Counter)
+    passed: Counter[str] = field(default_factory=Counter)
+    found: list[Found] = field(default_factory=list)
+
+    def add(self, outcome: Outcome) -> None:
+        self.numbers += outcome.numbers
+        self.fired += Counter({name: 1 for name, times in outcome.fired.items() if times})
+        self.passed += outcome.passed
+        if outcome.broken is not None:
+            self.found.append(Found(outcome.seed, *outcome.broken))
+
+    def merge(self, other: Tally) -> None:
+        self.numbers += other.numbers
+        self.fired += other.fired
+        self.passed += other.passed
+        self.found += other.found
+
+
+def _begin(patch: str | None) -> None:
+    """Make this process ready to play: plant the defect, then build the kit."""
+    global _kit  # noqa: PLW0603 - a worker process has one kit for its whole life
+    if patch is not None:
+        module, _, name = patch.partition(":")
+        _open.enter_context(getattr(import_module(module), name)())
+    _kit = Kit()
+    multiprocessing.util.Finalize(None, _kit.close, exitpriority=10)
+
+
+def _chunk(seeds: Sequence[int]) -> Tally:
+    tally = Tally()
+    if _kit is None:
+        raise RuntimeError("the process was not made ready")
+    for seed in seeds:
+        tally.add(play(_kit, seed))
+    return tally
+
+
+def tallies(
+    seeds: Sequence[int], *, patch: str | None = None, processes: int | None = None
+) -> Iterator[Tally]:
+    """Play *seeds* and yield what each chunk of them came to, in order."""
+    chunks = [seeds[at : at + CHUNK] for at in range(0, len(seeds), CHUNK)]
+    context = multiprocessing.get_context("spawn")
+    count = processes or os.cpu_count() or 1
+    with context.Pool(min(count, len(chunks)) or 1, _begin, (patch,)) as pool:
+        yield from pool.imap(_chunk, chunks)
+
+
+def run(seeds: Sequence[int], *, patch: str | None = None, processes: int | None = None) -> Tally:
+    """Play all *seeds*; return all counts and all violations."""
+    total = Tally()
+    for tally in tallies(seeds, patch=patch, processes=processes):
+        total.merge(tally)
+    return total
+
+
+def hunt(
+    patch: str | None, *, schedules: int = 3000, base: int = 1, processes: int | None = None
+) -> Found | None:
+    """Play up to *schedules* seeds from *base* on under *patch*; return the first that breaks, or None."""
+    for tally in tallies(range(base, base + schedules), patch=patch, processes=processes):
+        if tally.found:
+            return tally.found[0]
+    return None
+
+
+def replay(seed: int, *, patch: str | None = None) -> Outcome:
+    """Play one seed in this process."""
+    with ExitStack() as stack:
+        if patch is not None:
+            module, _, name = patch.partition(":")
+            stack.enter_context(getattr(import_module(module), name)())
+        kit = Kit()
+        stack.callback(kit.close)
+        return play(kit, seed)

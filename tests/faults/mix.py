@@ -1,0 +1,59 @@
+"""Swarm testing: each seed has a mix of faults of its own, and the dice that let them strike."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from tests.faults.switches import NAMES
+
+if TYPE_CHECKING:
+    import random
+
+_KILLS = {"kill_before_commit": 0.02, "kill_after_commit": 0.02, "kill_after_call": 0.06}
+_DATABASE = {
+    "commit_lost_before": 0.02,
+    "commit_lost_after": 0.02,
+    "lock_timeout": 0.01,
+    "disk_full": 0.01,
+    "read_only": 0.01,
+}
+_SETTLE_CALLS = {
+    "ils_lost_not_applied": 0.3,
+    "ils_lost_applied": 0.3,
+    "ils_applied_late": 0.3,
+    "ils_error_after": 0.3,
+    "ils_deadlock": 0.15,
+    "ils_applied_in_part": 0.1,
+    "ils_applied_twice": 0.1,
+}
+_QUESTIONS = {"ils_stale_read": 0.15, "ils_schema_changed": 0.05, "provider_error": 0.1, "stall": 0.01}
+CHANCES = {**_KILLS, **_DATABASE, **_SETTLE_CALLS, **_QUESTIONS}
+"""How likely a fault is where it can strike, in a seed that has it; others: an even chance."""
+
+
+class Mix:
+    """Which faults a seed has, how likely each is, and how often each struck."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self.rng = rng
+        self.fired: Counter[str] = Counter()
+        self.calm = False
+        density = rng.choice((0.08, 0.2, 0.35))
+        self.chance = {
+            name: CHANCES.get(name, 0.5) * rng.choice((0.5, 1.0, 2.0))
+            for name in sorted(NAMES)
+            if rng.random() < density
+        }
+        self.switching = rng.choice((0.02, 0.2, 0.5))
+        """How likely another task goes on at a failpoint."""
+
+    def has(self, name: str) -> bool:
+        return not self.calm and name in self.chance
+
+    def strikes(self, name: str) -> bool:
+        """Roll the dice for *name* where it can strike, and count it."""
+        if self.calm or name not in self.chance or self.rng.random() >= self.chance[name]:
+            return False
+        self.fired[name] += 1
+        return True

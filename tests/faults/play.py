@@ -1,0 +1,201 @@
+"""Playing one schedule: the storm, then the calm in which everything has to come to its end."""
+
+from __future__ import annotations
+
+import traceback
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tests.faults import reports
+from tests.faults.actors import desk, patrons, post, weather
+from tests.faults.invariants import INVARIANTS, Broken
+from tests.faults.recheck import recheck
+from tests.faults.scheduler import StuckError
+from tests.faults.setting import Setting
+
+if TYPE_CHECKING:
+    from tests.faults.kit import Kit
+
+ACTORS = (patrons, desk, weather, post)
+"""Plug-ins: modules with ``start(setting)``, which spawn their tasks."""
+
+STORM_SECONDS = 4 * 86_400.0
+"""After so long at the latest the faults are switched off."""
+
+PAID_ENDS = 2 * (15 * 60 + 3600.0)
+"""Twice the quarantine and the longest backoff: so long after the last fault a paid payment has ended."""
+
+ALL_ENDS = 3 * 86_400.0
+"""So long after the last fault every payment has ended: sessions run out, daily looks come round."""
+
+
+@dataclass
+class Outcome:
+    """What one seed led to."""
+
+    seed: int
+    fingerprint: str = ""
+    broken: tuple[str, str] | None = None
+    """The invariant, and what was wrong."""
+    story: list[str] = field(default_factory=list)
+    fired: Counter[str] = field(default_factory=Counter)
+    passed: Counter[str] = field(default_factory=Counter)
+    numbers: Counter[str] = field(default_factory=Counter)
+
+
+def play(kit: Kit, seed: int) -> Outcome:
+    """Play *seed* to its end and hold every invariant; the same seed always has the same outcome."""
+    setting = Setting(kit, seed)
+    outcome = Outcome(seed)
+    try:
+        Play(setting).run()
+    except Broken as broken:
+        outcome.broken = (broken.invariant, broken.what)
+    except StuckError as stuck:
+        outcome.broken = ("I9", str(stuck))
+    except Exception as error:  # noqa: BLE001 - a defect of the program or of the simulator: it has to be told
+        where = traceback.format_exception(error)
+        outcome.broken = ("unexpected", f"{type(error).__name__}: {error}\n{''.join(where)}")
+    finally:
+        for instance in setting.instances:
+            instance.bury()
+        setting.close()
+    outcome.fingerprint = setting.scheduler.fingerprint()
+    outcome.story = setting.scheduler.trace
+    outcome.fired = setting.mix.fired
+    outcome.passed = setting.world.passed
+    outcome.numbers = numbers(setting)
+    return outcome
+
+
+def numbers(setting: Setting) -> Counter[str]:
+    """Count what the last line of the machine tells."""
+    found = reports.Truth(setting)
+    return Counter(
+        {
+            "schedules": 1,
+            "steps": setting.scheduler.steps,
+            "crashes": setting.world.crashes,
+            "ambiguous": sum(setting.mix.fired[name] for name in AMBIGUOUS),
+            "captured_payments": sum(1 for cents in found.captured_by_payment.values() if cents),
+        }
+    )
+
+
+AMBIGUOUS = (
+    "ils_lost_not_applied", "ils_lost_applied", "ils_applied_late", "ils_error_after", "ils_deadlock",
+    "ils_applied_in_part", "kill_after_call", "start_answer_lost",
+)  # fmt: skip
+"""Faults after which nobody can know at once what came of a call."""
+
+
+class Play:
+    """The hub of one schedule."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        self.scheduler = setting.scheduler
+        self.post = post.Post(setting)
+        self.invariants = [kind(setting) for kind in INVARIANTS]
+        self.postings = 0
+        setting.world.committed = self._committed
+
+    def run(self) -> None:
+        for actor in ACTORS:
+            actor.start(self.setting)
+        self.until(STORM_SECONDS, storm=True)
+        self.calm()
+        began = self.scheduler.seconds
+        self.until(began + PAID_ENDS)
+        for invariant in self.invariants:
+            invariant.paid_ended()
+        self.until(began + ALL_ENDS)
+        for invariant in self.invariants:
+            invariant.at_end()
+        disagreements = recheck(*reports.write(self.setting))
+        if disagreements:
+            raise Broken("recheck", "; ".join(disagreements))
+
+    def calm(self) -> None:
+        """Switch every fault off; what is on its way already still takes effect."""
+        setting = self.setting
+        setting.scheduler.note("all faults end")
+        setting.mix.calm = True
+        for gate in setting.gates.values():
+            gate.outage.until = 0.0
+        setting.world.mail_works = True
+        setting.koha.faults.failures.clear()
+        setting.koha.faults.deadlocks = 0
+        setting.stripe.faults.waiting.clear()
+        switches = setting.stripe.webhooks
+        switches.drop, switches.delay_seconds, switches.sign_with = False, 0, ()
+        for instance in setting.instances:
+            instance.starts_at = min(instance.starts_at, setting.scheduler.seconds)
+
+    def until(self, end: float, *, storm: bool = False) -> None:
+        """Let everything happen up to *end*; the storm is over when nobody outside does anything any more."""
+        scheduler = self.scheduler
+        while True:
+            self._processes()
+            if self._once():
+                continue
+            if storm and not any(task.instance is None for task in scheduler.tasks):
+                return
+            following = self._next_instant()
+            if following > end:
+                scheduler.seconds = max(scheduler.seconds, min(end, following))
+                return
+            scheduler.seconds = max(scheduler.seconds, following)
+
+    def _once(self) -> bool:
+        """Let one task go on, or a runner or the post begin; False when all is quiet at this instant."""
+        setting, scheduler = self.setting, self.scheduler
+        idle = [one for one in setting.instances if one.may_run(scheduler.seconds)]
+        if idle and scheduler.next_one is None and setting.next_due() <= scheduler.seconds:
+            idle[int(setting.rng.random() * len(idle))].run()
+        if self.post.next_due() <= scheduler.seconds:
+            self.post.deliver()
+        task = scheduler.choose()
+        if task is None:
+            return False
+        scheduler.step(task)
+        if (
+            task.finished
+            and task.error is not None
+            and task.instance is None
+            and not task.name.startswith("koha")
+        ):
+            raise task.error
+        for invariant in self.invariants:
+            invariant.after_step()
+        return True
+
+    def _next_instant(self) -> float:
+        setting, now = self.setting, self.scheduler.seconds
+        soon = [self.scheduler.next_instant(), self.post.next_due()]
+        soon += [one.starts_at for one in setting.instances if one.house is None]
+        due = setting.next_due()
+        resting = [max(one.rests_until, due) for one in setting.instances if one.house is not None]
+        soon += resting
+        book = setting.stripe.book
+        soon += [at - setting.world.start.timestamp() for at, _ in book.pending.values() if at is not None]
+        ripe = min(soon)
+        return ripe if ripe > now else now + 0.01
+
+    def _processes(self) -> None:
+        """Bury what has died, and start what is to be started."""
+        for instance in self.setting.instances:
+            if instance.dying:
+                instance.bury()
+            if instance.house is None and instance.starts_at <= self.scheduler.seconds:
+                self.scheduler.note(f"process {instance.number} starts")
+                instance.open()
+
+    def _committed(self) -> None:
+        """Look at the ledger after a commit that has moved money."""
+        (row,) = self.setting.query("SELECT count(*) FROM postings")
+        if row[0] != self.postings:
+            self.postings = row[0]
+            for invariant in self.invariants:
+                invariant.after_posting()

@@ -1,0 +1,130 @@
+"""An outsider's check of the books: three reports in, disagreements out. Shares no code with the program.
+
+``python recheck.py PROVIDER KOHA LEDGER`` reads three JSON lists (or CSV files with the same columns):
+
+* provider: ``reference, captured, returned`` (cents) for each payment that took money;
+* koha: ``credit, patron, note, cents, unused, fees, fee_amounts`` for each credit;
+* ledger: ``payment, receipt_number, marker, line, source, destination, cents, currency, at, open_case``
+  for each posting.
+
+It derives anew: every captured cent is in exactly one place (I1); a marker has one credit at most, and
+exactly one where the ledger says settled (I2); credits and ledger have the same sum (I3); no fee got more
+than its amount from us, and no credit of ours is left unused without a case (I4). Exit code 1 on a
+disagreement.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+
+def recheck(provider, koha, ledger):
+    """Return the disagreements of the three reports, as sentences; none: they agree."""
+    held = {row["payment"] for row in ledger if _truth(row["open_case"])}
+    balances = _balances(ledger)
+    found = _captured(provider, balances)
+    found += _credits(koha, ledger, balances, held)
+    found += _fees(koha, ledger, held)
+    return found
+
+
+def _balances(ledger):
+    sums = defaultdict(lambda: defaultdict(int))
+    for row in ledger:
+        sums[row["payment"]][row["source"]] -= int(row["cents"])
+        sums[row["payment"]][row["destination"]] += int(row["cents"])
+    return sums
+
+
+def _captured(provider, balances):
+    """I1: what the provider took stands in the ledger once, and in one place."""
+    found = []
+    took = defaultdict(int)
+    for row in provider:
+        took[row["reference"]] += int(row["captured"])
+    for payment in sorted(set(took) | set(balances)):
+        books = balances[payment]
+        if took[payment] != -books["provider"]:
+            found.append(f"I1 {payment}: {took[payment]} captured, {-books['provider']} in the ledger")
+        lying = sum(cents for name, cents in books.items() if name != "provider")
+        if lying != took[payment]:
+            found.append(f"I1 {payment}: {took[payment]} captured, {lying} are somewhere")
+    return found
+
+
+def _credits(koha, ledger, balances, held):
+    """I2 and I3: credits with our markers, against what the ledger says was settled."""
+    found = []
+    payment_of = {row["marker"]: row["payment"] for row in ledger if row["marker"]}
+    sums, counts = defaultdict(int), defaultdict(int)
+    for row in koha:
+        if str(row["note"]).startswith("ILSP-"):
+            counts[row["note"]] += 1
+            sums[row["note"]] += int(row["cents"])
+    for marker in sorted(set(counts) | set(payment_of)):
+        payment = payment_of.get(marker)
+        if payment in held:
+            continue
+        settled = balances[payment]["library_system"] if payment else 0
+        if counts[marker] > 1 or bool(counts[marker]) != bool(settled):
+            found.append(f"I2 {marker}: {counts[marker]} credits, {settled} cents settled")
+        elif sums[marker] != settled:
+            found.append(f"I3 {marker}: {sums[marker]} cents credited, {settled} settled")
+    return found
+
+
+def _fees(koha, ledger, held):
+    """I4: what our credits gave to each fee, against the fee's amount and the lines we were paid for."""
+    found = []
+    ours = {row["marker"]: row["payment"] for row in ledger if row["marker"]}
+    lines = defaultdict(set)
+    for row in ledger:
+        lines[row["payment"]].add(str(row["line"]))
+    given, amounts = defaultdict(int), {}
+    for row in koha:
+        payment = ours.get(row["note"])
+        if payment is None or payment in held:
+            continue
+        if int(row["unused"]):
+            found.append(f"I4 {row['note']}: {row['unused']} cents are left unused")
+        fees = _mapping(row["fees"])
+        for fee, cents in fees.items():
+            given[fee] += int(cents)
+            amounts[fee] = int(_mapping(row["fee_amounts"])[fee])
+            if int(cents) and fee not in lines[payment]:
+                found.append(f"I4 {row['note']}: paid fee {fee}, which was not ordered")
+    found += [
+        f"I4 fee {fee}: {cents} given, it was {amounts[fee]}"
+        for fee, cents in given.items()
+        if cents > amounts[fee]
+    ]
+    return found
+
+
+def _truth(value):
+    return value in {True, 1, "1", "True", "true"}
+
+
+def _mapping(value):
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def _read(path):
+    text = Path(path).read_text(encoding="utf-8")
+    return json.loads(text) if path.endswith(".json") else list(csv.DictReader(text.splitlines()))
+
+
+def main(paths):
+    """Read the three reports and print what does not fit."""
+    found = recheck(*(_read(path) for path in paths))
+    for sentence in found:
+        sys.stdout.write(f"{sentence}\n")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:4]))

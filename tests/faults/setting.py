@@ -1,0 +1,124 @@
+"""One schedule's stage: database, processes, library, patrons and remotes, all out of one seed."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import UTC, datetime
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from ils_payment_koha.simulator import KohaSimulator
+from ils_payment_koha.simulator.demo import RIGHTS
+from ils_payment_stripe.simulator import StripeSimulator
+
+from ils_payment.model import PatronRef
+from tests.conftest import KOHA, STRIPE
+from tests.faults.fault_world import FaultWorld, RemoteWorld
+from tests.faults.instance import Instance
+from tests.faults.kit import CARDS, INSTANCES, Kit
+from tests.faults.mix import Mix
+from tests.faults.remotes import KohaGate, StripeGate
+from tests.faults.scheduler import Scheduler
+
+if TYPE_CHECKING:
+    from ils_payment.model import RawRequest, Reply
+
+_STARTS = {
+    "": datetime(2026, 11, 21, 21, 0, tzinfo=UTC),
+    "dst_change": datetime(2026, 10, 25, 0, 40, tzinfo=UTC),
+    "year_end": datetime(2026, 12, 31, 22, 40, tzinfo=UTC),
+}
+
+
+class Setting:
+    """Everything of one schedule. Closing is the kit's matter: the next schedule starts afresh."""
+
+    def __init__(self, kit: Kit, seed: int) -> None:
+        self.kit = kit
+        self.seed = seed
+        self.rng = Random(seed)
+        self.scheduler = Scheduler(self.rng)
+        self.mix = Mix(self.rng)
+        start = _STARTS[self._calendar()]
+        kit.fresh_ledger()
+        kit.strings.mix, kit.strings.scheduler = self.mix, self.scheduler
+        self.world = FaultWorld(self.scheduler, self.mix, start, seed=seed)
+        kit.strings.failpoint = self.world.failpoint
+        outside = RemoteWorld(self.scheduler, self.mix, start)
+        self.koha = KohaSimulator(outside, seed=seed)
+        self.stripe = StripeSimulator.demo(world=outside, public_url=f"http://{STRIPE}", seed=seed)
+        self.gates = {
+            KOHA: KohaGate(self.koha, self.scheduler, self.mix),
+            STRIPE: StripeGate(self.stripe, self.scheduler, self.mix),
+        }
+        self.koha_gate: KohaGate = self.gates[KOHA]  # type: ignore[assignment]  # it is that one
+        self.world.exchange = self._exchange
+        self.canaries: list[str] = [f"kanari{seed}x", *CARDS, "demo-secret", "sk_test_sim", "whsec_sim"]
+        self.patrons: list[PatronRef] = self._populate()
+        count = self.rng.choice((1, 2, 2, INSTANCES))
+        self.instances = [Instance(self, number, kit.stores[number]) for number in range(count)]
+        self.rows = sqlite3.connect(kit.path, isolation_level=None)
+        self.rows.row_factory = sqlite3.Row
+
+    def close(self) -> None:
+        self.rows.close()
+
+    def _calendar(self) -> str:
+        for name in ("dst_change", "year_end"):
+            if self.mix.has(name):
+                self.mix.fired[name] += 1
+                return name
+        return ""
+
+    def _exchange(self, netloc: str, raw: RawRequest) -> Reply | None:
+        gate = self.gates.get(netloc)
+        return gate.handle(raw) if gate is not None else None
+
+    def _populate(self) -> list[PatronRef]:
+        """Open a small library: some patrons with some fees, and names that must show up nowhere."""
+        koha, rng = self.koha, self.rng
+        koha.add_library("ZENTRALE", "Zentralbibliothek")
+        koha.add_category("ERW", 1500)
+        staff: dict[str, Any] = {"category_id": "ERW", "library_id": "ZENTRALE", "charge": False}
+        api = koha.add_patron("M0002", "demo-secret", surname="Kasse", userid="kasse", rights=RIGHTS, **staff)
+        koha.add_client("ils-payment", "demo-secret", api)
+        refs = []
+        for number in range(rng.choice((1, 1, 2, 3))):
+            name = f"Kanari{self.seed}x"
+            patron = koha.add_patron(CARDS[number], "4711", surname=name, firstname=f"{name}vor", **staff)
+            for _ in range(rng.choice((1, 2, 2, 3))):
+                self.charge(patron)
+            refs.append(PatronRef(str(patron)))
+        return refs
+
+    def charge(self, patron: int) -> int:
+        """Let a patron owe one fee more; the text is the title of a book, which nobody else may read."""
+        text = f"Kanari{self.seed}x Titel"
+        cents = self.rng.choice((100, 150, 250, 333, 1000, self.rng.randint(101, 5000)))
+        return self.koha.add_fee(patron, cents, "MANUAL", text, library_id="ZENTRALE", days_ago=3)
+
+    def alive(self) -> Instance | None:
+        """Return a process that answers, as a load balancer finds one."""
+        living = [one for one in self.instances if one.house is not None]
+        return self.rng.choice(living) if living else None
+
+    def query(self, sql: str, *parameters: Any) -> list[sqlite3.Row]:
+        """Read the ledger as an outsider, past the program's own code."""
+        return self.rows.execute(sql, parameters).fetchall()
+
+    def next_due(self) -> float:
+        """Return when a runner has something to do, in the scheduler's seconds."""
+        zero = self.world.start.timestamp() + self.world.offset
+        now = int(self.world.now().timestamp() * 1_000_000)
+        row = self.rows.execute(_NEXT_DUE, (now, now)).fetchone()
+        if row[1]:
+            return self.scheduler.seconds
+        return float("inf") if row[0] is None else row[0] / 1_000_000 - zero
+
+
+_NEXT_DUE = """
+SELECT (SELECT min(CASE WHEN lease_until IS NULL OR lease_until < ? THEN due_at
+                        ELSE max(due_at, lease_until + 1) END)
+        FROM payments WHERE due_at IS NOT NULL),
+       (SELECT count(*) FROM notices WHERE handled IS NULL AND received_at <= ?)
+"""

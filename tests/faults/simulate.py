@@ -1,0 +1,89 @@
+"""``make simulate``: play many schedules, tell what broke, and end with one line of JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import secrets
+import sys
+import time
+from pathlib import Path
+
+from tests.faults.machine import Tally, replay, tallies
+from tests.faults.switches import SWITCHES
+
+FAILED = Path(__file__).with_name("failed_seeds.txt")
+
+
+def main() -> int:
+    """Play, report, and say by the exit code whether anything broke."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--schedules", type=int, default=3000)
+    parser.add_argument("--seed", type=int, help="base seed; without it one is rolled")
+    parser.add_argument("--replay", type=int, help="play this one seed and tell its story")
+    parser.add_argument("--processes", type=int)
+    parser.add_argument("--report", action="store_true", help="print how often each fault struck")
+    asked = parser.parse_args()
+    if asked.replay is not None:
+        return _replay(asked.replay)
+    base = asked.seed if asked.seed is not None else secrets.randbelow(10**9) * 1000
+    print(f"{asked.schedules} schedules from seed {base} on, and {len(failed_seeds())} that failed once.")
+    seeds = [*failed_seeds(), *range(base, base + asked.schedules)]
+    began = time.monotonic()
+    total = Tally()
+    for tally in tallies(seeds, processes=asked.processes):
+        total.merge(tally)
+        for found in tally.found:
+            print(f"\nSeed {found.seed} breaks {found.invariant}: {found.what}")
+            print(f"Replay it: make simulate REPLAY={found.seed}")
+            sys.stdout.flush()
+    seconds = time.monotonic() - began
+    for found in total.found[:3]:
+        _replay(found.seed)
+    if asked.report:
+        print(report(total))
+    line = {
+        "schedules": total.numbers["schedules"],
+        "violations": len(total.found),
+        "per_second": round(total.numbers["schedules"] / seconds, 1),
+        "crashes": total.numbers["crashes"],
+        "ambiguous": total.numbers["ambiguous"],
+        "captured_payments": total.numbers["captured_payments"],
+        "steps": total.numbers["steps"],
+        "switches": sum(1 for switch in SWITCHES if total.fired[switch.name]),
+        "seed": base,
+    }
+    print(json.dumps(line))
+    return 1 if total.found else 0
+
+
+def failed_seeds() -> list[int]:
+    """Return every seed that ever failed: one a line, with the reason behind it."""
+    lines = FAILED.read_text(encoding="utf-8").splitlines() if FAILED.exists() else []
+    return [int(line.split()[0]) for line in lines if line.strip() and not line.startswith("#")]
+
+
+def _replay(seed: int) -> int:
+    outcome = replay(seed)
+    print(f"\nThe story of seed {seed}:")
+    for line in outcome.story:
+        print(f"  {line}")
+    print(f"Fingerprint {outcome.fingerprint}")
+    if outcome.broken is None:
+        print("It holds.")
+        return 0
+    print(f"It breaks {outcome.broken[0]}: {outcome.broken[1]}")
+    return 1
+
+
+def report(total: Tally) -> str:
+    """Return the table of all switches: in how many schedules each struck, or why it cannot."""
+    lines = ["| switch | group | schedules |", "|---|---|---|"]
+    for switch in SWITCHES:
+        struck = f"not here: {switch.absent}" if switch.absent else str(total.fired[switch.name])
+        lines.append(f"| {switch.name} | {switch.group} | {struck} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

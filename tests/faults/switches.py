@@ -1,0 +1,81 @@
+"""The catalogue of faults: one row for each switch, with the reason where one does not fit here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """One fault; ``absent`` says why the simulator cannot turn it (empty: it can)."""
+
+    name: str
+    group: str
+    what: str
+    absent: str = ""
+
+
+_ONE_FILE = "SQLite is one file on one host; the real processes on PostgreSQL are killed elsewhere"
+
+SWITCHES = (
+    Switch("kill_before_commit", "process", "a worker dies before a commit"),
+    Switch("kill_after_commit", "process", "a worker dies after a commit, before anybody hears of it"),
+    Switch("kill_after_call", "process", "a worker dies between an outside call and its record"),
+    Switch("kill_in_migration", "process", "a worker dies in a migration", absent="no migration runs here"),
+    Switch("restart_in_work", "process", "the whole program is started anew while it works"),
+    Switch("commit_lost_before", "database", "the connection breaks before the commit"),
+    Switch("commit_lost_after", "database", "the connection breaks after the commit: nobody knows"),
+    Switch("serialisation_failure", "database", "the database refuses an interleaving", absent=_ONE_FILE),
+    Switch("lock_timeout", "database", "the database stays locked"),
+    Switch("lagging_copy", "database", "a failover loses the newest commits", absent=_ONE_FILE),
+    Switch("disk_full", "database", "nothing more can be written"),
+    Switch("read_only", "database", "the database has become read-only"),
+    Switch("webhook_duplicated", "provider", "a webhook comes three times"),
+    Switch("webhook_reordered", "provider", "webhooks come in the wrong order"),
+    Switch("webhook_late", "provider", "a webhook comes days late"),
+    Switch("webhook_never", "provider", "a webhook never comes"),
+    Switch("webhook_forged", "provider", "somebody else sends a webhook"),
+    Switch("webhook_former_secret", "provider", "a webhook is signed with a secret of the past"),
+    Switch("webhook_unknown_payment", "provider", "a webhook is about a payment that is not ours"),
+    Switch("webhook_mangled", "provider", "a webhook is cut off or far too large"),
+    Switch("start_answer_lost", "provider", "the session is made, the answer never comes"),
+    Switch("paid_wrong_amount", "provider", "another amount is paid than was asked for"),
+    Switch("paid_wrong_currency", "provider", "another currency is paid than was asked for"),
+    Switch("paid_after_end", "provider", "money comes for a session that is over"),
+    Switch("provider_down", "provider", "the provider cannot be reached"),
+    Switch("provider_error", "provider", "the provider answers 500, or drops the request"),
+    Switch("refund_full", "after pay", "everything goes back to the payer"),
+    Switch("refund_partial", "after pay", "a part goes back to the payer"),
+    Switch("chargeback", "after pay", "the payer's bank takes the money back"),
+    Switch("chargeback_won", "after pay", "and has to give it back"),
+    Switch("payout_differs", "after pay", "a payout is not the sum", absent="nothing reads payouts yet"),
+    Switch("ils_down_minutes", "library system", "it cannot be reached for minutes"),
+    Switch("ils_down_days", "library system", "it cannot be reached for days"),
+    Switch("ils_lost_not_applied", "library system", "no answer to a settle call that did nothing"),
+    Switch("ils_lost_applied", "library system", "no answer to a settle call that was booked"),
+    Switch("ils_applied_late", "library system", "a settle call is booked minutes after its time-out"),
+    Switch("ils_applied_in_part", "library system", "a credit is stored and used for some fees only"),
+    Switch("ils_applied_twice", "library system", "its proxy sends one settle call twice"),
+    Switch("ils_error_after", "library system", "it answers 500 to what it has booked"),
+    Switch("ils_deadlock", "library system", "its database stores a credit and never applies it"),
+    Switch("ils_stale_read", "library system", "it answers a question from a copy of the past"),
+    Switch("ils_schema_changed", "library system", "its answers have another form"),
+    Switch("fee_grown", "world", "a fee grows while it is paid"),
+    Switch("fee_paid_at_desk", "world", "a fee is paid at the desk while it is paid online"),
+    Switch("fee_waived", "world", "a fee is waived while it is paid"),
+    Switch("patron_gone", "world", "the patron is deleted, or gets another card"),
+    Switch("other_block", "world", "a block for another reason stays", absent="nothing lifts blocks yet"),
+    Switch("elending_fails", "world", "eLending stays shut", absent="no eLending platform is connected yet"),
+    Switch("mail_down", "world", "the mail server is away"),
+    Switch("double_click", "user", "the confirm button is clicked twice"),
+    Switch("two_tabs", "user", "the same fees are paid in two tabs"),
+    Switch("two_devices", "user", "the same fees are paid by two methods on two devices"),
+    Switch("back_after_days", "user", "the payer comes back to an old page after days"),
+    Switch("clock_step", "time", "the clock of the host jumps"),
+    Switch("clock_skew", "time", "our clock and the provider's differ by more than a webhook may be old"),
+    Switch("dst_change", "time", "a change of daylight saving time lies in the schedule"),
+    Switch("year_end", "time", "a year ends in the schedule"),
+    Switch("stall", "time", "a worker stands still for minutes at any point"),
+)
+
+NAMES = {switch.name for switch in SWITCHES if not switch.absent}
