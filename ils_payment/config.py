@@ -19,6 +19,7 @@ from ils_payment.fields import MAIL, WEB, Network, PlainKey, Table, wrong_at
 from ils_payment.money import MoneyError, minor_digits, parse
 from ils_payment.problems import Source
 from ils_payment.secret import Secret
+from ils_payment.staff_config import Staff
 
 __all__ = [
     "EMBEDDED",
@@ -308,6 +309,9 @@ class Library(Table):
     )
     not_payable: tuple[NotPayable, ...] = Field((), description="Fees that cannot be paid online.")
     settle: Settle = Field(default_factory=Settle, description="Patience of the settle protocol.")
+    two_persons_from: str = Field(
+        "0.00", description="From this amount on a refund needs a second person's approval."
+    )
 
     @field_validator("currency")
     @classmethod
@@ -365,12 +369,23 @@ class Settings(Table):
 
     server: Server
     mail: Mail | None = None
+    staff: Staff | None = None
     libraries: dict[PlainKey, Library] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _staff_has_an_address(self) -> Settings:
+        if self.staff is not None and "staff" in self.libraries:
+            raise wrong_at(
+                "libraries.staff", "the staff pages have this address; give the library another key"
+            )
+        return self
 
     def plugin_names(self) -> set[str]:
         """Return the names of all plugins that the configuration uses."""
         systems = {library.library_system.plugin for library in self.libraries.values()}
         runners = {self.server.runner} - {EMBEDDED}
-        return runners | systems | {
-            table.plugin for library in self.libraries.values() for table in library.providers.values()
-        }
+        return (
+            runners
+            | systems
+            | {table.plugin for library in self.libraries.values() for table in library.providers.values()}
+        )

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from ils_payment.errors import InvariantError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 
 class Book(StrEnum):
@@ -92,6 +92,11 @@ def balances(postings: Iterable[Posting]) -> dict[tuple[Book, str | None], int]:
         sums[posting.source, posting.line_id] -= posting.cents
         sums[posting.destination, posting.line_id] += posting.cents
     return {key: cents for key, cents in sums.items() if cents}
+
+
+def currency_of(postings: Iterable[Posting], lines: Collection[str | None]) -> str:
+    """Return the currency in which *lines* were posted: empty for the payment's own."""
+    return next((one.currency for one in postings if one.currency and one.line_id in lines), "")
 
 
 def to_case(postings: Iterable[Posting]) -> list[Posting]:

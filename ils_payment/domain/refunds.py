@@ -82,6 +82,11 @@ def leave(parts: Iterable[Part], currency: str = "") -> list[Posting]:
     return _move(parts, Book.RETURNED, currency)
 
 
+def outside(parts: Iterable[Part], currency: str = "") -> list[Posting]:
+    """Post parts that the treasury gave back itself; nothing more can be given back of them."""
+    return _move(parts, Book.OUTSIDE, currency)
+
+
 def returned(parts: Iterable[Part], currency: str = "") -> list[Posting]:
     """Post a reservation as given back to the payer."""
     return [

@@ -11,6 +11,7 @@ from ils_payment.domain.states import PAID_UNSETTLED
 from ils_payment.errors import RemoteError
 from ils_payment.flows.hands import in_hands
 from ils_payment.flows.observe import observe
+from ils_payment.flows.refund import send as send_refunds
 from ils_payment.flows.settle import settle
 from ils_payment.flows.work import tell_observers
 from ils_payment.model import State
@@ -51,10 +52,11 @@ def advance(house: House, payment_id: str) -> None:
             if current is None or current.fence != payment.fence:
                 return due
             payment = current
-        # A held payment makes no outside writes: a person decides.
+        # A held payment makes no outside writes but the refunds that persons have approved.
         if payment.state in PAID_UNSETTLED and not payment.held:
             return settle(house, desk, payment)
-        return due
+        again = send_refunds(house, desk, payment) if payment.captured else None
+        return min((one for one in (due, again) if one is not None), default=None)
 
     in_hands(house, payment_id, work)
 

@@ -76,6 +76,11 @@ class Desk:
                 return parse(Decimal(offered.minimum_amount), self.settings.currency)
         return None
 
+    @property
+    def two_persons_from(self) -> int:
+        """Return the amount in cents from which on a refund needs a second person."""
+        return parse(Decimal(self.settings.two_persons_from), self.settings.currency)
+
     def provider_of(self, method: str) -> str:
         """Return the name of the provider that serves *method* (KeyError when it is not offered)."""
         return {offered.method: offered.provider for offered in self.settings.methods}[method]
@@ -191,7 +196,14 @@ def _check_reading(desk: Desk) -> None:
 
 
 def _check_methods(desk: Desk) -> None:
-    """Refuse methods that their provider does not know, and minimum amounts that are none."""
+    """Refuse methods that their provider does not know, and amounts that are none."""
+    try:
+        _ = desk.two_persons_from
+    except (MoneyError, ArithmeticError):
+        raise ConfigurationError(
+            f"libraries.{desk.key}.two_persons_from is not an amount: {desk.settings.two_persons_from!r}",
+            mend="Write it like 0.00.",
+        ) from None
     for place, method in enumerate(desk.settings.methods):
         where = f"libraries.{desk.key}.methods[{place}]"
         known = desk.providers[method.provider].methods()

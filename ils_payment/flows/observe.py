@@ -10,8 +10,9 @@ import structlog
 from ils_payment.domain import ledger
 from ils_payment.domain.states import ENDED, UNPAID, decide
 from ils_payment.errors import InvariantError
+from ils_payment.flows import reversals
 from ils_payment.model import Attempt, CannotTell, Input, PayState, Started, State
-from ils_payment.store import attempts, chain, payments
+from ils_payment.store import attempts, payments
 from ils_payment.store.payments import AlreadyClaimedError
 
 if TYPE_CHECKING:
@@ -116,7 +117,10 @@ def learn(
     with house.store.unit() as unit:
         condition = _condition(unit, payment, what, seen)
         after = _take(unit, payment, what, condition=condition, facts=facts, void_reason=void_reason)
-        after = _reversed(unit, after, seen)
+        if seen.money_ref:
+            attempts.learned_money(unit, payment.id, seen.money_ref)
+        if after.state not in UNPAID:
+            after = reversals.take(unit, after, seen.reversals)
     house.world.failpoint("observe.learned")
     if after.state in ENDED:
         return None
@@ -174,7 +178,8 @@ def _take(
     if step.to is State.PAID:
         columns = {"paid_at": unit.now, "captured": facts["captured"]}
         wrong = what is Input.PAID_WRONG
-        postings = ledger.paid_wrong(facts["captured"]) if wrong else ledger.paid(payment.amounts())
+        other = facts["currency"] if facts["currency"] != payment.currency else ""
+        postings = ledger.paid_wrong(facts["captured"], other) if wrong else ledger.paid(payment.amounts())
     if step.to is State.VOID:
         columns = {"void_reason": void_reason}
         attempt = attempts.latest(unit, payment.id)
@@ -183,17 +188,6 @@ def _take(
     return payments.move(
         unit, payment, str(what), to=step.to, case=case, facts=facts, postings=postings, **columns
     )
-
-
-def _reversed(unit: Unit, payment: Payment, seen: Observation) -> Payment:
-    """Hold a payment whose money left the provider again; each new sum opens a case once."""
-    if not seen.reversals or payment.state in UNPAID:
-        return payment
-    gone = sum(reversal.cents for reversal in seen.reversals)
-    kinds = ", ".join(sorted({reversal.kind for reversal in seen.reversals}))
-    if chain.has_said(unit, payment.id, "reversed", {"cents": gone}):
-        return payment
-    return payments.move(unit, payment, "reversed", case="reversed", facts={"cents": gone, "kinds": kinds})
 
 
 def next_look(house: House, payment: Payment) -> datetime | None:

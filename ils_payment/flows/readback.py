@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ils_payment.domain.settling import Before
+    from ils_payment.flows.house import Desk, House
     from ils_payment.flows.work import Work
     from ils_payment.model import Applied, Credit
 
@@ -60,7 +61,7 @@ def _why_not_again(work: Work, last_outcome: str | None, *, readable: bool) -> s
         return "it was confirmed, but its marker is not there"
     if sum(one.unclear for one in work.order.tries) >= MAX_UNCLEAR:
         return "it stayed unclear after repetitions"
-    if not _read_path_is_fresh(work):
+    if not read_path_is_fresh(work.house, work.desk):
         return "nothing proves that an absent marker would be seen"
     return None
 
@@ -74,18 +75,38 @@ def next_look(work: Work) -> datetime:
     return min(soon, end) if end > work.now else soon
 
 
-def _read_path_is_fresh(work: Work) -> bool:
+def read_path_is_fresh(house: House, desk: Desk) -> bool:
     """Prove that an absent marker would be seen: the newest one that we confirmed is readable."""
-    with work.house.store.read() as unit:
-        newest = orders.newest_confirmed(unit, work.desk.key)
+    with house.store.read() as unit:
+        newest = orders.newest_confirmed(unit, desk.key)
         ref = patrons.patron_ref(unit, newest[0]) if newest else None
     if newest is None or ref is None:
         return False
     try:
-        return bool(work.desk.system.find_credits(ref, newest[1]))
+        return bool(desk.system.find_credits(ref, newest[1]))
     except RemoteAbsentError:
         # The patron of that marker is gone; this says nothing about the patron at hand.
         return False
+
+
+def earlier_is_there(work: Work) -> bool:
+    """Before an order that a person let begin anew: hold if an earlier credit is there after all."""
+    with work.house.store.read() as unit:
+        known = orders.of_payment(unit, work.payment.id)
+    doubtful = [
+        one
+        for one in known
+        if one.state == "given_up" and any(a_try.outcome != "not_applied" for a_try in one.tries)
+    ]
+    can = work.desk.system.capabilities()
+    if can.marker is not MarkerSupport.READABLE or not can.unattended_read:
+        return False
+    for earlier in doubtful:
+        there = work.desk.system.find_credits(work.patron, earlier.marker)
+        if there:
+            hold(work, "marker_wrong", {"earlier": earlier.marker, "credit": there[0].remote_ref})
+            return True
+    return False
 
 
 def _found(work: Work, there: Sequence[Credit]) -> None:

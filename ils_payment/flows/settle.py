@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from ils_payment.domain import ledger
+from ils_payment.domain.ledger import Book
 from ils_payment.domain.settling import Before, stand
 from ils_payment.errors import RemoteAbsentError, RemoteError
 from ils_payment.flows.hands import LEASE_SECONDS, backoff
-from ils_payment.flows.readback import look_back, next_look, read_back
-from ils_payment.flows.work import Work, hold, quarantine, step
+from ils_payment.flows.readback import earlier_is_there, look_back, next_look, read_back
+from ils_payment.flows.work import SEND_WITHIN, Work, hold, quarantine, step
 from ils_payment.model import Applied, CreditOrder, Input, NotApplied, Partial, Unclear
-from ils_payment.store import orders, patrons, payments
+from ils_payment.store import chain, installation, orders, patrons, payments
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -34,17 +36,14 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-SEND_WITHIN = timedelta(seconds=60)
-"""A call that is not on its way so long after its try was committed is not made any more.
-
-A host may sleep between the two; much later, somebody else may have made the call instead.
-"""
-
 
 def settle(house: House, desk: Desk, payment: Payment) -> datetime | None:
     """Settle what is due of a paid payment; return when to come back (None: nothing is left to do)."""
     owner = house.world.new_id()
     with house.store.unit() as unit:
+        if installation.is_unreconciled(unit):
+            # A restored ledger may lack what was settled since its backup.
+            return unit.now + timedelta(minutes=1)
         patron = patrons.patron_ref(unit, payment.patron_id)
         if patron is None:
             payments.move(unit, payment, "patron_erased", case="unexpected")
@@ -58,7 +57,7 @@ def settle(house: House, desk: Desk, payment: Payment) -> datetime | None:
         due_orders = _orders(unit, desk, payment)
     house.world.failpoint("settle.leased")
     for order in due_orders:
-        if order.state == "applied":
+        if order.state in {"applied", "given_up"}:
             continue
         work = Work(house, desk, payment, patron, order)
         try:
@@ -77,13 +76,15 @@ def settle(house: House, desk: Desk, payment: Payment) -> datetime | None:
 
 
 def _orders(unit: Unit, desk: Desk, payment: Payment) -> list[Order]:
-    """Return the credit orders, written at the first time: one for all lines, or one for each."""
+    """Return the credit orders, with new ones for lines that wait and that no order covers any more."""
     known = orders.of_payment(unit, payment.id)
-    if known:
+    covered = {line for order in known if order.state != "given_up" for line in order.line_ids}
+    held = ledger.balances(chain.read_postings(unit, payment.id))
+    ids = [one.id for one in payment.lines if (Book.TO_SETTLE, one.id) in held and one.id not in covered]
+    if not ids:
         return known
-    ids = [line.id for line in payment.lines]
     groups = [ids] if desk.system.capabilities().batch else [[one] for one in ids]
-    for position, group in enumerate(groups):
+    for position, group in enumerate(groups, len(known)):
         # The first marker is the number that the patron has: one number finds everything.
         number = payment.receipt_number if position == 0 else orders.new_marker(unit)
         orders.add(unit, payment, position, number, group)
@@ -96,6 +97,8 @@ def _settle_order(work: Work) -> datetime | None:
         due, clear = look_back(work)
         if not clear:
             return due
+    elif earlier_is_there(work):
+        return None
     before = Before.of(work.desk.account(work.patron), work.lines)
     partial = work.desk.system.capabilities().partial is not Partial.NONE
     if not stand(work.lines, before, partial=partial):

@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from ils_payment.store.records import Order, Payment
 
 
+SEND_WITHIN = timedelta(seconds=60)
+"""A call that is not on its way so long after its try was committed is not made any more.
+
+A host may sleep between the two; much later, somebody else may have made the call instead.
+"""
+
+
 @dataclass(slots=True)
 class Work:
     """One order in work; payment and order are replaced whenever they change."""
@@ -96,7 +103,9 @@ def applied(work: Work, what: Input, remote_ref: str) -> None:
     line_ids = work.order.line_ids
     with work.house.store.unit() as unit:
         orders.confirm(unit, work.order, remote_ref)
-        last = all(order.state == "applied" for order in orders.of_payment(unit, work.payment.id))
+        last = all(
+            order.state in {"applied", "given_up"} for order in orders.of_payment(unit, work.payment.id)
+        )
         columns: dict[str, Any] = {"settled_at": unit.now} if last else {}
         work.payment = payments.move(
             unit,

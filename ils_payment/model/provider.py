@@ -24,8 +24,10 @@ class Attempt:
     """One try to be paid.
 
     ``key`` is the idempotency key, ``reference`` our payment's id that comes back in every
-    observation. ``return_url`` and ``cancel_url`` are absolute. ``request`` is the exact request
-    as ``prepare`` made it and the ledger stored it; empty before that.
+    observation; ``installation`` is kept with it at the provider, so that the provider's own list
+    tells the payments of one installation from another's. ``return_url`` and ``cancel_url`` are
+    absolute. ``request`` is the exact request as ``prepare`` made it and the ledger stored it; empty
+    before that.
     """
 
     key: str
@@ -39,6 +41,7 @@ class Attempt:
     cancel_url: str
     created_at: datetime
     request: str = ""
+    installation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,13 +141,14 @@ class RefundRefused:
 class ListedPayment:
     """One payment in the provider's own list, ours or not.
 
-    ``reference`` is the payment id it carries ("" if none); ``captured`` cents in ``currency``;
-    ``reversed`` cents have left again. ``at`` is when the money was taken.
+    ``reference`` and ``installation`` are what the attempt carried ("" if nothing). ``captured``
+    cents in ``currency``; ``reversed`` cents have left again. ``at`` is when the money was taken.
     """
 
     session_ref: str
     money_ref: str
     reference: str
+    installation: str
     captured: int
     reversed: int
     currency: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, or_, select, update
 
 from ils_payment.store.records import AttemptRow
 from ils_payment.store.tables import attempts, notices, payments
@@ -99,7 +99,30 @@ def payment_of(unit: Unit, notice: Any) -> str | None:  # noqa: ANN401 - a row o
         return None
     return unit.connection.execute(
         ours.join(attempts, attempts.c.payment_id == payments.c.id).where(
-            attempts.c.provider == notice.provider, attempts.c.session_ref == notice.session_ref
+            attempts.c.provider == notice.provider,
+            or_(attempts.c.session_ref == notice.session_ref, attempts.c.money_ref == notice.session_ref),
+        )
+    ).scalar()
+
+
+def learned_money(unit: Unit, payment_id: str, money_ref: str) -> None:
+    """Keep the provider's id of the money itself: notices of refunds and chargebacks name only that."""
+    unit.connection.execute(
+        update(attempts)
+        .where(
+            attempts.c.payment_id == payment_id,
+            attempts.c.session_ref.is_not(None),
+            attempts.c.money_ref.is_(None),
+        )
+        .values(money_ref=money_ref)
+    )
+
+
+def payment_of_money(unit: Unit, provider: str, money_ref: str) -> str | None:
+    """Return the payment whose money the provider calls *money_ref*."""
+    return unit.connection.execute(
+        select(attempts.c.payment_id).where(
+            attempts.c.provider == provider, attempts.c.money_ref == money_ref
         )
     ).scalar()
 

@@ -32,6 +32,16 @@ def is_paused(unit: Unit) -> bool:
     return bool(unit.connection.execute(select(installation.c.paused)).scalar())
 
 
+def is_unreconciled(unit: Unit) -> bool:
+    """Tell whether the ledger was restored and not compared since: nothing is written outside meanwhile."""
+    return bool(unit.connection.execute(select(installation.c.unreconciled)).scalar())
+
+
+def set_unreconciled(unit: Unit, *, unreconciled: bool) -> None:
+    """Say that the ledger has to be compared with provider and library system, or that it was."""
+    unit.connection.execute(update(installation).values(unreconciled=unreconciled))
+
+
 def pause(unit: Unit, *, paused: bool) -> None:
     """Accept no new payments, or accept them again."""
     unit.connection.execute(update(installation).values(paused=paused))

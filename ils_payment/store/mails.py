@@ -17,7 +17,7 @@ DAILY = timedelta(days=1)
 
 
 def queue(
-    unit: Unit, kind: str, recipient: str, payment_id: str, language: str, case_id: str | None = None
+    unit: Unit, kind: str, recipient: str, payment_id: str | None, language: str, case_id: str | None = None
 ) -> None:
     """Queue one mail of *kind*: ``receipt``, ``case`` or ``unsettled``."""
     unit.connection.execute(
@@ -76,9 +76,7 @@ def untold_cases(unit: Unit) -> list[Any]:
     """Return open cases that staff was not told of today, with the library and the payment's number."""
     return list(
         unit.connection.execute(
-            select(cases.c.id, cases.c.payment_id, payments.c.library)
-            .join(payments, payments.c.id == cases.c.payment_id)
-            .where(
+            select(cases.c.id, cases.c.payment_id, cases.c.library).where(
                 cases.c.closed_at.is_(None),
                 or_(cases.c.told_at.is_(None), cases.c.told_at < unit.now - DAILY),
             )

@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from ils_payment.domain import marker
 from ils_payment.domain.settling import Before
+from ils_payment.store.case_tables import refunds
 from ils_payment.store.records import Order, Try, to_json
 from ils_payment.store.tables import credit_orders, credit_tries, payments
 
@@ -22,12 +23,13 @@ if TYPE_CHECKING:
 
 
 def new_marker(unit: Unit) -> str:
-    """Return a marker that no payment and no credit order has; the unique constraints guard the rest."""
+    """Return a marker that nothing here has; the unique constraints guard the rest."""
     while True:
         made = marker.make(unit.world.random_text(6))
         taken = select(payments.c.id).where(payments.c.receipt_number == made)
         ordered = select(credit_orders.c.id).where(credit_orders.c.marker == made)
-        if unit.connection.execute(taken.union(ordered)).first() is None:
+        charged = select(refunds.c.id).where(refunds.c.charge_marker == made)
+        if unit.connection.execute(taken.union(ordered, charged)).first() is None:
             return made
 
 
@@ -120,6 +122,25 @@ def give_up_held(unit: Unit, patron_id: str, before: datetime) -> None:
         )
         .values(state="given_up")
     )
+
+
+def give_up(unit: Unit, payment_id: str) -> None:
+    """Give up what is unresolved of a payment: a person has decided."""
+    unit.connection.execute(
+        update(credit_orders)
+        .where(credit_orders.c.payment_id == payment_id, credit_orders.c.state.in_(["due", "open"]))
+        .values(state="given_up")
+    )
+
+
+def by_marker(unit: Unit, marker_text: str) -> Order | None:
+    """Return the credit order with this marker, None when there is none."""
+    row = (
+        unit.connection.execute(select(credit_orders).where(credit_orders.c.marker == marker_text))
+        .mappings()
+        .first()
+    )
+    return _order(unit, row) if row else None
 
 
 def begin_try(unit: Unit, order: Order, fence: int, before: Before) -> bool:

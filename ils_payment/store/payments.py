@@ -269,17 +269,20 @@ def move(
     """Change a payment in one transaction: state, postings, audit row, claims, and perhaps a case.
 
     Raises StaleFenceError when the payment has passed into other hands since it was read. With
-    *case*, the payment is held; whatever waits for settling in a held payment moves to the account
-    of cases.
+    *case* (about *subject*), the payment is held; whatever waits for settling in a held payment moves
+    to the account of cases.
     """
     state = to or payment.state
-    held = payment.held or case is not None
-    changed = unit.connection.execute(
+    if case is not None:
+        # Only a case holds, and what was held meanwhile by somebody else stays so.
+        columns["held"] = True
+    held = unit.connection.execute(
         update(payments)
         .where(payments.c.id == payment.id, payments.c.fence == payment.fence)
-        .values(state=state, held=held, **columns)
-    )
-    if not changed.rowcount:
+        .values(state=state, **columns)
+        .returning(payments.c.held)
+    ).scalar()
+    if held is None:
         raise StaleFenceError(payment.id)
     moved = list(postings)
     if held:
@@ -305,12 +308,20 @@ def record(unit: Unit, payment: Payment, what: str, facts: dict[str, Any]) -> No
     chain.append(unit, payment.id, what, current.state, {**facts, "fence": payment.fence})
 
 
-def hold_late(unit: Unit, payment_id: str, case: str, facts: dict[str, Any]) -> None:
+def hold_late(
+    unit: Unit,
+    payment_id: str,
+    case: str,
+    facts: dict[str, Any],
+    *,
+    what: str | None = None,
+    subject: str = "",
+) -> None:
     """Hold a payment with a case, whoever has it in hands: what was learned too late still needs a person."""
     current = load(unit, payment_id, lock=True)
     if current is None:  # pragma: no cover - payments are never deleted
         raise LookupError(payment_id)
-    move(unit, current, f"late_{case}", case=case, facts=facts)
+    move(unit, current, what or f"late_{case}", case=case, facts=facts, subject=subject)
 
 
 def overdue(unit: Unit, *, paid: timedelta, unpaid: timedelta, pending: timedelta) -> list[Payment]:

@@ -1,0 +1,61 @@
+"""Pure rules of what a person may decide about a payment, from its state, its books and its cases."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from ils_payment.domain.ledger import Book, balances
+from ils_payment.domain.refunds import left
+from ils_payment.domain.states import PAID_UNSETTLED
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ils_payment.domain.ledger import Posting
+    from ils_payment.model import State
+
+
+class Choice(StrEnum):
+    """What a person can decide.
+
+    ``settle_again``: write what waits into the library system. ``booked_by_hand``: a person has done
+    so (reference). ``refund``: give money back through the provider. ``refunded_outside``: the
+    treasury gave it back, in cash or by voucher. ``no_action``: looked at, nothing is to be done.
+    """
+
+    SETTLE_AGAIN = "settle_again"
+    BOOKED_BY_HAND = "booked_by_hand"
+    REFUND = "refund"
+    REFUNDED_OUTSIDE = "refunded_outside"
+    NO_ACTION = "no_action"
+
+
+NEEDS_REFERENCE = frozenset({Choice.BOOKED_BY_HAND, Choice.REFUNDED_OUTSIDE})
+"""Decisions that name where it is written down elsewhere: a receipt, a voucher."""
+
+
+def possible(state: State, postings: Sequence[Posting], *, open_cases: int, refunding: bool) -> list[Choice]:
+    """Return what can be decided about a payment now.
+
+    Settling again needs money of known lines in the account of cases and no other open question.
+    Nothing but a refund moves money that a running refund has reserved.
+    """
+    held = balances(postings)
+    in_case = [line for book, line in held if book is Book.CASE]
+    choices = []
+    lines_known = all(line is not None for line in in_case)
+    if state in PAID_UNSETTLED and in_case and lines_known and open_cases <= 1 and not refunding:
+        choices.append(Choice.SETTLE_AGAIN)
+    if in_case:
+        choices.append(Choice.BOOKED_BY_HAND)
+    if left(postings):
+        choices += [Choice.REFUND, Choice.REFUNDED_OUTSIDE]
+    if not in_case:
+        choices.append(Choice.NO_ACTION)
+    return choices
+
+
+def needs_second_person(cents: int, from_cents: int) -> bool:
+    """Tell whether a refund of *cents* needs a second person's approval."""
+    return cents >= from_cents

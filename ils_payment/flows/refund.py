@@ -1,0 +1,251 @@
+"""Refund: give money back, whole or per line, before or after settling.
+
+Asked by one person and, from the configured amount on, approved by a second. The cents are
+reserved in the ledger when they are asked for, so no two refunds can promise the same cent. Then:
+no settle call may still take effect; the provider is asked under the refund's key, after looking
+whether an earlier try arrived (providers forget keys); the library system is told where the fee
+stays (:mod:`ils_payment.flows.charge`). What no rule decides becomes a case.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from ils_payment.domain import ledger
+from ils_payment.domain import refunds as rules
+from ils_payment.domain.ledger import Book, balances
+from ils_payment.domain.refunds import RefundState
+from ils_payment.domain.states import PAID_UNSETTLED
+from ils_payment.errors import RemoteError
+from ils_payment.flows.charge import charge
+from ils_payment.flows.hands import backoff
+from ils_payment.flows.work import quarantine
+from ils_payment.model import (
+    MarkerSupport,
+    Refunded,
+    RefundOrder,
+    RefundRefused,
+    ReversalState,
+    State,
+)
+from ils_payment.ports import Refunding
+from ils_payment.store import attempts, cases, chain, installation, orders, patrons, payments, refunds
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from ils_payment.flows.house import Desk, House
+    from ils_payment.model import Reversal, Unclear
+    from ils_payment.ports import PaymentProvider
+    from ils_payment.store.records import Payment, Refund
+    from ils_payment.store.unit import Unit
+
+log = structlog.get_logger(__name__)
+
+PATIENCE = timedelta(days=4)
+"""A refund that cannot be sent for so long becomes a case."""
+
+
+def send(house: House, desk: Desk, payment: Payment) -> datetime | None:
+    """Bring the approved refunds of a payment as far as they get now; return when to come back."""
+    with house.store.read() as unit:
+        if installation.is_unreconciled(unit):
+            return unit.now + timedelta(minutes=1)
+        running = refunds.running(unit, payment.id)
+    due: list[datetime] = []
+    for refund in running:
+        try:
+            again = _send_one(house, desk, payment, refund)
+        except RemoteError as error:
+            log.warning("refund_waits", payment=payment.id, refund=refund.id, reason=str(error))
+            again = house.world.now() + backoff(house, payment)
+        if again is not None:
+            due.append(again)
+        payment = _reread(house, payment)
+    return min(due, default=None)
+
+
+def _send_one(house: House, desk: Desk, payment: Payment, refund: Refund) -> datetime | None:
+    if refund.state is not RefundState.DONE:
+        provider = desk.providers[payment.provider]
+        if not isinstance(provider, Refunding):
+            _fail(house, payment, refund, "the provider cannot give money back")
+            return None
+        session = _session(house, payment)
+        if refund.state is RefundState.PENDING:
+            return _follow(house, payment, refund, provider.find_refunds(session))
+        due = _wait_for_settling(house, desk, payment, refund)
+        if due is not None:
+            return due
+        refund = _fresh(house, refund)
+        if refund.state is RefundState.FAILED:
+            return None
+        found = provider.find_refunds(session) if refund.tries else ()
+        if any(one.key == refund.key for one in found):
+            return _follow(house, payment, refund, found)
+        due = _try(house, payment, refund, provider, session)
+        refund = _fresh(house, refund)
+        if refund.state is not RefundState.DONE:
+            return due
+    if refund.charge_state in {"due", "tried"}:
+        return charge(house, desk, _reread(house, payment), refund)
+    return None
+
+
+def _wait_for_settling(house: House, desk: Desk, payment: Payment, refund: Refund) -> datetime | None:
+    """Before the first try for unsettled money: no settle call may still take effect.
+
+    A marker that is there after all stops the refund: a person has to decide anew.
+    """
+    if refund.tries or payment.state not in PAID_UNSETTLED:
+        return None
+    with house.store.read() as unit:
+        tried = [one for one in orders.of_payment(unit, payment.id) if one.state != "applied" and one.tries]
+        patron = patrons.patron_ref(unit, payment.patron_id)
+    now = house.world.now()
+    for order in tried:
+        doubtful = [one for one in order.tries if one.outcome != "not_applied"]
+        if doubtful and now < doubtful[-1].started_at + quarantine(desk):
+            return doubtful[-1].started_at + quarantine(desk)
+        can = desk.system.capabilities()
+        readable = can.marker is MarkerSupport.READABLE and can.unattended_read
+        if not doubtful or not readable or patron is None:
+            continue
+        if desk.system.find_credits(patron, order.marker):
+            _fail(house, payment, refund, "the credit is in the library system after all", order.marker)
+            return None
+    return None
+
+
+def _try(
+    house: House, payment: Payment, refund: Refund, provider: PaymentProvider, session: str
+) -> datetime | None:
+    """Commit the try, make the one call, and take what it answered."""
+    with house.store.unit() as unit:
+        payments.check_fence(unit, payment)
+        begun = refunds.change(
+            unit, refund, state=RefundState.TRIED, tries=refund.tries + 1, tried_at=unit.now
+        )
+        if begun is None:
+            return unit.now + backoff(house, payment)
+        payments.record(unit, payment, "refund_try", {"refund": refund.id, "try": begun.tries})
+    house.world.failpoint("refund.before_call")
+    order = RefundOrder(
+        key=refund.key,
+        session_ref=session,
+        reference=payment.id,
+        cents=refund.cents,
+        currency=_currency(house, payment, refund),
+    )
+    outcome: Refunded | RefundRefused | Unclear = provider.refund(order)  # type: ignore[attr-defined]  # the caller has looked
+    house.world.failpoint("refund.after_call")
+    if isinstance(outcome, Refunded):
+        return _taken(house, payment, begun, outcome.ref, outcome.state)
+    if isinstance(outcome, RefundRefused):
+        # An earlier try that got lost may be why; only the provider's list proves that there is none.
+        found = provider.find_refunds(session)  # type: ignore[attr-defined]  # the caller has looked
+        if any(one.key == begun.key for one in found):
+            return _follow(house, payment, begun, found)
+        if outcome.permanent or house.world.now() - (begun.asked_at) > PATIENCE:
+            _fail(house, payment, begun, outcome.reason)
+            return None
+    log.warning("refund_not_sent", payment=payment.id, refund=refund.id, reason=outcome.reason)
+    return house.world.now() + backoff(house, payment)
+
+
+def _follow(house: House, payment: Payment, refund: Refund, found: Sequence[Reversal]) -> datetime | None:
+    """Take what the provider's own list says of this refund."""
+    for one in found:
+        if one.key == refund.key or (refund.provider_ref is not None and one.ref == refund.provider_ref):
+            if one.cents != refund.cents:
+                _fail(house, payment, refund, "the provider gave back another amount", one.ref)
+                return None
+            return _taken(house, payment, refund, one.ref, one.state)
+    return house.world.now() + backoff(house, payment)
+
+
+def _taken(house: House, payment: Payment, refund: Refund, ref: str, state: ReversalState) -> datetime | None:
+    """Book what the provider did with a refund."""
+    if state is ReversalState.FAILED:
+        _fail(house, payment, refund, "the provider could not give the money back", ref)
+        return None
+    if state is ReversalState.PENDING:
+        with house.store.unit() as unit:
+            pending = refunds.change(unit, refund, state=RefundState.PENDING, provider_ref=ref)
+            if pending is not None and refund.state is not RefundState.PENDING:
+                payments.record(unit, payment, "refund_pending", {"refund": refund.id, "at_provider": ref})
+        return house.world.now() + max(backoff(house, payment), timedelta(minutes=10))
+    with house.store.unit() as unit:
+        if refunds.change(unit, refund, state=RefundState.DONE, provider_ref=ref, ended_at=unit.now):
+            _end(unit, payment, refund, ref)
+    house.world.failpoint("refund.done")
+    return None
+
+
+def _end(unit: Unit, payment: Payment, refund: Refund, ref: str) -> None:
+    """Post a refund as returned; a payment of which nothing is left to settle or decide is resolved."""
+    moved = rules.returned(refund.parts, _currency_of(unit, payment, refund))
+    after = balances([*chain.read_postings(unit, payment.id), *moved])
+    waiting = {book for book, _ in after} & {Book.TO_SETTLE, Book.CASE, Book.TO_RETURN}
+    ends = payment.state in PAID_UNSETTLED and not waiting
+    columns: dict[str, Any] = {}
+    if ends or payment.state not in PAID_UNSETTLED:
+        columns["held"] = bool(cases.open_of_payment(unit, payment.id))
+    payments.move(
+        unit,
+        payment,
+        "refunded",
+        to=State.RESOLVED if ends else None,
+        facts={"refund": refund.id, "at_provider": ref, "cents": refund.cents},
+        postings=moved,
+        **columns,
+    )
+
+
+def _fail(house: House, payment: Payment, refund: Refund, reason: str, ref: str = "") -> None:
+    """End a refund that certainly did not happen: the reservation is undone, and a person decides anew."""
+    with house.store.unit() as unit:
+        if refunds.change(unit, refund, state=RefundState.FAILED, ended_at=unit.now, charge_state="none"):
+            payments.move(
+                unit,
+                payment,
+                "refund_failed",
+                case="refund_failed",
+                subject=refund.id,
+                facts={"refund": refund.id, "reason": reason[:200], "found": ref, "cents": refund.cents},
+                postings=rules.undo(refund.parts, _currency_of(unit, payment, refund)),
+            )
+    house.world.failpoint("refund.failed")
+
+
+def _currency(house: House, payment: Payment, refund: Refund) -> str:
+    with house.store.read() as unit:
+        return _currency_of(unit, payment, refund) or payment.currency
+
+
+def _currency_of(unit: Unit, payment: Payment, refund: Refund) -> str:
+    """Return the currency of a refund's money as the postings have it: empty for the payment's own."""
+    lines = {line for line, _, _ in refund.parts}
+    return ledger.currency_of(chain.read_postings(unit, payment.id), lines)
+
+
+def _session(house: House, payment: Payment) -> str:
+    with house.store.read() as unit:
+        attempt = attempts.latest(unit, payment.id)
+    if attempt is None or attempt.session_ref is None:  # pragma: no cover - a paid payment has its session
+        raise LookupError(payment.id)
+    return attempt.session_ref
+
+
+def _fresh(house: House, refund: Refund) -> Refund:
+    with house.store.read() as unit:
+        return refunds.get(unit, refund.id)
+
+
+def _reread(house: House, payment: Payment) -> Payment:
+    with house.store.read() as unit:
+        return payments.load(unit, payment.id) or payment

@@ -1,0 +1,101 @@
+"""Reversals: what left again at the provider. Each becomes a refund object; the unforeseen ones a case.
+
+A refund that was asked for here is found again by its key and followed by :mod:`ils_payment.flows.refund`.
+Everything else was made at the provider alone (or is a chargeback): an object in state ``external``,
+posted at once because the money is gone, and a case, because only a person can say whether the fee
+is owed again. Nothing here blocks a patron.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ils_payment.domain import refunds as rules
+from ils_payment.domain.ledger import Book, currency_of
+from ils_payment.domain.refunds import RUNNING, RefundState
+from ils_payment.model import ReversalState
+from ils_payment.store import chain, payments, refunds
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ils_payment.model import Reversal
+    from ils_payment.store.records import Payment, Refund
+    from ils_payment.store.unit import Unit
+
+
+def take(unit: Unit, payment: Payment, seen: Sequence[Reversal]) -> Payment:
+    """Compare the provider's reversals with the refunds that are known, and book what is new."""
+    for reversal in seen:
+        known = refunds.of_payment(unit, payment.id)
+        ours = next((one for one in known if _is_same(one, reversal)), None)
+        if ours is None:
+            payment = _external(unit, payment, reversal, known)
+        elif reversal.state is ReversalState.FAILED:
+            payment = _came_back(unit, payment, ours, reversal)
+        elif ours.state in RUNNING:
+            # The refund's own journey takes it up.
+            payments.make_due(unit, payment.id)
+    return payment
+
+
+def _is_same(refund: Refund, reversal: Reversal) -> bool:
+    return refund.key == reversal.key or refund.provider_ref == reversal.ref
+
+
+def _external(unit: Unit, payment: Payment, reversal: Reversal, known: Sequence[Refund]) -> Payment:
+    """Book money that left at the provider alone; a sum that grows under one name counts by what is new."""
+    if reversal.state is ReversalState.FAILED or reversal.cents <= 0:
+        return payment
+    postings = chain.read_postings(unit, payment.id)
+    parts = rules.take(rules.left(postings), reversal.cents)
+    posted = sum(cents for _, _, cents in parts)
+    refunds.add(
+        unit,
+        payment,
+        parts,
+        kind=reversal.kind,
+        state=RefundState.EXTERNAL,
+        cents=reversal.cents,
+        asked_by="provider",
+        provider_ref=reversal.ref,
+        ended_at=unit.now,
+    )
+    case = "chargeback" if reversal.kind == "chargeback" else "reversed"
+    currency = currency_of(postings, {line for line, _, _ in parts})
+    return payments.move(
+        unit,
+        payment,
+        "reversed",
+        case=case,
+        subject=reversal.ref,
+        facts={
+            "cents": reversal.cents,
+            "kinds": reversal.kind,
+            "at_provider": reversal.ref,
+            # More than the ledger has: the same money went back twice.
+            "beyond": reversal.cents - posted,
+            "earlier": len(known),
+        },
+        postings=rules.leave(parts, currency),
+    )
+
+
+def _came_back(unit: Unit, payment: Payment, refund: Refund, reversal: Reversal) -> Payment:
+    """Book money that did not leave after all: a refund that failed late, a chargeback that was won."""
+    if refund.state not in {RefundState.DONE, RefundState.EXTERNAL}:
+        if refund.state in RUNNING:
+            payments.make_due(unit, payment.id)
+        return payment
+    if refunds.change(unit, refund, state=RefundState.FAILED, ended_at=unit.now) is None:
+        return payment
+    currency = currency_of(chain.read_postings(unit, payment.id), {line for line, _, _ in refund.parts})
+    return payments.move(
+        unit,
+        payment,
+        "came_back",
+        case="came_back",
+        subject=f"{refund.id}:{reversal.ref}",
+        facts={"refund": refund.id, "at_provider": reversal.ref, "cents": refund.cents},
+        postings=rules.undo_return(refund.parts, Book.RETURNED, currency),
+    )
