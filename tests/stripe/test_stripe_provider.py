@@ -35,6 +35,7 @@ from ils_payment.model import (
     PayState,
     ReadSupport,
     Reply,
+    ReversalState,
     Started,
     StartRefused,
     Unclear,
@@ -570,21 +571,33 @@ def test_money_that_left_again_is_listed(provider, simulator, session):
     dispute = simulator.dispute(session)
     seen = provider.read(session)
     assert seen.state is PayState.PAID
-    assert {(one.ref, one.kind, one.cents) for one in seen.reversals} == {
-        (refund, "refund", 250),
-        (dispute, "chargeback", 1250),
+    assert seen.money_ref == simulator.truth()["sessions"][session]["payment_intent"]
+    assert {(one.ref, one.kind, one.cents, one.state) for one in seen.reversals} == {
+        (refund, "refund", 250, ReversalState.DONE),
+        (dispute, "chargeback", 1250, ReversalState.DONE),
     }
     simulator.close_dispute(dispute, won=True)
-    assert [one.kind for one in provider.read(session).reversals] == ["refund"]
+    assert [(one.kind, one.state) for one in provider.read(session).reversals] == [
+        ("refund", ReversalState.DONE),
+        ("chargeback", ReversalState.FAILED),
+    ]
 
 
-def test_a_refund_that_failed_is_none(provider, simulator, clock):
+def test_more_refunds_than_come_with_a_charge_are_all_read(provider, simulator, session):
+    simulator.pay(session)
+    refunds = {simulator.refund_in_dashboard(session, 7) for _ in range(12)}
+    seen = provider.read(session).reversals
+    assert {one.ref for one in seen} == refunds
+    assert len(seen) == 12
+
+
+def test_a_refund_that_failed_stays_in_the_list(provider, simulator, clock):
     ref = provider.start(prepared(provider, clock, method="instant_bank_transfer")).session_ref
     simulator.pay(ref, method="pay_by_bank")
     refund = simulator.refund_in_dashboard(ref)
-    assert [one.cents for one in provider.read(ref).reversals] == [1250]
+    assert [(one.cents, one.state) for one in provider.read(ref).reversals] == [(1250, ReversalState.PENDING)]
     simulator.finish_refund(refund, success=False)
-    assert provider.read(ref).reversals == ()
+    assert [(one.cents, one.state) for one in provider.read(ref).reversals] == [(1250, ReversalState.FAILED)]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from ils_payment_stripe.config import StripeConfig
 from pydantic import SecretStr, ValidationError
 
 from ils_payment.errors import ConfigurationError, RemoteGarbledError
-from ils_payment.model import Attempt, AttemptLine, PayState, Reversal
+from ils_payment.model import Attempt, AttemptLine, PayState, Reversal, ReversalState
 
 CREATED = datetime(2026, 11, 21, 22, 0, 0, 750_000, tzinfo=UTC)
 ATTEMPT = Attempt(
@@ -293,53 +293,60 @@ def test_an_answer_against_the_specification_is_garbled(garbled):
     assert caught.value.mend
 
 
-def charge(**changes):
-    return {"id": "ch_1", "amount_refunded": 0, "disputed": False, "refunds": {"data": []}} | changes
-
-
-def reversals(of, disputes=()):
-    said = session("complete", "paid", intent("succeeded", 1250, of))
-    return wire.observation(said, disputes).reversals
-
-
-def test_refunds_that_stayed_are_listed_and_failed_ones_are_not():
-    refunds = [
-        {"id": "re_1", "amount": 250, "status": "succeeded"},
-        {"id": "re_2", "amount": 100, "status": "pending"},
-        {"id": "re_3", "amount": 900, "status": "failed"},
-        {"id": "re_4", "amount": 900, "status": "canceled"},
-    ]
-    assert reversals(charge(amount_refunded=350, refunds={"data": refunds})) == (
-        Reversal(ref="re_1", kind="refund", cents=250),
-        Reversal(ref="re_2", kind="refund", cents=100),
-    )
-
-
-def test_refunds_beyond_the_list_are_counted_by_the_sum():
-    listed = {"data": [{"id": "re_1", "amount": 250, "status": "succeeded"}]}
-    assert reversals(charge(amount_refunded=1250, refunds=listed)) == (
-        Reversal(ref="re_1", kind="refund", cents=250),
-        Reversal(ref="ch_1", kind="refund", cents=1000),
-    )
-    assert reversals(charge(amount_refunded=5, refunds=None)) == (
-        Reversal(ref="ch_1", kind="refund", cents=5),
-    )
+def reversals(refunds=(), disputes=()):
+    said = session("complete", "paid", intent("succeeded", 1250))
+    return wire.observation(said, disputes, refunds).reversals
 
 
 @pytest.mark.parametrize(
-    ("status", "takes"),
+    ("status", "state"),
     [
-        ("needs_response", True),
-        ("under_review", True),
-        ("lost", True),
-        ("won", False),
-        ("prevented", False),
-        ("warning_needs_response", False),
+        ("pending", ReversalState.PENDING),
+        ("requires_action", ReversalState.PENDING),
+        ("succeeded", ReversalState.DONE),
+        ("failed", ReversalState.FAILED),
+        ("canceled", ReversalState.FAILED),
+        ("a word of next year", ReversalState.PENDING),
+        (None, ReversalState.PENDING),
     ],
 )
-def test_a_dispute_counts_while_the_money_is_gone(status, takes):
-    found = reversals(charge(disputed=True), [{"id": "du_1", "amount": 1250, "status": status}])
-    assert found == ((Reversal(ref="du_1", kind="chargeback", cents=1250),) if takes else ())
+def test_every_refund_is_listed_with_its_state(status, state):
+    found = reversals([{"id": "re_1", "amount": 250, "status": status}])
+    assert found == (Reversal(ref="re_1", kind="refund", cents=250, state=state),)
+
+
+def test_a_refund_of_ours_is_known_by_the_key_in_its_metadata():
+    refund = {"id": "re_1", "amount": 250, "status": "succeeded", "metadata": {"refund": "r-1"}}
+    assert [one.key for one in reversals([refund, refund | {"metadata": None}])] == ["r-1", ""]
+
+
+@pytest.mark.parametrize("amount", [None, "250", 2.5, True])
+def test_a_refund_without_an_amount_is_garbled(amount):
+    with pytest.raises(RemoteGarbledError):
+        reversals([{"id": "re_1", "amount": amount, "status": "succeeded"}])
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        ("needs_response", ReversalState.DONE),
+        ("under_review", ReversalState.DONE),
+        ("appeal_needs_response", ReversalState.DONE),
+        ("appeal_under_review", ReversalState.DONE),
+        ("lost", ReversalState.DONE),
+        ("won", ReversalState.FAILED),
+        ("prevented", ReversalState.FAILED),
+        ("a word of next year", ReversalState.PENDING),
+    ],
+)
+def test_a_dispute_is_a_chargeback_until_it_is_won(status, state):
+    found = reversals(disputes=[{"id": "du_1", "amount": 1250, "status": status}])
+    assert found == (Reversal(ref="du_1", kind="chargeback", cents=1250, state=state),)
+
+
+@pytest.mark.parametrize("status", ["warning_needs_response", "warning_under_review", "warning_closed"])
+def test_a_question_of_a_bank_takes_no_money(status):
+    assert reversals(disputes=[{"id": "du_1", "amount": 1250, "status": status}]) == ()
 
 
 def test_a_session_as_asked_for_gives_no_complaint():

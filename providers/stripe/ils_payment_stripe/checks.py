@@ -6,6 +6,8 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
+import stripe
+
 from ils_payment.model import Attempt, AttemptLine, Finding, Level
 from ils_payment_stripe import wire
 from ils_payment_stripe.client import API_VERSION, translate
@@ -14,7 +16,6 @@ from ils_payment_stripe.webhook import EVENTS, SESSION_EVENTS, TOLERANCE_SECONDS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    import stripe
     from stripe.params.checkout import SessionCreateParams
 
     from ils_payment.ports import Host
@@ -25,6 +26,9 @@ PROBE_CENTS = 2000
 
 MAX_SECONDS_BEHIND = 50
 """A session lasts 31 minutes by our clock and at least 30 by Stripe's; the rest is for the way."""
+
+NO_PAYMENT = "pi_ilsPaymentCheckNoSuchPayment"
+"""Not of the shape of Stripe's ids, so that no account ever has it."""
 
 PROBE_REFERENCE = "ils-payment-check"
 """What a probe's ``checkout.session.expired`` carries when it comes to the webhook."""
@@ -118,14 +122,48 @@ def _clock(answer: Any, host: Host) -> Finding:  # noqa: ANN401 - the SDK's list
 
 
 def _rights(client: stripe.StripeClient) -> Iterator[Finding]:
-    """Ask for one row of each kind that ``read`` needs."""
-    rights: tuple[tuple[str, Callable[[], Any]], ...] = (
+    """Ask for one row of each kind that is needed.
+
+    Payments work without the second group, so a right that is missing there is a warning. Whether the
+    key may refund shows by a refund of a payment that no account has: without the right Stripe says
+    403, with it that there is no such payment (that the right is looked at first is inferred).
+    """
+    needed: tuple[tuple[str, Callable[[], Any]], ...] = (
         ("PaymentIntents", lambda: client.v1.payment_intents.list({"limit": 1})),
         ("Charges and Refunds", lambda: client.v1.charges.list({"limit": 1, "expand": ["data.refunds"]})),
         ("Disputes", lambda: client.v1.disputes.list({"limit": 1})),
     )
-    for name, question in rights:
+    for name, question in needed:
         yield _ask(f"right: {name}, read", question, lambda _: "there").finding
+    books: tuple[tuple[str, Callable[[], Any]], ...] = (
+        ("Refunds, write", lambda: _is_no_such_payment(client)),
+        (
+            "Balance transactions, read",
+            lambda: client.v1.balance_transactions.list({"limit": 1, "expand": ["data.source"]}),
+        ),
+        ("Payouts, read", lambda: client.v1.payouts.list({"limit": 1})),
+    )
+    for name, question in books:
+        found = _ask(f"right: {name}", question, lambda _: "there", failure=Level.WARNING).finding
+        mend = f"{found.mend} {_WITHOUT[name]}" if found.level is Level.WARNING else ""
+        yield Finding(found.level, found.subject, found.seen, mend)
+
+
+_WITHOUT = {
+    "Refunds, write": "Without it, refunds are made in Stripe's dashboard.",
+    "Balance transactions, read": "Without it, nothing can be reconciled or exported.",
+    "Payouts, read": "Without it, the export cannot tell what arrived at the bank.",
+}
+
+
+def _is_no_such_payment(client: stripe.StripeClient) -> bool:
+    """Try to refund a payment that does not exist; raise what Stripe says unless it is just that."""
+    try:
+        client.v1.refunds.create({"payment_intent": NO_PAYMENT, "amount": 1})
+    except stripe.InvalidRequestError as error:
+        if error.code != "resource_missing":
+            raise
+    return True
 
 
 def _probe(client: stripe.StripeClient, config: StripeConfig, host: Host, method: str) -> Iterator[Finding]:

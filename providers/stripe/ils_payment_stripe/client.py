@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -20,7 +21,7 @@ from ils_payment.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from ils_payment.ports import Host
     from ils_payment_stripe.config import StripeConfig
@@ -142,3 +143,14 @@ def translate(error: Exception) -> RemoteError:
     if isinstance(error, stripe.StripeError) and status is not None and 400 <= status < 500:
         return RemoteRefusedError(what, mend="Type: ils-payment check")
     return RemoteGarbledError(what, mend="Compare the API version of the account and look for an update.")
+
+
+@contextmanager
+def questions() -> Iterator[None]:
+    """Let only RemoteError out, while something is asked that moves no money."""
+    try:
+        yield
+    except RemoteError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the SDK raises whatever a strange answer leads it to
+        raise translate(error) from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -15,23 +14,38 @@ from ils_payment.model import (
     ProviderCapabilities,
     ReadSupport,
     Redirect,
+    RefundSupport,
     Reply,
     Started,
     StartRefused,
     Unclear,
 )
-from ils_payment_stripe import checks, wire
-from ils_payment_stripe.client import connect, describe, is_certainly_refused, translate
+from ils_payment_stripe import books, checks, refunding, wire
+from ils_payment_stripe.client import connect, describe, is_certainly_refused, questions, translate
 from ils_payment_stripe.config import StripeConfig
 from ils_payment_stripe.webhook import read_request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from stripe.params.checkout import SessionCreateParams
 
-    from ils_payment.model import Attempt, CannotTell, Finding, Forged, Notice, Observation, RawRequest
+    from ils_payment.model import (
+        Attempt,
+        CannotTell,
+        Finding,
+        Forged,
+        Notice,
+        Observation,
+        PaymentPage,
+        Payout,
+        RawRequest,
+        Refunded,
+        RefundOrder,
+        RefundRefused,
+        Reversal,
+    )
     from ils_payment.ports import Host, PluginConfig
 
 KEY_LIFETIME = timedelta(hours=24)
@@ -71,6 +85,9 @@ class StripeProvider:
             text_limit=wire.TEXT_LIMIT,
             redirect_origins=(self._config.page_origin,),
             currencies=wire.CURRENCIES,
+            refund=RefundSupport.PARTIAL,
+            listing=True,
+            payouts=True,
         )
 
     def methods(self) -> Sequence[str]:
@@ -136,20 +153,28 @@ class StripeProvider:
         return None if found is None else self._accepted(found, attempt)
 
     def read(self, session_ref: str, return_params: Mapping[str, str] | None = None) -> Observation:
-        """Read session, intent, charge and refunds in one call; disputes only if the charge has one."""
-        with _questions():
+        """Read session, intent, charge and refunds in one call.
+
+        Disputes are asked for only if the charge has one, and refunds only if they are more than the
+        ten that come with a charge.
+        """
+        with questions():
             session = self._client.v1.checkout.sessions.retrieve(session_ref, {"expand": _EXPAND})
             plain = session.to_dict()
-            charge = wire.charge_of(plain)
-            disputes = []
-            if charge and charge.get("disputed"):
-                listed = self._client.v1.disputes.list({"charge": charge["id"], "limit": 100})
-                disputes = [dispute.to_dict() for dispute in listed.data]
-            return wire.observation(plain, disputes)
+            charge = wire.charge_of(plain) or {}
+            listed = charge.get("refunds") or {}
+            refunds, disputes = listed.get("data") or [], []
+            if listed.get("has_more"):
+                every = self._client.v1.refunds.list({"charge": str(charge["id"]), "limit": 100})
+                refunds = [refund.to_dict() for refund in every.auto_paging_iter()]
+            if charge.get("disputed"):
+                found = self._client.v1.disputes.list({"charge": str(charge["id"]), "limit": 100})
+                disputes = [dispute.to_dict() for dispute in found.auto_paging_iter()]
+            return wire.observation(plain, disputes, refunds)
 
     def close(self, session_ref: str) -> Observation:
         """Expire the session; Stripe refuses that for one that is over already, and reading tells why."""
-        with _questions():
+        with questions():
             try:
                 self._client.v1.checkout.sessions.expire(session_ref)
             except stripe.InvalidRequestError as error:
@@ -164,6 +189,22 @@ class StripeProvider:
     def reply(self, outcome: NoticeOutcome) -> Reply:
         """Answer so that Stripe repeats (for up to three days) whatever is not stored."""
         return Reply(status=_STATUS[outcome])
+
+    def refund(self, order: RefundOrder) -> Refunded | RefundRefused | Unclear:
+        """Give money back: **money moves here**; see :mod:`ils_payment_stripe.refunding`."""
+        return refunding.refund(self._client, self._host, order)
+
+    def find_refunds(self, session_ref: str) -> Sequence[Reversal]:
+        """Return all refunds and disputes of a session's money, those that failed or were won included."""
+        return refunding.find_refunds(self._client, session_ref)
+
+    def payments(self, since: datetime, until: datetime, cursor: str | None = None) -> PaymentPage:
+        """List what the account took, by the second; foreign payments are listed without a reference."""
+        return books.payments(self._client, since, until, cursor)
+
+    def payouts(self, since: datetime, until: datetime) -> Sequence[Payout]:
+        """List what arrived at the bank; only automatic payouts have entries (documented)."""
+        return books.payouts(self._client, since, until, self._host.library.time_zone)
 
     def _create(self, attempt: Attempt) -> dict[str, Any]:
         params = cast("SessionCreateParams", json.loads(attempt.request))
@@ -197,7 +238,7 @@ class StripeProvider:
         """Look for the attempt among the sessions made around it; lists are read fresh (inferred)."""
         first = int((attempt.created_at - _FIND_MARGIN).timestamp())
         last = int((attempt.created_at + _FIND_MARGIN).timestamp())
-        with _questions():
+        with questions():
             sessions = self._client.v1.checkout.sessions.list(
                 {"created": {"gte": first, "lte": last}, "limit": 100}
             )
@@ -227,14 +268,3 @@ def _leaves_a_search(error: Exception) -> bool:
         return False
     status = error.http_status if isinstance(error, stripe.StripeError) else None
     return is_certainly_refused(error) or isinstance(error, stripe.IdempotencyError) or (status or 0) >= 500
-
-
-@contextmanager
-def _questions() -> Iterator[None]:
-    """Let only RemoteError out, while something is asked that moves no money."""
-    try:
-        yield
-    except RemoteError:
-        raise
-    except Exception as error:  # noqa: BLE001 - the SDK raises whatever a strange answer leads it to
-        raise translate(error) from None

@@ -123,6 +123,9 @@ def _notices(key: str, kind: str, event: dict[str, Any]) -> Iterator[Notice]:
     if kind in SESSION_EVENTS:
         reference = subject.get("client_reference_id") or reference
         session = subject.get("id")
+    elif not _is_id(reference):
+        # A dispute, and a refund made in the dashboard, carry nothing of ours: the money's id leads to it.
+        session = subject.get("payment_intent")
     yield Notice(
         key=key,
         kind=kind,

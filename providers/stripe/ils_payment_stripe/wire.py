@@ -10,8 +10,9 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from ils_payment.errors import ConfigurationError, RemoteGarbledError
-from ils_payment.model import Observation, PayState, Reversal
+from ils_payment.errors import ConfigurationError
+from ils_payment.model import Observation, PayState
+from ils_payment_stripe.reversals import garbled, reversals
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,12 +43,6 @@ GONE = {
 }
 """Methods that Stripe's lists still name although nobody can pay by them."""
 
-# A refund that failed or was cancelled brought the money back.
-_REFUND_STAYED = frozenset({"failed", "canceled"})
-# An inquiry or a prevented or won dispute has (no longer) taken money away.
-_DISPUTE_TAKES = frozenset(
-    {"needs_response", "under_review", "lost", "appeal_needs_response", "appeal_under_review"},
-)
 # In these the payer would have to act on the page, which is over once the session is.
 _INTENT_DEAD = frozenset({None, "requires_payment_method", "requires_confirmation", "canceled"})
 
@@ -85,6 +80,8 @@ def request_for(
     ``capture_method=automatic`` takes the money at once, so that "paid" means captured.
     """
     names = {"payment": attempt.reference, "attempt": attempt.key}
+    if attempt.installation:
+        names["installation"] = attempt.installation
     descriptor = "statement_descriptor_suffix" if "card" in methods else "statement_descriptor"
     request: dict[str, Any] = {
         "mode": "payment",
@@ -172,21 +169,27 @@ def complaint(session: Mapping[str, Any], request: Mapping[str, Any], *, live: b
     return ""
 
 
-def observation(session: Mapping[str, Any], disputes: Sequence[Mapping[str, Any]] = ()) -> Observation:
+def observation(
+    session: Mapping[str, Any],
+    disputes: Sequence[Mapping[str, Any]] = (),
+    refunds: Sequence[Mapping[str, Any]] = (),
+) -> Observation:
     """Return what *session* (with ``payment_intent.latest_charge`` expanded) says is true now.
+
+    *disputes* and *refunds* are all that the charge has.
 
     The PaymentIntent is where the money is, so it goes before the session: a payment that comes
     through after the session expired counts. Whatever is not known is pending, not void.
     """
     intent = session.get("payment_intent")
     if intent is not None and not isinstance(intent, dict):
-        raise _garbled("payment_intent was asked for in full and came as an id")
+        raise garbled("payment_intent was asked for in full and came as an id")
     state, final = _state(session, intent)
     captured, currency = _captured(session, intent, state)
     metadata = session.get("metadata") or {}
     live = session.get("livemode")
     if not isinstance(live, bool):
-        raise _garbled("livemode is missing")
+        raise garbled("livemode is missing")
     return Observation(
         state=state,
         captured=captured,
@@ -196,7 +199,8 @@ def observation(session: Mapping[str, Any], disputes: Sequence[Mapping[str, Any]
         reference=str(session.get("client_reference_id") or metadata.get("payment") or ""),
         final=final,
         evidence=_evidence(session, intent),
-        reversals=_reversals(intent, disputes),
+        reversals=reversals(refunds, disputes),
+        money_ref=str(intent["id"]) if intent else "",
     )
 
 
@@ -225,7 +229,7 @@ def _captured(
     source, name = (intent, "amount_received") if intent else (session, "amount_total")
     cents, currency = source.get(name), source.get("currency")
     if not isinstance(cents, int) or isinstance(cents, bool) or not isinstance(currency, str):
-        raise _garbled(f"{name} or currency is missing")
+        raise garbled(f"{name} or currency is missing")
     return (cents if state is PayState.PAID else 0), currency.upper()
 
 
@@ -243,38 +247,7 @@ def charge_of(session: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return charge if isinstance(charge, dict) else None
 
 
-def _reversals(
-    intent: Mapping[str, Any] | None, disputes: Sequence[Mapping[str, Any]]
-) -> tuple[Reversal, ...]:
-    """Return the refunds and disputes of the charge that took money away."""
-    charge = charge_of({"payment_intent": intent})
-    if charge is None:
-        return ()
-    listed = (charge.get("refunds") or {}).get("data") or []
-    found = [
-        Reversal(ref=str(refund["id"]), kind="refund", cents=int(refund["amount"]))
-        for refund in listed
-        if refund.get("status") not in _REFUND_STAYED
-    ]
-    # Stripe lists the newest ten refunds only; the sum in the charge covers all of them.
-    rest = int(charge.get("amount_refunded") or 0) - sum(reversal.cents for reversal in found)
-    if rest > 0:
-        found.append(Reversal(ref=str(charge["id"]), kind="refund", cents=rest))
-    found.extend(
-        Reversal(ref=str(dispute["id"]), kind="chargeback", cents=int(dispute["amount"]))
-        for dispute in disputes
-        if dispute.get("status") in _DISPUTE_TAKES
-    )
-    return tuple(found)
-
-
 def expiry(session: Mapping[str, Any]) -> datetime | None:
     """Return the instant at which Stripe ends the session."""
     seconds = session.get("expires_at")
     return datetime.fromtimestamp(seconds, UTC) if isinstance(seconds, int) else None
-
-
-def _garbled(what: str) -> RemoteGarbledError:
-    return RemoteGarbledError(
-        f"Stripe's answer is not as its API specifies it: {what}.", mend="Look for an update of ils-payment."
-    )

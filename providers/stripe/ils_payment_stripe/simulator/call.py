@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 MAX_EXPAND_DEPTH = 4
 
+WITHIN_CHARGE = 10
+"""How many refunds an expanded charge shows (documented)."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
@@ -87,7 +90,8 @@ def _charge(call: Call, key: str | None) -> Thing | None:
 def _refunds(call: Call, thing: Thing) -> Thing:
     call.need("refunds:read")
     refunds = copy.deepcopy(call.book.refunds_of(thing["id"]))
-    return a_list(refunds, f"/v1/charges/{thing['id']}/refunds")
+    more = len(refunds) > WITHIN_CHARGE
+    return a_list(refunds[:WITHIN_CHARGE], f"/v1/charges/{thing['id']}/refunds", has_more=more)
 
 
 def _lines(call: Call, thing: Thing) -> Thing:
