@@ -1,4 +1,4 @@
-"""``ils-payment cases``: what a person must decide. Reads only."""
+"""``ils-payment cases``: what a person must decide, and deciding it."""
 
 from __future__ import annotations
 
@@ -6,47 +6,65 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ils_payment.cli.actor import typing
 from ils_payment.cli.output import instant, json_option, plain, print_json, print_table
 from ils_payment.cli.payments import NoSuchRecordError, amount, print_whereabouts
-from ils_payment.cli.rooms import ledger
+from ils_payment.cli.refunds import MEANINGS, decided, line_ids
+from ils_payment.cli.rooms import ledger, whole_house
+from ils_payment.domain.decisions import Choice
+from ils_payment.domain.refunds import Meaning
+from ils_payment.flows import decide
 from ils_payment.flows import show as records
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ils_payment.flows.views import CaseView
+
+CHOICES = [str(one).replace("_", "-") for one in Choice]
+
 
 @click.group()
 def cases() -> None:
-    """List what a person must decide, or show one case and whose it is."""
+    """List what a person must decide, show one case and whose it is, or decide it."""
 
 
 @cases.command("list")
 @click.option("--all", "closed_too", is_flag=True, help="Closed cases too.")
+@click.option(
+    "--new", "only_new", is_flag=True, help="Only cases of the last 24 hours; exit 1 if there are any."
+)
+@click.option("--library", help="Only this library (its key in the configuration).")
 @json_option
-@click.pass_obj
-def list_cases(config: Path | None, *, closed_too: bool, as_json: bool) -> None:
+@click.pass_context
+def list_cases(
+    context: click.Context, *, closed_too: bool, only_new: bool, library: str | None, as_json: bool
+) -> None:
     """List open cases, the oldest first."""
+    config: Path | None = context.obj
     with ledger(config) as house:
-        found = records.case_list(house, open_only=not closed_too)
+        found = records.case_list(house, open_only=not closed_too, library=library, only_new=only_new)
     if as_json:
         print_json(found)
-        return
-    print_table(
-        ("Case", "Library", "Kind", "Amount", "Payment", "Opened", "Closed"),
-        [
-            (
-                one.case_id,
-                one.library,
-                one.kind,
-                amount(one.cents, one.currency),
-                one.payment_id,
-                instant(one.opened_at),
-                instant(one.closed_at),
-            )
-            for one in found
-        ],
-        empty="There is no case." if closed_too else "There is no open case.",
-    )
+    else:
+        print_table(
+            ("Case", "Library", "Kind", "Amount", "Payment", "Opened", "Closed"),
+            [
+                (
+                    one.case_id,
+                    one.library,
+                    one.kind,
+                    _amount(one),
+                    one.payment_id or "-",
+                    instant(one.opened_at),
+                    instant(one.closed_at),
+                )
+                for one in found
+            ],
+            empty="There is no case." if closed_too else "There is no open case.",
+        )
+    if only_new and found:
+        context.exit(1)
 
 
 @cases.command("show")
@@ -54,24 +72,83 @@ def list_cases(config: Path | None, *, closed_too: bool, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def show_case(config: Path | None, case_id: str, *, as_json: bool) -> None:
-    """Show one case with its facts and the next steps."""
+    """Show one case with its facts, what can be decided, and the next steps."""
     with ledger(config) as house:
         found = records.case(house, case_id)
         if found is None:
-            raise NoSuchRecordError(
-                f"There is no case {case_id!r}.", mend="Type: ils-payment cases list --all"
-            )
-        where = records.whereabouts(house, found.payment_id)
+            raise _no_such_case(case_id)
+        where = records.whereabouts(house, found.payment_id) if found.payment_id else None
+        can = decide.choices(house, found.payment_id) if found.payment_id else list(decide.ORPHAN_CHOICES)
     if as_json:
-        print_json({**plain(found), "whereabouts": plain(where)})
+        print_json({**plain(found), "whereabouts": plain(where) if where else None, "choices": can})
         return
-    open_or_closed = f"closed {instant(found.closed_at)}" if found.closed_at else "open"
-    click.echo(f"Case {found.case_id} of {found.library}: {found.kind}, {open_or_closed}")
-    click.echo(f"Payment {found.payment_id}, {found.state}, {amount(found.cents, found.currency)}")
-    print_whereabouts(where)
+    closed = f"closed {instant(found.closed_at)} by {found.closed_by}: {found.resolution}"
+    click.echo(
+        f"Case {found.case_id} of {found.library}: {found.kind}, {closed if found.closed_at else 'open'}, "
+        f"version {found.version}"
+    )
+    if found.payment_id:
+        click.echo(f"Payment {found.payment_id}, {found.state}, {_amount(found)}")
+    if where is not None:
+        print_whereabouts(where)
     print_table(
         ("Fact", "Value"), [(name, str(value)) for name, value in found.facts.items()], empty="No facts."
     )
     click.echo("Next steps:")
     for number, step in enumerate(found.next_steps, start=1):
         click.echo(f"  {number}. {step}")
+    if not found.closed_at:
+        ways = ", ".join(str(one).replace("_", "-") for one in can)
+        click.echo(f"Decide with: ils-payment cases resolve {found.case_id} --version {found.version} ...")
+        click.echo(f"  possible now: {ways}")
+
+
+@cases.command("resolve")
+@click.argument("case_id")
+@click.argument("choice", type=click.Choice(CHOICES))
+@click.option("--version", type=int, required=True, help="The version that `cases show` told.")
+@click.option("--reason", required=True, help="Why; kept privately, the books hold a digest of it.")
+@click.option("--reference", default="", help="Number of the booking or voucher, where one is needed.")
+@click.option("--meaning", type=click.Choice(MEANINGS), help="What a refund says about the fee.")
+@click.option("--line", "lines", multiple=True, type=int, help="Only this line (1, 2, ...); may be repeated.")
+@json_option
+@click.pass_obj
+def resolve_case(  # noqa: PLR0913 - click hands over each option by its name
+    config: Path | None,
+    case_id: str,
+    *,
+    choice: str,
+    version: int,
+    reason: str,
+    reference: str,
+    meaning: str | None,
+    lines: tuple[int, ...],
+    as_json: bool,
+) -> None:
+    """Decide a case: settle it again, say how it was booked by hand, or give the money back."""
+    with whole_house(config) as house:
+        found = records.case(house, case_id)
+        if found is None:
+            raise _no_such_case(case_id)
+        answer = decide.resolve(
+            house,
+            typing(),
+            case_id,
+            version,
+            decide.Decision(
+                choice=Choice(choice.replace("-", "_")),
+                reason=reason,
+                reference=reference,
+                meaning=Meaning(meaning.replace("-", "_")) if meaning else None,
+                lines=line_ids(house, found.payment_id, lines),
+            ),
+        )
+        decided(answer, as_json=as_json)
+
+
+def _amount(case: CaseView) -> str:
+    return amount(case.cents, case.currency) if case.cents is not None and case.currency else "-"
+
+
+def _no_such_case(case_id: str) -> NoSuchRecordError:
+    return NoSuchRecordError(f"There is no case {case_id!r}.", mend="Type: ils-payment cases list --all")

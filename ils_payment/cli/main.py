@@ -21,7 +21,10 @@ COMMANDS = {
     "pause": ("ils_payment.cli.pause:pause", "Accept no new payments; paid ones finish."),
     "resume": ("ils_payment.cli.pause:resume", "Accept new payments again."),
     "payments": ("ils_payment.cli.payments:payments", "List payments, or show one with its history."),
-    "cases": ("ils_payment.cli.cases:cases", "List what a person must decide, or show one case."),
+    "cases": ("ils_payment.cli.cases:cases", "List, show and decide what a person must decide."),
+    "refunds": ("ils_payment.cli.refunds:refunds", "Ask for a refund, approve or withdraw one."),
+    "reconcile": ("ils_payment.cli.reconcile:reconcile", "Compare provider, ledger and library system."),
+    "export": ("ils_payment.cli.export:export", "Write closed days as a file for the treasury."),
     "demo": ("ils_payment.cli.demo:demo", "Try everything against a simulated library and provider."),
 }
 

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from ils_payment.store.unit import Unit
 
 
+ORPHAN_CHOICES = (Choice.BOOKED_BY_HAND, Choice.REFUNDED_OUTSIDE, Choice.NO_ACTION)
+"""What can be decided about something that no payment here belongs to."""
+
 _WAITING = frozenset({Book.TO_SETTLE, Book.CASE, Book.TO_RETURN})
 """While anything lies here, a payment is not at its end."""
 
@@ -340,7 +343,7 @@ def _may_still_settle(unit: Unit, desk: Desk, payment: Payment) -> bool:
 
 def _close_orphan(house: House, actor: Actor, case: Case, decision: Decision) -> Decided:
     """Close a case that no payment here belongs to: it can only be looked at, or be booked elsewhere."""
-    if decision.choice in {Choice.SETTLE_AGAIN, Choice.REFUND}:
+    if decision.choice not in ORPHAN_CHOICES:
         return Decided(code="not_possible")
     with house.store.unit() as unit:
         if not cases.change(unit, case, by=actor.name, resolution=str(decision.choice)):

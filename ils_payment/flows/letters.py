@@ -12,10 +12,11 @@ from ils_payment.flows import staff
 from ils_payment.money import to_decimal
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from ils_payment.config import Library
-    from ils_payment.flows.views import CaseView, PaidLine, PaymentView
+    from ils_payment.flows.views import CaseView, PaidLine, PaymentView, RefundView
     from ils_payment.model import LocalText
 
 
@@ -35,6 +36,8 @@ _WORDS = {
         "date": "Bezahlt am",
         "method": "Zahlungsart",
         "total": "Summe",
+        "given_back": "Zurückgegeben am",
+        "stays": "Es bleiben",
         "card": "Kredit- oder Debitkarte",
         "instant_bank_transfer": "Direkt vom Bankkonto (Online-Banking)",
         "test": "TEST: Es ist kein Geld geflossen.",
@@ -47,6 +50,8 @@ _WORDS = {
         "date": "Paid on",
         "method": "Paid by",
         "total": "Total",
+        "given_back": "Given back on",
+        "stays": "What stays",
         "card": "Credit or debit card",
         "instant_bank_transfer": "Directly from the bank account (online banking)",
         "test": "TEST: no money has moved.",
@@ -65,8 +70,10 @@ def text(words: LocalText | None, language: str) -> str:
     return "" if not words else words.get(language) or next(iter(words.values()))
 
 
-def receipt(library: Library, view: PaymentView, language: str) -> Letter:
-    """Write the receipt of a paid payment."""
+def receipt(
+    library: Library, view: PaymentView, language: str, reversals: Sequence[RefundView] = ()
+) -> Letter:
+    """Write the receipt of a paid payment; what was given back since stands on it (the corrected receipt)."""
     words = _WORDS[language if language in _WORDS else "en"]
     lines = [words["test"], ""] if view.test else []
     lines += [words["title"], ""]
@@ -80,6 +87,7 @@ def receipt(library: Library, view: PaymentView, language: str) -> Letter:
         "",
         *(f"{_name(line, language)}: {money(line.cents, view.currency, language)}" for line in view.lines),
         f"{words['total']}: {money(view.cents, view.currency, language)}",
+        *_given_back(library, reversals, view, language),
         "",
     ]
     if library.receipt:
@@ -88,14 +96,40 @@ def receipt(library: Library, view: PaymentView, language: str) -> Letter:
     return Letter(words["subject"].format(number=view.receipt_number), "\n".join(lines) + "\n")
 
 
-def case(library: Library, view: PaymentView, opened: CaseView, language: str) -> Letter:
-    """Tell staff that a case is open: what happened, what to do, where to read more; nothing personal."""
+def given_back(reversals: Sequence[RefundView]) -> list[RefundView]:
+    """Return the refunds and chargebacks whose money has left, or is on its way."""
+    return [one for one in reversals if one.state in {"pending", "done", "external"}]
+
+
+def _given_back(
+    library: Library, reversals: Sequence[RefundView], view: PaymentView, language: str
+) -> list[str]:
+    words = _WORDS[language if language in _WORDS else "en"]
+    gone = given_back(reversals)
+    if not gone:
+        return []
+    rest = view.cents - sum(one.cents for one in gone)
+    return [
+        *(
+            f"{words['given_back']} {_when(one.ended_at or one.asked_at, library, language)}: "
+            f"-{money(one.cents, one.currency, language)}"
+            for one in gone
+        ),
+        f"{words['stays']}: {money(rest, view.currency, language)}",
+    ]
+
+
+def case(library: Library, view: PaymentView | None, opened: CaseView, language: str) -> Letter:
+    """Tell staff that a case is open: what happened, what to do, where to read more; nothing personal.
+
+    *view* is None for what no payment here belongs to.
+    """
     words = staff.words(language)
     what, to_do = words["cases"].get(opened.kind, words["cases"]["unexpected"])
     lines = [
         words["case"].format(library=library.name),
         "",
-        *_facts(library, view, opened.cents, language),
+        *(_facts(library, view, opened.cents or view.cents, language) if view else []),
         f"{words['since']}: {_when(opened.opened_at, library, language)}",
         "",
         what,
@@ -106,7 +140,8 @@ def case(library: Library, view: PaymentView, opened: CaseView, language: str) -
         "",
         words["again_case"],
     ]
-    return Letter(f"[{library.name}] {words['case_subject']}: {view.number}", "\n".join(lines) + "\n")
+    about = view.number if view else opened.case_id
+    return Letter(f"[{library.name}] {words['case_subject']}: {about}", "\n".join(lines) + "\n")
 
 
 def unsettled(library: Library, view: PaymentView, language: str) -> Letter:

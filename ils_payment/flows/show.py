@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from ils_payment.domain import marker
+from ils_payment.domain import ledger, marker
 from ils_payment.domain.states import UNPAID
-from ils_payment.flows.views import CaseView, PaidLine, PaymentView, Whereabouts
+from ils_payment.flows.views import CaseView, PaidLine, PaymentView, RefundView, Whereabouts
 from ils_payment.model import State
-from ils_payment.store import attempts, cases, orders, patrons, payments
+from ils_payment.store import attempts, cases, chain, orders, patrons, payments, refunds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ils_payment.flows.house import Desk, House
     from ils_payment.model import LocalText, PatronRef
-    from ils_payment.store.records import Case, Payment
+    from ils_payment.store.records import Case, Payment, Refund
     from ils_payment.store.unit import Unit
 
 NEXT_STEPS = {
@@ -40,6 +41,45 @@ NEXT_STEPS = {
         "decide whether the fee is owed again, and correct the account by hand",
     ),
     "unexpected": ("compare provider, library system and audit trail", "decide by hand"),
+    "chargeback": (
+        "look at the chargeback at the provider, and answer it there in time",
+        "decide whether the fee is owed again (correct the account by hand), then close with no-action",
+    ),
+    "came_back": (
+        "a refund or chargeback was undone: the money is with us again",
+        "book by hand, or refund again",
+    ),
+    "refund_failed": ("read why the refund did not happen", "refund again, or let the treasury pay it out"),
+    "refund_wanted": ("somebody wanted to give this back", "refund, or settle again"),
+    "charge_by_hand": (
+        "the refund is done and the fee stays, but the library system does not know it",
+        "charge the fee again by hand, then close with no-action",
+    ),
+    "not_in_ledger": (
+        "the provider took this payment and the ledger lacks it",
+        "find the payment at the provider; refund it there, or book it by hand",
+    ),
+    "not_at_provider": ("the ledger has this payment and the provider does not", "compare with the provider"),
+    "other_amount": ("provider and ledger name different amounts", "compare with the provider"),
+    "other_reversals": (
+        "provider and ledger differ about what was given back",
+        "compare with the provider",
+    ),
+    "orphan_marker": (
+        "a credit in the library system carries a marker of ours that the ledger has no order for",
+        "find out who wrote it; correct the account by hand if it is not right",
+    ),
+    "marker_missing": (
+        "a credit that was confirmed is not in the patron's account any more",
+        "find out who removed it; book by hand or refund",
+    ),
+    "marker_twice": ("a marker stands in the account more than once", "correct the account by hand"),
+    "marker_other_amount": ("the credit has other cents than were ordered", "correct the account by hand"),
+    "marker_unexpected": (
+        "a credit is there for a payment that was not settled by it",
+        "correct the account by hand, or do not give the money back as well",
+    ),
+    "charge_differs": ("a counter-debit is not there just once", "correct the account by hand"),
     "broken_rule": ("send the log of this payment to the maintainers", "decide by hand"),
 }
 
@@ -120,10 +160,60 @@ def running(house: House, unit: Unit, patron_id: str) -> tuple[PaymentView, ...]
     return tuple(_view(house, unit, one) for one in found if one)
 
 
-def case_list(house: House, *, open_only: bool = True) -> tuple[CaseView, ...]:
-    """Return cases, the oldest first."""
+def case_list(
+    house: House, *, open_only: bool = True, library: str | None = None, only_new: bool = False
+) -> tuple[CaseView, ...]:
+    """Return cases, the oldest first; *only_new*: those of the last 24 hours."""
     with house.store.read() as unit:
-        return tuple(_case(unit, one) for one in cases.listed(unit, open_only=open_only))
+        since = unit.now - timedelta(days=1) if only_new else None
+        found = cases.listed(unit, open_only=open_only, library=library, since=since)
+        return tuple(_case(unit, one) for one in found)
+
+
+def refunds_of(house: House, payment_id: str) -> tuple[RefundView, ...]:
+    """Return the refunds and chargebacks of a payment in order."""
+    with house.store.read() as unit:
+        return tuple(_refund(unit, one) for one in refunds.of_payment(unit, payment_id))
+
+
+def refunds_asked(house: House, *, library: str | None = None) -> tuple[RefundView, ...]:
+    """Return the refunds that wait for a second person, the oldest first."""
+    with house.store.read() as unit:
+        return tuple(_refund(unit, one) for one in refunds.asked(unit, library=library))
+
+
+def line_ids(house: House, payment_id: str) -> tuple[str, ...]:
+    """Return the ids of a payment's lines in order, for decisions about some of them."""
+    with house.store.read() as unit:
+        found = payments.load(unit, payment_id)
+        return tuple(line.id for line in found.lines) if found else ()
+
+
+def _refund(unit: Unit, found: Refund) -> RefundView:
+    payment = payments.load(unit, found.payment_id)
+    if payment is None:  # pragma: no cover - a foreign key says otherwise
+        raise LookupError(found.payment_id)
+    return RefundView(
+        refund_id=found.id,
+        payment_id=payment.id,
+        library=payment.library,
+        number=payment.receipt_number,
+        kind=found.kind,
+        state=str(found.state),
+        meaning=found.meaning,
+        cents=found.cents,
+        currency=ledger.currency_of(
+            chain.read_postings(unit, payment.id), {line for line, _, _ in found.parts}
+        )
+        or payment.currency,
+        line_ids=tuple(line for line, _, _ in found.parts if line is not None),
+        asked_by=found.asked_by,
+        asked_at=found.asked_at,
+        approved_by=found.approved_by,
+        ended_at=found.ended_at,
+        case_id=found.case_id,
+        charge_state=found.charge_state,
+    )
 
 
 def case(house: House, case_id: str) -> CaseView | None:

@@ -28,7 +28,7 @@ _WORDS: dict[str, dict[str, Any]] = {
             ),
             "paid_twice": (
                 "Diese Gebühren wurden schon mit einer anderen Zahlung bezahlt.",
-                "Bitte erstatten Sie diese Zahlung beim Zahlungsdienst.",
+                "Bitte erstatten Sie diese Zahlung.",
             ),
             "fees_differ": (
                 "Bezahlt, aber eine Gebühr wurde inzwischen geändert oder beglichen, oft an der Theke.",
@@ -40,7 +40,7 @@ _WORDS: dict[str, dict[str, Any]] = {
             ),
             "not_applied": (
                 "Das Bibliothekssystem nimmt die Verbuchung nicht an.",
-                "Bitte verbuchen Sie von Hand, oder erstatten Sie beim Zahlungsdienst.",
+                "Bitte verbuchen Sie von Hand, oder erstatten Sie.",
             ),
             "read_back": (
                 "Verbucht, aber das Konto sieht danach nicht aus, wie es soll.",
@@ -53,6 +53,66 @@ _WORDS: dict[str, dict[str, Any]] = {
             "reversed": (
                 "Geld dieser Zahlung ging beim Zahlungsdienst zurück (Erstattung oder Rückbuchung).",
                 "Bitte entscheiden Sie, ob die Gebühr wieder offen ist, und berichtigen Sie das Konto von Hand.",
+            ),
+            "chargeback": (
+                "Die Bank hat dieses Geld auf Verlangen der zahlenden Person zurückgeholt (Rückbuchung).",
+                "Bitte nehmen Sie beim Zahlungsdienst in der Frist Stellung, und entscheiden Sie, ob die Gebühr wieder offen ist.",
+            ),
+            "came_back": (
+                "Eine Erstattung oder Rückbuchung wurde rückgängig gemacht: Das Geld ist wieder da.",
+                "Bitte verbuchen Sie es von Hand, oder erstatten Sie noch einmal.",
+            ),
+            "refund_failed": (
+                "Eine Erstattung ist nicht ausgeführt worden.",
+                "Bitte erstatten Sie noch einmal, oder lassen Sie die Kasse auszahlen.",
+            ),
+            "refund_wanted": (
+                "Jemand wollte diese Zahlung erstatten.",
+                "Bitte erstatten Sie, oder lassen Sie die Zahlung verbuchen.",
+            ),
+            "charge_by_hand": (
+                "Erstattet, und die Gebühr soll offen bleiben; das Bibliothekssystem weiß davon noch nichts.",
+                "Bitte tragen Sie die Gebühr von Hand wieder ein, und schließen Sie den Fall.",
+            ),
+            "not_in_ledger": (
+                "Der Zahlungsdienst hat eine Zahlung, die in unseren Büchern fehlt.",
+                "Bitte suchen Sie sie beim Zahlungsdienst; dort erstatten oder von Hand verbuchen.",
+            ),
+            "not_at_provider": (
+                "Unsere Bücher haben eine Zahlung, die der Zahlungsdienst nicht hat.",
+                "Bitte vergleichen Sie mit dem Zahlungsdienst.",
+            ),
+            "other_amount": (
+                "Zahlungsdienst und Bücher nennen verschiedene Beträge.",
+                "Bitte vergleichen Sie mit dem Zahlungsdienst.",
+            ),
+            "other_reversals": (
+                "Zahlungsdienst und Bücher sind uneins, wie viel zurückging.",
+                "Bitte vergleichen Sie mit dem Zahlungsdienst.",
+            ),
+            "orphan_marker": (
+                "Im Bibliothekssystem steht eine Gutschrift mit einer unserer Nummern, von der die Bücher nichts wissen.",
+                "Bitte klären Sie, wer sie eingetragen hat, und berichtigen Sie das Konto, wenn sie nicht stimmt.",
+            ),
+            "marker_missing": (
+                "Eine bestätigte Gutschrift ist aus dem Konto verschwunden.",
+                "Bitte klären Sie, wer sie entfernt hat; verbuchen Sie von Hand, oder erstatten Sie.",
+            ),
+            "marker_twice": (
+                "Eine unserer Nummern steht mehr als einmal im Konto.",
+                "Bitte berichtigen Sie das Konto von Hand.",
+            ),
+            "marker_other_amount": (
+                "Die Gutschrift hat einen anderen Betrag als verlangt.",
+                "Bitte berichtigen Sie das Konto von Hand.",
+            ),
+            "marker_unexpected": (
+                "Im Konto steht eine Gutschrift für eine Zahlung, die damit nicht verbucht wurde.",
+                "Bitte berichtigen Sie das Konto von Hand, und erstatten Sie nicht außerdem.",
+            ),
+            "charge_differs": (
+                "Eine wieder eingetragene Gebühr steht nicht genau einmal im Konto.",
+                "Bitte berichtigen Sie das Konto von Hand.",
             ),
             "broken_rule": (
                 "Es geschah etwas, das nicht möglich sein soll.",
@@ -87,7 +147,7 @@ _WORDS: dict[str, dict[str, Any]] = {
             ),
             "paid_twice": (
                 "These fees have been paid by another payment already.",
-                "Please refund this payment at the provider.",
+                "Please refund this payment.",
             ),
             "fees_differ": (
                 "Paid, but a fee was changed or settled meanwhile, often at the desk.",
@@ -99,7 +159,7 @@ _WORDS: dict[str, dict[str, Any]] = {
             ),
             "not_applied": (
                 "The library system does not accept the booking.",
-                "Please book by hand, or refund at the provider.",
+                "Please book by hand, or refund.",
             ),
             "read_back": (
                 "Booked, but the account does not look as it should afterwards.",
@@ -112,6 +172,66 @@ _WORDS: dict[str, dict[str, Any]] = {
             "reversed": (
                 "Money of this payment went back at the provider (refund or chargeback).",
                 "Please decide whether the fee is owed again, and correct the account by hand.",
+            ),
+            "chargeback": (
+                "The bank has taken this money back because the payer asked for it (chargeback).",
+                "Please answer at the provider in time, and decide whether the fee is owed again.",
+            ),
+            "came_back": (
+                "A refund or chargeback was undone: the money is with us again.",
+                "Please book it by hand, or refund it again.",
+            ),
+            "refund_failed": (
+                "A refund was not carried out.",
+                "Please refund again, or let the treasury pay it out.",
+            ),
+            "refund_wanted": (
+                "Somebody wanted to refund this payment.",
+                "Please refund it, or let it be settled.",
+            ),
+            "charge_by_hand": (
+                "Refunded, and the fee shall stay open; the library system does not know that yet.",
+                "Please charge the fee again by hand, and close the case.",
+            ),
+            "not_in_ledger": (
+                "The provider has a payment that our books lack.",
+                "Please find it at the provider; refund it there, or book it by hand.",
+            ),
+            "not_at_provider": (
+                "Our books have a payment that the provider has not.",
+                "Please compare with the provider.",
+            ),
+            "other_amount": (
+                "Provider and books name different amounts.",
+                "Please compare with the provider.",
+            ),
+            "other_reversals": (
+                "Provider and books differ about what went back.",
+                "Please compare with the provider.",
+            ),
+            "orphan_marker": (
+                "The library system has a credit with one of our numbers that the books know nothing of.",
+                "Please find out who wrote it, and correct the account if it is not right.",
+            ),
+            "marker_missing": (
+                "A confirmed credit has vanished from the account.",
+                "Please find out who removed it; book by hand, or refund.",
+            ),
+            "marker_twice": (
+                "One of our numbers stands in the account more than once.",
+                "Please correct the account by hand.",
+            ),
+            "marker_other_amount": (
+                "The credit has another amount than was asked for.",
+                "Please correct the account by hand.",
+            ),
+            "marker_unexpected": (
+                "The account has a credit for a payment that was not settled by it.",
+                "Please correct the account by hand, and do not refund as well.",
+            ),
+            "charge_differs": (
+                "A fee that was charged again is not in the account just once.",
+                "Please correct the account by hand.",
             ),
             "broken_rule": (
                 "Something happened that should not be possible.",

@@ -102,15 +102,15 @@ def _is_sent(house: House, mail: Any) -> bool:  # noqa: ANN401 - a row of privat
 
 
 def _write(house: House, mail: Any) -> letters.Letter | None:  # noqa: ANN401 - a row of private_mails
-    view = show.payment(house, mail.payment_id)
-    desk = house.libraries.get(view.library) if view else None
-    if view is None or desk is None:
+    view = show.payment(house, mail.payment_id) if mail.payment_id else None
+    case = show.case(house, mail.case_id) if mail.kind == "case" else None
+    desk = house.libraries.get(view.library if view else case.library if case else "")
+    if desk is None:
+        return None
+    if mail.kind == "case":
+        return letters.case(desk.settings, view, case, mail.language) if case and not case.closed_at else None
+    if view is None:  # pragma: no cover - only a case can be about no payment
         return None
     if mail.kind == "receipt":
-        return letters.receipt(desk.settings, view, mail.language)
-    if mail.kind == "case":
-        case = show.case(house, mail.case_id)
-        if case is None or case.closed_at is not None:
-            return None
-        return letters.case(desk.settings, view, case, mail.language)
+        return letters.receipt(desk.settings, view, mail.language, show.refunds_of(house, view.payment_id))
     return letters.unsettled(desk.settings, view, mail.language)

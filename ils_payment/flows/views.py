@@ -175,3 +175,29 @@ class CaseView:
     state: State | None
     facts: dict[str, str]
     next_steps: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundView:
+    """One refund or chargeback: codes and cents only; the reasons are private.
+
+    ``state`` is one of ``domain.refunds.RefundState``, ``number`` the payment's receipt number,
+    ``charge_state`` tells how far the counter-debit is where the fee stays (else ``none``).
+    """
+
+    refund_id: str
+    payment_id: str
+    library: str
+    number: str
+    kind: str
+    state: str
+    meaning: str
+    cents: int
+    currency: str
+    line_ids: tuple[str, ...]
+    asked_by: str
+    asked_at: datetime
+    approved_by: str | None
+    ended_at: datetime | None
+    case_id: str | None
+    charge_state: str

@@ -11,6 +11,8 @@ from ils_payment.store.case_tables import cases
 from ils_payment.store.records import Case, to_json
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from ils_payment.store.unit import Unit
 
 
@@ -61,11 +63,17 @@ def open_of_payment(unit: Unit, payment_id: str) -> list[Case]:
     return [_case(row) for row in rows.mappings()]
 
 
-def listed(unit: Unit, *, open_only: bool) -> list[Case]:
-    """Return cases, the oldest first."""
+def listed(
+    unit: Unit, *, open_only: bool, library: str | None = None, since: datetime | None = None
+) -> list[Case]:
+    """Return cases, the oldest first; *since*: only those opened from then on."""
     query = select(cases).order_by(cases.c.opened_at, cases.c.id)
     if open_only:
         query = query.where(cases.c.closed_at.is_(None))
+    if library is not None:
+        query = query.where(cases.c.library == library)
+    if since is not None:
+        query = query.where(cases.c.opened_at >= since)
     return [_case(row) for row in unit.connection.execute(query).mappings()]
 
 

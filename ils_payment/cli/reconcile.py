@@ -1,0 +1,109 @@
+"""``ils-payment reconcile``: compare the ledger with provider and library system."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time, timedelta
+from typing import TYPE_CHECKING
+
+import click
+
+from ils_payment.cli.actor import typing
+from ils_payment.cli.output import json_option, plain, print_json, print_table
+from ils_payment.cli.rooms import whole_house
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ils_payment.flows.house import Desk, House
+    from ils_payment.flows.reconcile import Report
+
+DAYS = 3
+"""So many days are compared again each time: a provider may list something late."""
+
+
+@click.command()
+@click.option("--library", help="Only this library (its key in the configuration).")
+@click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), help="First day, e.g. 2026-11-01.")
+@click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), help="Last day; without it up to now.")
+@json_option
+@click.pass_context
+def reconcile(
+    context: click.Context,
+    *,
+    library: str | None,
+    first: datetime | None,
+    last: datetime | None,
+    as_json: bool,
+) -> None:
+    """Compare provider, ledger and library system; each difference becomes a case, once.
+
+    Without days: from three days before the last complete comparison up to now. Exit code 0: all
+    agrees; 1: there are differences (old or new ones); 2: something could not be compared.
+    After a restore, a comparison without a gap of every library lets the program write again.
+    """
+    config: Path | None = context.obj
+    with whole_house(config) as house:
+        reports = _compare(house, library, first, last)
+    if as_json:
+        print_json([plain(one) for one in reports])
+    else:
+        for report in reports:
+            _print(report)
+    if any(report.gaps for report in reports):
+        context.exit(2)
+    if any(report.differences for report in reports):
+        context.exit(1)
+
+
+def _compare(
+    house: House, library: str | None, first: datetime | None, last: datetime | None
+) -> list[Report]:
+    from ils_payment.flows.reconcile import reconcile as compare
+    from ils_payment.flows.reconcile import release
+
+    reports = []
+    who = typing()
+    for desk in _desks(house, library):
+        since, until = _span(house, desk, first, last)
+        reports.append(compare(house, desk, since, until, who))
+    release(house, reports, who)
+    return reports
+
+
+def _desks(house: House, library: str | None) -> list[Desk]:
+    if library is None:
+        return list(house.libraries.values())
+    if library not in house.libraries:
+        raise click.UsageError(f"There is no library {library!r}; there is: {', '.join(house.libraries)}.")
+    return [house.libraries[library]]
+
+
+def _span(
+    house: House, desk: Desk, first: datetime | None, last: datetime | None
+) -> tuple[datetime, datetime]:
+    """Return the instants of the asked days in the library's own time zone."""
+    from ils_payment.flows.reconcile import begin
+
+    zone = desk.settings.zone
+    now = house.world.now()
+    until = datetime.combine(last.date() + timedelta(days=1), time(), zone) if last else now
+    since = datetime.combine(first.date(), time(), zone) if first else begin(house, desk, DAYS)
+    if since >= until:
+        raise click.UsageError("--from must not be after --to.")
+    return since.astimezone(UTC), min(until.astimezone(UTC), now)
+
+
+def _print(report: Report) -> None:
+    click.echo(f"{report.library}: {report.since:%Y-%m-%d %H:%M} to {report.until:%Y-%m-%d %H:%M} UTC")
+    counts = ", ".join(f"{name.replace('_', ' ')} {number}" for name, number in sorted(report.counts.items()))
+    click.echo(f"  compared: {counts or 'there was nothing to compare'}")
+    for gap in report.gaps:
+        click.echo(f"  NOT COMPARED: {gap}")
+    print_table(
+        ("Difference", "Payment", "About", "Case"),
+        [
+            (one.kind, one.payment_id or "-", one.subject, "new" if one.new else "known")
+            for one in report.differences
+        ],
+        empty="  No differences.",
+    )

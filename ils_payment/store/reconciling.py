@@ -1,0 +1,103 @@
+"""What the reconciliation asks the ledger: payments, orders and counter-debits of some days."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import and_, or_, select
+
+from ils_payment.store import orders, refunds
+from ils_payment.store.case_tables import cases
+from ils_payment.store.case_tables import refunds as refunds_table
+from ils_payment.store.tables import credit_orders, credit_tries, payments
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from ils_payment.store.records import Order, Refund
+    from ils_payment.store.unit import Unit
+
+
+def case_known(unit: Unit, library: str, kind: str, subject: str) -> bool:
+    """Tell whether there was ever a case of this *kind* about this *subject*."""
+    query = select(cases.c.id).where(
+        cases.c.library == library, cases.c.kind == kind, cases.c.subject == subject
+    )
+    return unit.connection.execute(query).first() is not None
+
+
+def has_open_case(unit: Unit, payment_id: str) -> bool:
+    """Tell whether a person already has something to decide about a payment."""
+    query = select(cases.c.id).where(cases.c.payment_id == payment_id, cases.c.closed_at.is_(None))
+    return unit.connection.execute(query).first() is not None
+
+
+def paid_between(unit: Unit, library: str, provider: str, since: datetime, until: datetime) -> list[str]:
+    """Return the payments that the ledger learned to be paid in that time."""
+    return list(
+        unit.connection.execute(
+            select(payments.c.id)
+            .where(
+                payments.c.library == library,
+                payments.c.provider == provider,
+                payments.c.paid_at >= since,
+                payments.c.paid_at < until,
+            )
+            .order_by(payments.c.paid_at)
+        ).scalars()
+    )
+
+
+def patrons_between(unit: Unit, library: str, since: datetime, until: datetime) -> list[str]:
+    """Return the patrons who began or made a payment, or for whom a settle call was made, in that time."""
+    here = select(payments.c.patron_id).where(payments.c.library == library)
+    paid = here.where(
+        or_(
+            and_(payments.c.created_at >= since, payments.c.created_at < until),
+            and_(payments.c.paid_at >= since, payments.c.paid_at < until),
+        )
+    )
+    tried = (
+        here.join(credit_orders, credit_orders.c.payment_id == payments.c.id)
+        .join(credit_tries, credit_tries.c.order_id == credit_orders.c.id)
+        .where(credit_tries.c.started_at >= since, credit_tries.c.started_at < until)
+    )
+    return sorted(unit.connection.execute(paid.union(tried)).scalars())
+
+
+def orders_of_patron(unit: Unit, patron_id: str, library: str) -> list[Order]:
+    """Return every credit order of a patron in a library."""
+    ids = unit.connection.execute(
+        select(payments.c.id).where(payments.c.patron_id == patron_id, payments.c.library == library)
+    ).scalars()
+    return [order for one in ids for order in orders.of_payment(unit, one)]
+
+
+def charges_of_patron(unit: Unit, patron_id: str, library: str) -> list[Refund]:
+    """Return the refunds of a patron whose fee stays and was charged again, or should be."""
+    ids = unit.connection.execute(
+        select(payments.c.id)
+        .join(refunds_table, refunds_table.c.payment_id == payments.c.id)
+        .where(
+            payments.c.patron_id == patron_id,
+            payments.c.library == library,
+            refunds_table.c.charge_marker.is_not(None),
+        )
+        .distinct()
+    ).scalars()
+    return [one for key in ids for one in refunds.of_payment(unit, key) if one.charge_marker is not None]
+
+
+def library_of(unit: Unit, payment_id: str) -> str | None:
+    """Return the library of a payment."""
+    return unit.connection.execute(select(payments.c.library).where(payments.c.id == payment_id)).scalar()
+
+
+def first_payment(unit: Unit, library: str) -> datetime | None:
+    """Return when the oldest payment of a library was begun."""
+    return unit.connection.execute(
+        select(payments.c.created_at)
+        .where(payments.c.library == library)
+        .order_by(payments.c.created_at)
+        .limit(1)
+    ).scalar()
