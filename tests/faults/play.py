@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tests.faults import reports
-from tests.faults.actors import desk, patrons, post, weather
+from tests.faults.actors import desk, oddities, patrons, post, weather
 from tests.faults.invariants import INVARIANTS, Broken
 from tests.faults.recheck import recheck
 from tests.faults.scheduler import StuckError
@@ -17,7 +17,7 @@ from tests.faults.setting import Setting
 if TYPE_CHECKING:
     from tests.faults.kit import Kit
 
-ACTORS = (patrons, desk, weather, post)
+ACTORS = (patrons, desk, oddities, weather, post)
 """Plug-ins: modules with ``start(setting)``, which spawn their tasks."""
 
 STORM_SECONDS = 4 * 86_400.0
@@ -44,7 +44,7 @@ class Outcome:
     numbers: Counter[str] = field(default_factory=Counter)
 
 
-def play(kit: Kit, seed: int) -> Outcome:
+def play(kit: Kit, seed: int, *, told: bool = False) -> Outcome:
     """Play *seed* to its end and hold every invariant; the same seed always has the same outcome."""
     setting = Setting(kit, seed)
     outcome = Outcome(seed)
@@ -60,13 +60,30 @@ def play(kit: Kit, seed: int) -> Outcome:
     finally:
         for instance in setting.instances:
             instance.bury()
+        outcome.story = [*setting.scheduler.trace, *ledger(setting)] if outcome.broken or told else []
         setting.close()
     outcome.fingerprint = setting.scheduler.fingerprint()
-    outcome.story = setting.scheduler.trace
     outcome.fired = setting.mix.fired
     outcome.passed = setting.world.passed
     outcome.numbers = numbers(setting)
     return outcome
+
+
+def ledger(setting: Setting) -> list[str]:
+    """Tell what the ledger says at the end: the audit trail of each payment, and the notices."""
+    zero = setting.world.start.timestamp()
+    lines = ["the ledger:"]
+    for row in setting.query("SELECT * FROM payments ORDER BY created_at, id"):
+        lines.append(f"payment {row['id']} {row['state']} held={row['held']} due={row['due_at']}")
+        lines += [
+            f"  {step['at'] / 1e6 - zero:.3f} {step['what']} -> {step['state']} {step['facts']}"
+            for step in setting.query("SELECT * FROM audit WHERE payment_id = ? ORDER BY number", row["id"])
+        ]
+    lines += [
+        f"notice at {row['received_at'] / 1e6 - zero:.3f} {row['kind']} {row['reference']} {row['handled']}"
+        for row in setting.query("SELECT * FROM notices ORDER BY received_at")
+    ]
+    return [*lines, "the log:", *setting.kit.logged]
 
 
 def numbers(setting: Setting) -> Counter[str]:
@@ -159,6 +176,7 @@ class Play:
         task = scheduler.choose()
         if task is None:
             return False
+        scheduler.seconds += setting.mix.tick
         scheduler.step(task)
         if (
             task.finished
@@ -172,14 +190,21 @@ class Play:
         return True
 
     def _next_instant(self) -> float:
+        """Return when something happens by itself; when that is overdue, a moment later."""
         setting, now = self.setting, self.scheduler.seconds
         soon = [self.scheduler.next_instant(), self.post.next_due()]
-        soon += [one.starts_at for one in setting.instances if one.house is None]
         due = setting.next_due()
-        resting = [max(one.rests_until, due) for one in setting.instances if one.house is not None]
-        soon += resting
-        book = setting.stripe.book
-        soon += [at - setting.world.start.timestamp() for at, _ in book.pending.values() if at is not None]
+        for instance in setting.instances:
+            if instance.house is None:
+                soon.append(instance.starts_at)
+            elif instance.may_run(float("inf")):
+                soon.append(max(instance.rests_until, due))
+        decided = [at for at, _ in setting.stripe.book.pending.values() if at is not None]
+        if decided:
+            bank = min(decided) - setting.world.start.timestamp()
+            if bank <= now:
+                setting.stripe.tick()
+            soon.append(bank)
         ripe = min(soon)
         return ripe if ripe > now else now + 0.01
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.faults.invariants.base import Broken, Invariant
 from tests.faults.invariants.books import EachCentInOnePlace, LedgerIsWhole
 from tests.faults.invariants.credits import NoDoubleCredit, NothingOverpaidUnseen, SettledIsCredited
+from tests.faults.invariants.guards import GUARDS
 from tests.faults.invariants.liveness import EverythingEnds
 from tests.faults.invariants.provider import NothingForgedCounts, ReversalsAreSeen, SettledOnlyWhatWasPaid
 from tests.faults.invariants.telling import CasesAreComplete, NothingPersonalGetsOut
@@ -21,6 +22,7 @@ INVARIANTS: tuple[type[Invariant], ...] = (
     EverythingEnds,
     CasesAreComplete,
     NothingPersonalGetsOut,
+    *GUARDS,
 )
 
 __all__ = ["INVARIANTS", "Broken", "Invariant"]

@@ -1,0 +1,250 @@
+"""Guards that others stand behind: each is held by itself, so that one that is gone shows at once.
+
+The protocol has several walls one behind the other: without a claim a second payment still meets
+fees that are closed, without a lease the fence still holds. So a missing wall does no harm for a
+long time. These invariants look at each wall.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+from ils_payment_stripe.webhook import EVENTS
+
+from tests.conftest import STRIPE
+from tests.faults.invariants.base import Broken, Invariant
+
+if TYPE_CHECKING:
+    from ils_payment.model import RawRequest, Reply
+    from tests.faults.setting import Setting
+
+DEATHS = frozenset(
+    {"kill_before_commit", "kill_after_commit", "kill_after_call", "restart_in_work", "commit_lost_before"}
+    | {"commit_lost_after", "lock_timeout", "disk_full", "read_only"}
+)
+"""Faults after which nobody may know what came of a call."""
+
+HARMLESS = frozenset(
+    {"webhook_duplicated", "webhook_reordered", "webhook_late", "webhook_never", "webhook_forged"}
+    | {"webhook_former_secret", "webhook_unknown_payment", "webhook_mangled", "double_click", "two_tabs"}
+    | {"start_answer_lost", "provider_down", "provider_error", "mail_down", "dst_change", "year_end"}
+    | {"back_after_days", "ils_down_minutes"}
+)
+"""Faults that no person needs to hear of."""
+
+OLD_NEWS = timedelta(seconds=1_800)
+"""What has changed in an account so long before a settle call was to be seen by it, however late the copy."""
+
+
+class OneOpenPaymentForEachFee(Invariant):
+    """A fee is in one open payment at most, which holds the claim on it until it has ended."""
+
+    name = "claims"
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        self.version = -1
+
+    def after_step(self) -> None:
+        (row,) = self.setting.query("PRAGMA data_version")
+        if row[0] == self.version:
+            return
+        self.version = row[0]
+        twice = self.setting.query(_TWICE)
+        self.hold(not twice, f"two open payments for one fee: {[tuple(one) for one in twice]}")
+        loose = self.setting.query(_UNCLAIMED)
+        self.hold(not loose, f"an open payment does not hold its fees: {[tuple(one) for one in loose]}")
+        self._void_is_void()
+
+    def _void_is_void(self) -> None:
+        over = {row["id"] for row in self.setting.query(_OVER)}
+        if not over:
+            return
+        now = self.setting.stripe.book.world.now().timestamp()
+        for session in self.setting.stripe.book.sessions.values():
+            payable = session["status"] == "open" and session["expires_at"] > now
+            mine = session["metadata"]["payment"]
+            self.hold(not (payable and mine in over), f"{mine} is void, and its session can be paid")
+
+
+_NOT_ENDED = """p.state NOT IN ('void', 'settled', 'resolved')
+AND NOT EXISTS (SELECT 1 FROM audit a WHERE a.payment_id = p.id AND a.state = 'void')"""
+_TWICE = f"""
+SELECT p.patron_id, l.claim_key FROM payments p JOIN payment_lines l ON l.payment_id = p.id
+WHERE {_NOT_ENDED} GROUP BY p.patron_id, l.claim_key HAVING count(*) > 1
+"""
+_UNCLAIMED = f"""
+SELECT p.id, p.state FROM payments p JOIN payment_lines l ON l.payment_id = p.id
+LEFT JOIN claims c ON c.payment_id = p.id AND c.claim_key = l.claim_key
+WHERE {_NOT_ENDED} AND c.payment_id IS NULL
+"""
+_OVER = "SELECT id FROM payments WHERE state = 'void' AND void_reason IN ('expired', 'cancelled')"
+
+
+class OneRequestForEachPayment(Invariant):
+    """The provider gets one request under one key for each payment, however often it is repeated."""
+
+    name = "keys"
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        self.bodies: dict[str, set[bytes]] = defaultdict(set)
+        self.keys: dict[str, set[str]] = defaultdict(set)
+        gate = setting.gates[STRIPE]
+        inner = gate.handle
+
+        def handle(raw: RawRequest) -> Reply | None:
+            if raw.method == "POST" and raw.path == "/v1/checkout/sessions":
+                key = raw.headers.get("idempotency-key", "")
+                self.bodies[key].add(raw.body)
+                for payment in parse_qs(raw.body.decode()).get("metadata[payment]", []):
+                    self.keys[payment].add(key)
+            return inner(raw)
+
+        gate.handle = handle  # type: ignore[method-assign]  # it is only watched
+
+    def after_step(self) -> None:
+        for payment, keys in self.keys.items():
+            self.hold(len(keys) == 1, f"{payment} was asked for under {len(keys)} keys")
+        for key, bodies in self.bodies.items():
+            self.hold(len(bodies) == 1, f"{len(bodies)} requests under the key {key}")
+
+
+class AcknowledgedIsStored(Invariant):
+    """A webhook that was answered with 200 is in the ledger."""
+
+    name = "acknowledged"
+
+    def at_end(self) -> None:
+        stored = {row["key"] for row in self.setting.query("SELECT key FROM notices")}
+        for key, delivery in self.setting.stripe._outbox.deliveries.items():
+            if delivery.state == "delivered" and delivery.event["type"] in EVENTS:
+                self.hold(
+                    key in stored, f"{key} ({delivery.event['type']}) was acknowledged and is not stored"
+                )
+
+
+class SettleCallsAreGuarded(Invariant):
+    """What has to be true at the moment at which a settle call reaches Koha."""
+
+    name = "settle calls"
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        self.calls: Counter[str] = Counter()
+        self.problem: str | None = None
+        gate = setting.koha_gate
+        inner = gate.handle
+
+        def handle(raw: RawRequest) -> Reply | None:
+            arrives = setting.scheduler.seconds >= gate.outage.until
+            if arrives and raw.method == "POST" and raw.path.endswith("/account/credits"):
+                try:
+                    self._look(json.loads(raw.body), int(raw.path.split("/")[-3]))
+                except Broken as broken:
+                    # The hub shall hear of it, not the program.
+                    self.problem = self.problem or broken.what
+            return inner(raw)
+
+        gate.handle = handle  # type: ignore[method-assign]  # it is only watched
+
+    def after_step(self) -> None:
+        self.hold(self.problem is None, str(self.problem))
+
+    def _look(self, asked: dict[str, Any], patron: int) -> None:
+        marker = str(asked.get("note"))
+        found = self.setting.query(_CALL, marker)
+        self.hold(len(found) == 1, f"a call with the marker {marker!r} of no order")
+        (order,) = found
+        self.calls[marker] += 1
+        self.hold(self.calls[marker] <= 3, f"{marker} was sent {self.calls[marker]} times")
+        proof = self.setting.query("SELECT 1 FROM credit_orders WHERE confirmed_at IS NOT NULL LIMIT 1")
+        self.hold(self.calls[marker] == 1 or proof, f"{marker} was sent again without a proof of reading")
+        refs = {row["fee_ref"] for row in self.setting.query(_LINES, order["payment_id"])}
+        asked_for = {str(line) for line in asked.get("account_lines_ids", [])}
+        self.hold(asked_for <= refs and asked_for, f"{marker} pays the lines {asked_for} instead of {refs}")
+        self._is_ours(order)
+        self._stands(order, refs, patron)
+        if not {"stall", "clock_step"} & set(self.setting.mix.chance):
+            self._is_in_hands(order)
+
+    def _is_ours(self, order: Any) -> None:
+        for session in self.setting.stripe.book.sessions.values():
+            if session["metadata"]["payment"] == order["payment_id"] and session["payment_status"] == "paid":
+                right = session["client_reference_id"] == order["payment_id"] and not session.get(
+                    "of_other_mode"
+                )
+                self.hold(right, f"{order['marker']}: the session has another reference or mode")
+
+    def _is_in_hands(self, order: Any) -> None:
+        now = int(self.setting.world.now().timestamp() * 1_000_000)
+        self.hold(not order["held"], f"{order['marker']} is sent for a payment that waits for a person")
+        self.hold((order["lease_until"] or 0) > now, f"{order['marker']} is sent without a lease")
+        self.hold(order["fence"] == order["try_fence"], f"{order['marker']} is sent under an old fence")
+        self.hold((order["patron_until"] or 0) > now, f"{order['marker']} is sent without the patron's lease")
+
+    def _stands(self, order: Any, refs: set[str], patron: int) -> None:
+        """Hold that whatever has changed long ago in the account was seen."""
+        tables = self.setting.koha.tables
+        if patron not in tables.patrons:
+            return
+        now = self.setting.koha.world.now()
+        lines = tables.lines_of(patron)
+        if any(line.timestamp > now - OLD_NEWS or (line.date or now) > now - OLD_NEWS for line in lines):
+            return
+        still = sum(int(line.outstanding * 100) for line in lines if str(line.line_id) in refs)
+        balance = sum(int(line.outstanding * 100) for line in lines)
+        self.hold(still >= order["cents"], f"{order['marker']} pays {order['cents']}, {still} were open")
+        self.hold(balance >= order["cents"], f"{order['marker']} pays {order['cents']}, {balance} were owed")
+
+
+_CALL = """
+SELECT o.payment_id, o.marker, o.cents, p.held, p.fence, p.lease_until,
+       (SELECT t.fence FROM credit_tries t WHERE t.order_id = o.id ORDER BY t.number DESC LIMIT 1) AS try_fence,
+       (SELECT l.until FROM patron_leases l WHERE l.patron_id = p.patron_id) AS patron_until
+FROM credit_orders o JOIN payments p ON p.id = o.payment_id WHERE o.marker = ?
+"""
+_LINES = "SELECT fee_ref FROM payment_lines WHERE payment_id = ?"
+
+
+class ResultsAreRecorded(Invariant):
+    """A confirmed order names the credit that Koha has; a call whose caller lived on has a result."""
+
+    name = "results"
+
+    def at_end(self) -> None:
+        notes = {str(line.line_id): line.note for line in self.setting.koha.tables.lines.values()}
+        for order in self.setting.query("SELECT * FROM credit_orders WHERE state = 'applied'"):
+            noted = notes.get(str(order["remote_ref"]))
+            self.hold(noted == order["marker"], f"{order['marker']} is confirmed by the credit of {noted!r}")
+        if not DEATHS & set(self.setting.mix.fired):
+            open_tries = self.setting.query("SELECT order_id, number FROM credit_tries WHERE outcome IS NULL")
+            self.hold(not open_tries, f"tries without a result: {[tuple(one) for one in open_tries]}")
+
+
+class NoCaseForNothing(Invariant):
+    """Nobody is called for what goes its ordinary way."""
+
+    name = "needless case"
+
+    def at_end(self) -> None:
+        struck = {name for name, count in self.setting.mix.fired.items() if count}
+        if not struck <= HARMLESS | DEATHS:
+            return
+        allowed = {"unclear"} if struck & DEATHS else set()
+        cases = {row["kind"] for row in self.setting.query("SELECT kind FROM cases")}
+        self.hold(cases <= allowed, f"cases {cases} although only {struck} happened")
+
+
+GUARDS: tuple[type[Invariant], ...] = (
+    OneOpenPaymentForEachFee,
+    OneRequestForEachPayment,
+    AcknowledgedIsStored,
+    SettleCallsAreGuarded,
+    ResultsAreRecorded,
+    NoCaseForNothing,
+)

@@ -1,0 +1,124 @@
+"""``make planted``: plants each defect, and plays schedules until an invariant is broken.
+
+A defect counts as caught by a seed only if the same seed breaks nothing without the defect.
+``PLANTED_LIMIT=3000`` is the number of schedules that a defect may survive, ``PLANTED=name`` plants
+one only, ``PLANTED_TABLE=docs/reliability.md`` writes the table between its marks in that file.
+
+Schedules that have none of the faults without which a defect does not matter are counted, but not
+played: what is printed is the number of the schedule in the whole sequence.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import random
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.faults.kit import Kit
+from tests.faults.mix import Mix
+from tests.faults.planted.registry import Defect, every_defect
+from tests.faults.play import play
+
+PROCESSES = 2
+BEGIN, END = "<!-- planted: begin -->", "<!-- planted: end -->"
+
+
+@dataclass(frozen=True, slots=True)
+class Catch:
+    """What came of one defect: the *seed* (None: it was not caught) and the invariant."""
+
+    name: str
+    seed: int | None
+    schedules: int
+    invariant: str = ""
+    what: str = ""
+
+
+def matters(defect: Defect, seed: int) -> bool:
+    """Tell whether the schedule *seed* has any of the faults that the defect needs."""
+    return not defect.needs or any(name in Mix(random.Random(seed)).chance for name in defect.needs)
+
+
+def violation(kit: Kit, defect: Defect | None, seed: int) -> tuple[str, str] | None:
+    """Play *seed* with *defect* planted; return the broken invariant and what was wrong."""
+    if defect is None:
+        return play(kit, seed).broken
+    with pytest.MonkeyPatch.context() as patch:
+        defect.plant(patch)
+        return play(kit, seed).broken
+
+
+def catch(defect: Defect, seeds: range) -> Catch:
+    """Play *seeds* with the defect until one breaks an invariant that holds without it."""
+    kit = Kit()
+    try:
+        for number, seed in enumerate(seeds, 1):
+            if not matters(defect, seed):
+                continue
+            broken = violation(kit, defect, seed)
+            if broken is not None and broken[0] == "unexpected":
+                # The plant does not fit any more, or an actor stumbled: that is no invariant.
+                return Catch(defect.name, None, number, *broken)
+            if broken is not None and violation(kit, None, seed) is None:
+                return Catch(defect.name, seed, number, *broken)
+        return Catch(defect.name, None, len(seeds))
+    finally:
+        kit.close()
+
+
+def _work(job: tuple[str, int]) -> Catch:
+    name, limit = job
+    return catch(every_defect()[name], range(limit))
+
+
+def table(catches: list[Catch]) -> str:
+    """Return the table of the documents."""
+    defects = every_defect()
+    head = "| defect | what is broken | seed | schedules | invariant |\n|---|---|---|---|---|\n"
+    return head + "\n".join(
+        f"| {one.name.replace('_', ' ')} | {defects[one.name].says} | {one.seed} | {one.schedules} | "
+        f"{one.invariant} |"
+        for one in catches
+    )
+
+
+def write(path: Path, text: str) -> None:
+    """Put *text* between the marks in the document."""
+    document = path.read_text(encoding="utf-8")
+    before, rest = document.split(BEGIN)
+    _, after = rest.split(END)
+    path.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
+
+
+def main() -> int:
+    """Plant everything; return the exit code."""
+    defects = every_defect()
+    wanted = os.environ.get("PLANTED", "")
+    names = wanted.split(",") if wanted else list(defects)
+    limit = int(os.environ.get("PLANTED_LIMIT", "3000"))
+    began = time.monotonic()
+    catches = []
+    with multiprocessing.get_context("spawn").Pool(PROCESSES) as pool:
+        for one in pool.imap_unordered(_work, [(name, limit) for name in names], chunksize=1):
+            catches.append(one)
+            verdict = f"seed {one.seed}, {one.invariant}" if one.seed is not None else "NOT CAUGHT"
+            print(f"{one.name}: {verdict} after {one.schedules}: {one.what[:160]}", flush=True)
+    catches.sort(key=lambda one: names.index(one.name))
+    target = os.environ.get("PLANTED_TABLE")
+    if target:
+        write(Path(target), table(catches))
+    caught = sum(one.seed is not None for one in catches)
+    seconds = round(time.monotonic() - began)
+    print(json.dumps({"planted": len(catches), "caught": caught, "limit": limit, "seconds": seconds}))
+    return 0 if caught == len(catches) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
