@@ -15,6 +15,7 @@ import footprint
 import pages
 import settle
 import webhooks
+import webhooks_postgresql
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -24,6 +25,7 @@ Results = dict[str, dict[str, Any]]
 LATEST = Path(__file__).with_name("latest.json")
 BENCHMARKS: dict[str, Callable[[], Results]] = {
     "webhooks": webhooks.run,
+    "webhooks_postgresql": webhooks_postgresql.run,
     "settle": settle.run,
     "pages": pages.run,
     "help": footprint.help_time,
@@ -33,9 +35,20 @@ AT_LEAST = {
     "webhook_sqlite_full_c1": 0.0,
     "webhook_sqlite_full_c16": 0.85,
     "webhook_sqlite_full_c64": 0.85,
+    "webhook_postgresql_c16": 0.53,
+    "webhook_postgresql_c64": 0.8,
+    "webhook_postgresql_c64_w2": 1.0,
 }
-"""The smallest ratio that is no failure, where more is better. Their goal is 1.0; one connection waits for
-the disk each time and has none."""
+"""The smallest ratio that is no failure, where more is better. One connection waits for the disk each time
+and has none."""
+GOALS = {
+    "webhook_sqlite_full_c16": 1.0,
+    "webhook_sqlite_full_c64": 1.0,
+    "webhook_postgresql_c16": 0.8,
+    "webhook_postgresql_c64": 0.8,
+    "webhook_postgresql_c64_w2": 1.1,
+}
+"""The ratio that is wanted of them; in between is no failure, but below the goal."""
 
 ROUNDS = 3
 """A limit that is missed is measured again, and the best round counts: other work on the machine can make a
@@ -80,7 +93,7 @@ def _holds(name: str, result: dict[str, Any]) -> bool:
 def _verdict(name: str, result: dict[str, Any]) -> str:
     if not _holds(name, result):
         return "BROKEN"
-    return "below goal" if AT_LEAST.get(name) and result["ratio"] < webhooks.GOAL else "ok"
+    return "below goal" if result["ratio"] < GOALS.get(name, 0) else "ok"
 
 
 def _print_table(results: Results) -> None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, text
 
-from ils_payment.store.tables import Instant
+from ils_payment.store.tables import Instant, micros
+from ils_payment.store.unit import told
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,13 +22,14 @@ if TYPE_CHECKING:
     from sqlalchemy import TextClause
 
     from ils_payment.model import Notice, Observation
-    from ils_payment.store.unit import Unit
+    from ils_payment.store.unit import Store, Unit
 
 COLUMNS = ("library", "provider", "key", "kind", "session_ref", "reference", "observation")
 Row = tuple[str | None, ...]
 """The values of :data:`COLUMNS`."""
 
 _KIND_LENGTH = 100
+_KEY_PARTS = 3
 _SQLITE = ", ".join(f"json_extract(value, '$[{place}]')" for place in range(len(COLUMNS)))
 _POSTGRESQL = ", ".join(f"value ->> {place}" for place in range(len(COLUMNS)))
 
@@ -65,6 +67,71 @@ def _observation(observation: Observation) -> str:
 
 def store(unit: Unit, rows: Sequence[Row]) -> int:
     """Insert *rows*; return how many of them were new. A notice that is there already changes nothing."""
-    values = {"rows": json.dumps(rows), "now": unit.now}
     statement = _STATEMENTS[unit.connection.dialect.name]
-    return unit.connection.execute(statement, values).rowcount
+    return unit.connection.execute(statement, {"rows": _as_text(rows), "now": unit.now}).rowcount
+
+
+def _as_text(rows: Sequence[Row]) -> str:
+    """Return *rows* as one JSON text, in the order of their keys.
+
+    Two programs may get copies of the same notices at once. Each waits for the other's row if it is
+    there first; in one order for all they never wait in a circle.
+    """
+    return json.dumps(sorted(rows, key=lambda row: [str(part) for part in row[:_KEY_PARTS]]))
+
+
+class Writer:
+    """What the one thread that writes notices holds; not for several threads at once.
+
+    On PostgreSQL it keeps a connection of its own, on which the statement is prepared and a transaction
+    by itself: one round trip where a unit takes four (is the connection alive, begin, insert, commit).
+    Each of them hands the interpreter's lock to the event loop and takes it back.
+    """
+
+    def __init__(self, ledger: Store) -> None:
+        """Connect to nothing yet."""
+        self._ledger = ledger
+        self._connection: Any = None
+
+    def write(self, rows: Sequence[Row]) -> int:
+        """Insert *rows* in one transaction; return how many were new. Raises StoreBusyError."""
+        if self._ledger.is_sqlite:
+            with self._ledger.unit() as unit:
+                return store(unit, rows)
+        dbapi: Any = self._ledger.engine.dialect.dbapi
+        gone = (dbapi.OperationalError, dbapi.InterfaceError)
+        with told(*gone):
+            try:
+                return self._execute(rows)
+            except gone:
+                # The connection may be one of a database that was started anew meanwhile. Rows that were
+                # stored without our hearing of it are not stored twice.
+                self.close()
+            try:
+                return self._execute(rows)
+            except gone:
+                self.close()
+                raise
+
+    def _execute(self, rows: Sequence[Row]) -> int:
+        if self._connection is None:
+            self._connect()
+        parameters = {"rows": _as_text(rows), "now": micros(self._ledger.world.now())}
+        count: int = self._cursor.execute(self._statement, parameters, prepare=True).rowcount
+        return count
+
+    def _connect(self) -> None:
+        """Take a connection out of the pool's hands, and make each statement a transaction."""
+        engine = self._ledger.engine
+        taken = engine.raw_connection()
+        self._connection = taken.driver_connection
+        taken.detach()
+        self._connection.autocommit = True
+        self._cursor = self._connection.cursor()
+        self._statement = str(_STATEMENTS["postgresql"].compile(engine))
+
+    def close(self) -> None:
+        """Close what was opened; the writer can be used again."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()

@@ -58,7 +58,7 @@ class Store:
     @contextmanager
     def unit(self) -> Iterator[Unit]:
         """Open one write transaction; commit at the end, roll back on an exception. No I/O inside it."""
-        with _told(), self._writing() as connection:
+        with told(), self._writing() as connection:
             yield Unit(connection, self.world.now(), self.world)
 
     @contextmanager
@@ -83,7 +83,15 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[Unit]:
         """Open one read-only view of the database."""
-        with _told(), self.engine.connect() as connection:
+        with told(), self.engine.connect() as connection:
+            yield Unit(connection, self.world.now(), self.world)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Unit]:
+        """Open one read-only view that stands still while others go on writing, for long readings."""
+        with told(), self.engine.connect() as connection:
+            if not self.is_sqlite:
+                connection.execution_options(isolation_level="REPEATABLE READ")
             yield Unit(connection, self.world.now(), self.world)
 
     def check(self) -> None:
@@ -115,11 +123,15 @@ class Store:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Let a database that is away, locked, full or deadlocked be something that passes: try again later."""
+def told(*more: type[Exception]) -> Iterator[None]:
+    """Let a database that is away, locked, full or deadlocked be something that passes: try again later.
+
+    *more* are the errors of a driver that is used without SQLAlchemy.
+    """
+    passing: tuple[type[Exception], ...] = (OperationalError, InterfaceError, PoolTimeoutError, *more)
     try:
         yield
-    except (OperationalError, InterfaceError, PoolTimeoutError) as error:
+    except passing as error:
         cause = str(getattr(error, "orig", None) or error).strip().split("\n")[0]
         raise StoreBusyError(
             f"The database could not be used: {cause}.",

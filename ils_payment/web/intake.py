@@ -50,6 +50,7 @@ class Intake:
     def __init__(self, house: House, *, capacity: int = CAPACITY) -> None:
         """Do nothing yet: the thread comes with :meth:`start`, inside of the event loop."""
         self._house = house
+        self._writer = rows.Writer(house.store)
         self._capacity = capacity
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -98,6 +99,7 @@ class Intake:
                 outcomes = self._write(batch)
                 if self._loop is not None:
                     self._loop.call_soon_threadsafe(self._answer, batch, outcomes)
+        self._writer.close()
 
     def _next_batch(self) -> tuple[list[_Waiting], bool]:
         """Wait for the first request, then take what else is there."""
@@ -140,8 +142,7 @@ class Intake:
     def _store(self, found: Sequence[rows.Row]) -> None:
         if not found:
             return
-        with self._house.store.unit() as unit:
-            new = rows.store(unit, found)
+        new = self._writer.write(found)
         self.repeated += len(found) - new
         if new:
             self._house.wake()

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import url
 from sqlalchemy.exc import DataError, OperationalError
 from structlog.testing import capture_logs
 
 from ils_payment.errors import StoreBusyError
 from ils_payment.model import Notice, Observation, PayState
 from ils_payment.store import intake as rows
+from ils_payment.store.tables import micros
 from ils_payment.web.intake import BATCH, Intake, Outcome
+from tests.conftest import Town
 from tests.web.doors import apart
 
 
@@ -48,15 +52,15 @@ class Gate:
         self.open = threading.Event()
         self.reached = threading.Event()
         self.batches: list[int] = []
-        real = rows.store
+        real = rows.Writer.write
 
-        def watched(unit, found):
+        def watched(writer, found):
             self.reached.set()
             assert self.open.wait(timeout=30)
             self.batches.append(len(found))
-            return real(unit, found)
+            return real(writer, found)
 
-        monkeypatch.setattr(rows, "store", watched)
+        monkeypatch.setattr(rows.Writer, "write", watched)
 
 
 def test_what_waits_goes_into_one_transaction(each_town, monkeypatch):
@@ -178,15 +182,15 @@ def test_a_busy_database_is_told_at_once_and_tried_again_with_the_next_request(t
     ],
 )
 def test_a_writer_that_fails_says_busy_and_lives_on(town, monkeypatch, error):
-    real = rows.store
+    real = rows.Writer.write
     failing = [True]
 
-    def store(unit, found):
+    def write(writer, found):
         if failing:
             raise error
-        return real(unit, found)
+        return real(writer, found)
 
-    monkeypatch.setattr(rows, "store", store)
+    monkeypatch.setattr(rows.Writer, "write", write)
 
     async def work(intake):
         with capture_logs() as logs:
@@ -267,3 +271,74 @@ def test_every_field_comes_back_as_it_went_in(each_town):
         row = unit.connection.execute(text("SELECT * FROM notices WHERE provider = 'giro'")).one()
     assert (row.key, row.kind, row.session_ref, row.reference) == (strange, "k" * 100, "s", None)
     assert '"captured": 1250' in row.observation
+
+
+def test_every_field_comes_back_through_the_writer_too(each_town):
+    strange = 'quote " back\\slash \N{SNOWMAN} $[0] {NULL}'
+    seen = notice(2, session_ref=strange, reference=None)
+    through(each_town, lambda intake: intake.put([notice(1), seen]))
+    with each_town.house.store.read() as unit:
+        found = unit.connection.execute(text("SELECT * FROM notices WHERE key = 'evt_2'")).one()
+    assert (found.session_ref, found.reference, found.observation) == (strange, None, None)
+    assert found.received_at == micros(each_town.world.now())
+
+
+def test_a_postgresql_that_was_started_anew_costs_no_notice(postgresql_url):
+    """The writer keeps its connection; when that is cut, the notice goes over a new one."""
+    town = Town(postgresql_url)
+
+    async def work(intake):
+        first = await intake.put([notice(1)])
+        with town.house.store.unit() as unit:
+            cut = unit.connection.execute(
+                text(
+                    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+            ).scalar()
+        return first, cut, await intake.put([notice(2)])
+
+    assert through(town, work) == (Outcome.STORED, 1, Outcome.STORED)
+    assert stored(town) == ["evt_1", "evt_2"]
+    town.close()
+
+
+def test_a_postgresql_that_is_away_is_told_and_asked_again(postgresql_url, monkeypatch):
+    town = Town(postgresql_url)
+    away = url.URL.create("postgresql+psycopg", host="127.0.0.1", port=1, database="none")
+    engine = create_engine(away, hide_parameters=True)
+    real = town.house.store.engine
+
+    async def work(intake):
+        town.house.store.engine = engine
+        with capture_logs() as logs:
+            first = await intake.put([notice(1)])
+        town.house.store.engine = real
+        return first, await intake.put([notice(1)]), [entry["event"] for entry in logs]
+
+    assert through(town, work) == (Outcome.BUSY, Outcome.STORED, ["notices_not_stored"])
+    town.close()
+
+
+def test_two_programs_that_get_the_same_notices_in_other_orders_never_wait_in_a_circle(postgresql_url):
+    """Copies of notices at two doors, in opposite orders: each insert waits for the other's rows."""
+    town = Town(postgresql_url)
+    count, size = 30, 200
+    together = threading.Barrier(2)
+
+    def program(*, turned: bool) -> None:
+        writer = rows.Writer(town.house.store)
+        for batch in range(count):
+            found = [notice(f"{batch:03d}{number:03d}") for number in range(size)]
+            together.wait(timeout=60)
+            writer.write(found[::-1] if turned else found)
+        writer.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(program, turned=turned) for turned in (False, True)]:
+            done.result()
+    with town.house.store.read() as unit:
+        asked = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+        assert unit.connection.execute(text(asked)).scalar() == 0
+    assert len(stored(town)) == count * size
+    town.close()
