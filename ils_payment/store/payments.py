@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -86,6 +86,7 @@ def create(unit: Unit, values: dict[str, Any], lines: Sequence[Line], private: d
         "method": values["method"],
         "provider": values["provider"],
         "private": covered,
+        "frozen": chain.frozen(values, [asdict(line) for line in lines]),
     }
     chain.append(unit, values["id"], "created", State.CREATED, facts)
 

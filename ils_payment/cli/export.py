@@ -1,0 +1,152 @@
+"""``ils-payment export``: closed days as a file for the treasury."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ils_payment.cli.actor import typing
+from ils_payment.cli.output import json_option, print_json, print_table
+from ils_payment.cli.rooms import whole_house
+from ils_payment.errors import ConfigurationError, ILSPaymentError
+from ils_payment.flows.export import export as export_days
+from ils_payment.money import to_decimal
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from ils_payment.flows.export import Exported
+    from ils_payment.flows.house import Desk, House
+
+DAY = click.DateTime(["%Y-%m-%d"])
+
+
+class FileExistsAlreadyError(ILSPaymentError):
+    """The file to write is there already."""
+
+
+@click.command()
+@click.option("--library", required=True, metavar="KEY", help="Of this library.")
+@click.option("--from", "first", required=True, type=DAY, metavar="DAY", help="First day, like 2026-11-01.")
+@click.option("--to", "last", required=True, type=DAY, metavar="DAY", help="Last day; it must be over.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write the file here, and a summary to the terminal; else the file goes to standard output.",
+)
+@click.option(
+    "--without-payouts", is_flag=True, help="Do not ask providers; payouts come with a later export."
+)
+@json_option
+@click.pass_obj
+def export(
+    config: Path | None,
+    library: str,
+    first: datetime,
+    last: datetime,
+    output: Path | None,
+    *,
+    without_payouts: bool,
+    as_json: bool,
+) -> None:
+    """Export closed days as CSV, one row for each fee line; payouts and fees are rows of their own.
+
+    The same days again give the same file to the byte. Exits 1 when the sums differ from those of the
+    ledger or of the bank, and says where.
+    """
+    if output is None and as_json:
+        raise click.UsageError("--json prints the summary, so the file needs a place: --output FILE.")
+    with whole_house(config) as house:
+        desk = named_library(house, library)
+        if output is not None:
+            _free(output)
+        made = export_days(house, desk, typing(), first.date(), last.date(), with_payouts=not without_payouts)
+    if output is None:
+        # The bytes as they were kept: a text stream would change the ends of the lines.
+        sys.stdout.flush()
+        sys.stdout.buffer.write(made.content.encode())
+        sys.stdout.buffer.flush()
+        _say(made, err=True)
+        return
+    write_new(output, made.content.encode())
+    if as_json:
+        print_json(summary(made, output))
+        return
+    click.echo(f"Wrote {output}.")
+    _say(made)
+    print_table(
+        ("Day", "Currency", "Mode", "What", "Sum"),
+        [
+            (day, currency, mode, name, str(to_decimal(cents, currency)))
+            for (day, currency, mode), sums in sorted(made.totals.items())
+            for name, cents in sorted(sums.items())
+        ],
+        empty="Nothing happened on these days: the file has a header only.",
+    )
+
+
+def named_library(house: House, key: str) -> Desk:
+    """Return a library that the configuration names; ConfigurationError otherwise."""
+    if key not in house.libraries:
+        known = ", ".join(sorted(house.libraries))
+        raise ConfigurationError(
+            f"There is no library {key!r} in the configuration.", mend=f"There is: {known}."
+        )
+    return house.libraries[key]
+
+
+def _say(made: Exported, *, err: bool = False) -> None:
+    again = ", made before and handed out again" if made.repeated else ""
+    click.echo(
+        f"Export {made.number} of {made.library}, {made.first_day} to {made.last_day}{again}: "
+        f"{made.rows} row(s), {made.late} of them late. SHA-256 {made.sha256}",
+        err=err,
+    )
+    for note in made.notes:
+        click.echo(f"Note: {note}.", err=err)
+
+
+def summary(made: Exported, output: Path) -> dict[str, Any]:
+    """Return what ``--json`` prints; sums are minor units."""
+    return {
+        "export": made.number,
+        "library": made.library,
+        "from": made.first_day,
+        "to": made.last_day,
+        "file": str(output),
+        "sha256": made.sha256,
+        "rows": made.rows,
+        "late": made.late,
+        "repeated": made.repeated,
+        "totals": [
+            {"day": day, "currency": currency, "mode": mode, **sums}
+            for (day, currency, mode), sums in sorted(made.totals.items())
+        ],
+        "notes": made.notes,
+    }
+
+
+def _free(path: Path) -> None:
+    """Refuse a file that is there, before anything is exported."""
+    if path.exists():
+        raise FileExistsAlreadyError(f"{path} is there already.", mend="Name another file, or move it away.")
+
+
+def write_new(path: Path, content: bytes) -> None:
+    """Write a file that only its owner may read; ILSPaymentError when it cannot be written."""
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise ILSPaymentError(
+            f"{path} cannot be written ({error.strerror}).",
+            mend="Choose a place where this user may write. The export is kept: ask for the same days again.",
+        ) from None

@@ -1,0 +1,196 @@
+"""Verify: derive every balance and every chain anew from the rows, and name what does not fit.
+
+Nothing is asked outside, nothing is written, and the program may go on working meanwhile.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from ils_payment.domain import books as books_rules
+from ils_payment.domain import proof as rules
+from ils_payment.domain.books import Move
+from ils_payment.errors import InvariantError
+from ils_payment.store import books, journal, proof, seals
+
+if TYPE_CHECKING:
+    from ils_payment.flows.house import House
+    from ils_payment.store.unit import Unit
+
+
+@dataclass(slots=True)
+class Report:
+    """What was looked at, what every account holds by (account, currency, mode), and what is wrong.
+
+    ``sealed_at`` is when the seal that was asked for had been made; None where it was not found.
+    """
+
+    payments: int = 0
+    history_rows: int = 0
+    postings: int = 0
+    journal_rows: int = 0
+    seals: int = 0
+    exports: int = 0
+    unsealed: int = 0
+    balances: dict[tuple[str, str, str], int] = field(default_factory=lambda: defaultdict(int))
+    findings: list[str] = field(default_factory=list)
+    sealed_at: datetime | None = None
+    seal_number: int | None = None
+
+
+@dataclass(slots=True)
+class _Journal:
+    """What the journal says of seals and exports, by their numbers."""
+
+    seals: dict[int, tuple[str, dict[str, Any]]] = field(default_factory=dict)
+    exports: dict[int, dict[str, Any]] = field(default_factory=dict)
+
+
+def verify(house: House, *, seal: str | None = None) -> Report:
+    """Verify the whole ledger as it stands at this moment.
+
+    *seal* is the hash of a seal that was kept outside: it has to stand in the journal.
+    """
+    with house.store.snapshot() as unit:
+        return examine(house, unit, seal=seal)
+
+
+def examine(house: House, unit: Unit, *, seal: str | None = None) -> Report:
+    """Do as :func:`verify` with what *unit* sees."""
+    report = Report()
+    told = _journal(unit, report, seal)
+    _payments(unit, report)
+    report.findings += [f"payment {one} was deleted" for one in sorted(set(proof.deleted(unit)))]
+    _seals(unit, report, told)
+    _exports(house, unit, report, told)
+    report.findings += [f"the text of reason {one} was changed" for one in proof.reasons_of_no_payment(unit)]
+    report.unsealed = proof.unsealed(unit)
+    if seal is not None and report.sealed_at is None:
+        report.findings.append(
+            f"the seal {seal} is not in the journal: rows were changed or cut off since it was made, or this "
+            "ledger was restored from a backup that is older"
+        )
+    return report
+
+
+def _journal(unit: Unit, report: Report, seal: str | None) -> _Journal:
+    """Follow the journal's chain to its end."""
+    told = _Journal()
+    previous = journal.GENESIS
+    sound = True
+    for place, row in enumerate(proof.trail_of_the_house(unit), 1):
+        claimed = row.pop("hash")
+        fits = row["number"] == place and row["previous"] == previous and journal.digest(row) == claimed
+        if sound and not fits:
+            sound = False
+            report.findings.append(f"the journal was changed at row {place}")
+        previous = claimed
+        report.journal_rows = row["number"]
+        if row["what"] == "seal":
+            told.seals[row["number"]] = (claimed, json.loads(row["facts"]))
+            report.seals += 1
+            if sound and claimed == seal:
+                report.sealed_at, report.seal_number = row["at"], row["number"]
+        elif row["what"] == "export":
+            facts = json.loads(row["facts"])
+            told.exports[facts["number"]] = facts
+    counted = seals.journal_rows(unit)
+    if counted != report.journal_rows:
+        report.findings.append(
+            f"the journal ends with row {report.journal_rows} of {counted}: its tail was cut off"
+        )
+    return told
+
+
+def _payments(unit: Unit, report: Report) -> None:
+    for batch in proof.batches(unit):
+        for rows in batch:
+            report.payments += 1
+            report.history_rows += len(rows.trail)
+            report.postings += len(rows.postings)
+            wrong = rows.broken()
+            try:
+                wrong += rules.findings(rows.facts)
+            except (ValueError, ArithmeticError, LookupError, TypeError) as error:
+                wrong.append(f"a row holds what no row may hold ({type(error).__name__})")
+            except InvariantError:
+                wrong.append("a posting is none that the ledger knows")
+            name = f"payment {rows.payment['id']} ({rows.payment['receipt_number']})"
+            report.findings += [f"{name}: {one}" for one in wrong]
+            _add_up(report, rows)
+
+
+def _add_up(report: Report, rows: proof.Rows) -> None:
+    mode = "live" if rows.payment["live"] else "test"
+    for row in rows.postings:
+        currency = row.currency or rows.payment["currency"]
+        report.balances[row.source, currency, mode] -= row.cents
+        report.balances[row.destination, currency, mode] += row.cents
+
+
+def _seals(unit: Unit, report: Report, told: _Journal) -> None:
+    """Compare each seal with the heads it covers, and each of them with the seal before it."""
+    heads = {}
+    for number, covered in proof.heads_by_seal(unit):
+        if number not in told.seals:
+            report.findings.append(f"seal {number} is gone from the journal, and its heads are there")
+        else:
+            heads[number] = seals.digest(_hash_before(told, number), covered)
+    before = 0
+    for number, (_, facts) in sorted(told.seals.items()):
+        if facts["previous"] != before:
+            report.findings.append(f"seal {number} does not follow seal {before}")
+        before = number
+        empty = seals.digest(_hash_before(told, number), [])
+        if heads.get(number, empty) != facts["digest"]:
+            report.findings.append(f"seal {number} does not fit the rows that it covers")
+
+
+def _hash_before(told: _Journal, number: int) -> str:
+    previous = told.seals[number][1]["previous"]
+    return told.seals[previous][0] if previous in told.seals else journal.GENESIS
+
+
+def _exports(house: House, unit: Unit, report: Report, told: _Journal) -> None:
+    """Compare each export with the journal, and its sums with the postings that it covers."""
+    seen = set()
+    for row, covered in proof.kept_exports(unit):
+        report.exports += 1
+        seen.add(row.number)
+        facts = told.exports.get(row.number)
+        name = f"export {row.number}"
+        if facts is None:
+            report.findings.append(f"{name} is not in the journal")
+            continue
+        if not hashlib.sha256(row.content.encode()).hexdigest() == row.sha256 == facts["sha256"]:
+            report.findings.append(f"{name}: the file is not as it was made")
+            continue
+        if covered != facts["postings"]:
+            report.findings.append(f"{name} covered {facts['postings']} posting(s), {covered} are marked so")
+        library = house.settings.libraries.get(row.library)
+        if library is not None:
+            moves = _moves(books.entries_of_export(unit, row.number), library.zone)
+            gaps = books_rules.differences(books_rules.totals(row.content), books_rules.ledger_totals(moves))
+            report.findings += [f"{name}: {gap}" for gap in gaps]
+    report.findings += [f"export {number} was deleted" for number in sorted(set(told.exports) - seen)]
+
+
+def _moves(entries: list[books.Entry], zone: ZoneInfo) -> list[Move]:
+    return [
+        Move(
+            day=entry.at.astimezone(zone).date(),
+            currency=entry.currency,
+            mode="live" if entry.live else "test",
+            source=entry.source,
+            destination=entry.destination,
+            cents=entry.cents,
+            reversal=entry.reversal,
+        )
+        for entry in entries
+    ]

@@ -1,0 +1,385 @@
+"""The export: each line in exactly one file, the same file to the byte, and sums that are the ledger's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+
+import pytest
+from sqlalchemy import select, text
+
+from ils_payment.domain import books as rules
+from ils_payment.domain import ledger
+from ils_payment.domain.ledger import Book, Posting
+from ils_payment.domain.refunds import RefundState
+from ils_payment.errors import RemoteUnavailableError, StoreBusyError
+from ils_payment.flows.export import BooksDifferError, ExportRefusedError, export
+from ils_payment.model import Payout, PayoutEntry
+from ils_payment.store import journal, payments, refunds
+from ils_payment.store.journal_tables import exported, exported_remotes, exports
+from tests.books.conftest import TREASURER, YESTERDAY, PaysOut
+from tests.conftest import KOHA
+
+DAY = timedelta(days=1)
+
+
+def made(town, first=YESTERDAY, last=YESTERDAY, **options):
+    return export(town.house, town.desk, TREASURER, first, last, **options)
+
+
+def rows_of(town, *days, **options):
+    return rules.read(made(town, *days, **options).content)
+
+
+def post(town, what, make, **options):
+    """Append postings to the town's payment, as a flow would."""
+    with town.house.store.unit() as unit:
+        payment = payments.load(unit, town.paid, lock=True)
+        payments.move(unit, payment, what, postings=make(payment.lines), **options)
+
+
+def move(source, destination, cents=None, currency=""):
+    def postings(lines):
+        amount = cents or lines[0].cents
+        return [
+            Posting(
+                line_id=None if currency else lines[0].id,
+                source=source,
+                destination=destination,
+                cents=amount,
+                currency=currency,
+            )
+        ]
+
+    return postings
+
+
+def nothing_kept(town):
+    with town.house.store.read() as unit:
+        kept = [
+            unit.connection.execute(select(table)).all() for table in (exports, exported, exported_remotes)
+        ]
+        return kept == [[], [], []] and not journal.newest(unit, what="export")
+
+
+def test_each_fee_line_is_a_row_that_a_german_spreadsheet_opens(books):
+    content = made(books).content
+    assert content.startswith(
+        "\ufeffid;type;day;late;mode;receipt_number;marker;fee_kind;cost_centre;account;state;"
+        "gross;refund;fee;payout;moved;currency;method;provider;reference\r\n"
+    )
+    number = books.view(books.paid).number
+    assert (
+        f"{books.paid}-1;payment;2026-11-21;;test;{number};{number};OVERDUE;4711;331100;settled;"
+        "4,50;;;;;EUR;card;stripe;\r\n"
+    ) in content
+    lines = rules.read(content)
+    assert [line["gross"] for line in lines] == ["4,50", "1,50", "2,50", "4,00"]
+    assert content.count("\r\n") == content.count("\n") == 5
+
+
+def test_the_day_is_that_of_the_library_and_not_of_greenwich(books):
+    """It is 21:00 in Greenwich and 22:00 in the library; two hours later it is the next day there."""
+    books.world.pass_time(hours=2)
+    post(books, "noted", move(Book.LIBRARY_SYSTEM, Book.RETURNED, 100))
+    books.world.pass_time(days=1)
+    after_midnight = date(2026, 11, 23)
+    [row] = rows_of(books, after_midnight, after_midnight)
+    assert (row["day"], row["refund"]) == ("2026-11-23", "1,00")
+
+
+def test_the_same_days_again_are_the_same_file_to_the_byte(each_books):
+    first = made(each_books)
+    post(each_books, "noted", move(Book.LIBRARY_SYSTEM, Book.RETURNED, 100))
+    each_books.world.pass_time(days=3)
+    again = made(each_books)
+    assert (again.content, again.sha256, again.number) == (first.content, first.sha256, first.number)
+    assert (first.repeated, again.repeated) == (False, True)
+    with each_books.house.store.read() as unit:
+        told = [(row["what"], row["actor"], row["facts"]["sha256"]) for row in journal.newest(unit)]
+    assert told == [(what, TREASURER.name, first.sha256) for what in ("export_again", "export")]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "says"),
+    [
+        (YESTERDAY, YESTERDAY + DAY, "not over yet"),
+        (YESTERDAY, YESTERDAY - DAY, "comes after"),
+        (YESTERDAY - DAY, YESTERDAY, "Export 1 has the days 2026-11-21 to 2026-11-21"),
+    ],
+)
+def test_days_that_cannot_be_exported_are_refused_with_what_to_do(books, first, last, says):
+    made(books)
+    with pytest.raises(ExportRefusedError, match=says) as refused:
+        made(books, first, last)
+    assert refused.value.mend
+    with books.house.store.read() as unit:
+        assert len(journal.newest(unit, what="export")) == 1
+
+
+def test_days_on_which_nothing_happened_give_a_file_with_a_header_only(books):
+    empty = made(books, date(2026, 11, 1), date(2026, 11, 2))
+    assert empty.content == rules.write([])
+    assert (empty.rows, empty.totals) == (0, {})
+    assert made(books, date(2026, 11, 1), date(2026, 11, 2)).repeated
+
+
+def test_what_appears_late_for_an_exported_day_comes_next_under_its_own_day(each_books):
+    made(each_books)
+    now = each_books.world._instant
+    each_books.world._instant = now - DAY
+    post(each_books, "noted", move(Book.LIBRARY_SYSTEM, Book.RETURNED, 100))
+    each_books.world._instant = now + DAY
+    post(each_books, "noted", move(Book.LIBRARY_SYSTEM, Book.RETURNED, 30))
+    each_books.world.pass_time(days=2)
+    found = made(each_books, YESTERDAY + DAY, YESTERDAY + 3 * DAY)
+    assert [(row["day"], row["late"], row["refund"]) for row in rules.read(found.content)] == [
+        ("2026-11-21", "late", "1,00"),
+        ("2026-11-23", "", "0,30"),
+    ]
+    assert found.late == 1
+    assert rows_of(each_books, date(2026, 11, 1), date(2026, 11, 2)) == []
+
+
+def test_days_that_were_skipped_are_exported_later_and_are_not_late(books):
+    books.world.pass_time(days=3)
+    assert rows_of(books, YESTERDAY + DAY, YESTERDAY + 2 * DAY) == []
+    assert [row["late"] for row in rows_of(books)] == [""] * 4
+
+
+def test_refunds_chargebacks_bookings_by_hand_and_vouchers_are_rows_on_their_own_day(each_books):
+    with each_books.house.store.unit() as unit:
+        payment = payments.load(unit, each_books.paid)
+        line = payment.lines[0]
+        for kind, ref in (("refund", "re_1"), ("chargeback", "dp_1")):
+            one = refunds.add(
+                unit,
+                payment,
+                kind=kind,
+                state=RefundState.EXTERNAL,
+                parts=[(line.id, Book.LIBRARY_SYSTEM, 100)],
+                asked_by="system",
+                provider_ref=ref,
+            )
+            moved = ledger.Posting(
+                line_id=line.id, source=Book.LIBRARY_SYSTEM, destination=Book.RETURNED, cents=100
+            )
+            payments.move(unit, payment, "reversed", postings=[moved], facts={"refund": one.id})
+    post(each_books, "won", move(Book.RETURNED, Book.CASE, 100))
+    post(each_books, "asked", move(Book.CASE, Book.TO_RETURN, 100))
+    post(each_books, "failed", move(Book.TO_RETURN, Book.CASE, 100))
+    post(each_books, "voucher", move(Book.CASE, Book.OUTSIDE, 40))
+    post(each_books, "by_hand", move(Book.CASE, Book.BY_HAND, 60), facts={"reference": "Beleg 7"})
+    post(each_books, "captured", move(Book.PROVIDER, Book.CASE, 700, "CHF"))
+    assert len(rows_of(each_books)) == 4
+    each_books.world.pass_time(days=1)
+    rows = rows_of(each_books, YESTERDAY + DAY, YESTERDAY + DAY)
+    assert [
+        (row["type"], row["gross"], row["refund"], row["moved"], row["currency"], row["reference"])
+        for row in rows
+    ] == [
+        ("refund", "", "1,00", "", "EUR", "re_1"),
+        ("chargeback", "", "1,00", "", "EUR", "dp_1"),
+        ("money_back", "1,00", "", "", "EUR", ""),
+        ("refund_outside", "", "0,40", "", "EUR", ""),
+        ("by_hand", "", "", "0,60", "EUR", "Beleg 7"),
+        ("payment", "7,00", "", "", "CHF", ""),
+    ]
+    assert rows[0]["state"] == "settled+by_hand+refunded+refunded_outside"
+    assert rows[-1]["state"] == "case"
+    assert set(made(each_books, YESTERDAY + DAY, YESTERDAY + DAY).totals) == {
+        ("2026-11-22", "EUR", "test"),
+        ("2026-11-22", "CHF", "test"),
+    }
+
+
+def test_a_line_that_is_settled_after_its_day_was_exported_is_told_by_a_row(town):
+    town.desk.providers["stripe"] = PaysOut(town.desk.providers["stripe"])
+    town.paid = town.started(only=1)
+    town.stripe.pay(town.session_of(town.paid), "card")
+    koha = town.world.remotes.pop(KOHA)
+    town.house.make_due(town.paid)
+    town.run()
+    town.world.pass_time(days=1)
+    [paid] = rows_of(town)
+    assert (paid["type"], paid["state"], paid["gross"]) == ("payment", "to_settle", "4,50")
+    town.world.remotes[KOHA] = koha
+    town.run()
+    town.world.pass_time(days=1)
+    [settled] = rows_of(town, YESTERDAY + DAY, YESTERDAY + DAY)
+    assert (settled["type"], settled["state"], settled["moved"], settled["gross"]) == (
+        "settled",
+        "settled",
+        "4,50",
+        "",
+    )
+
+
+def payout(books, ref="po_1", arrival=YESTERDAY, gap=0, entries=None):
+    session = books.session_of(books.paid)
+    entries = entries or (
+        PayoutEntry(ref="txn_1", kind="payment", cents=1250, fee=44, money_ref=session),
+        PayoutEntry(ref="txn_2", kind="refund", cents=-200, fee=0, money_ref="pi_foreign"),
+        PayoutEntry(ref="txn_3", kind="fee", cents=-10, fee=0),
+        PayoutEntry(ref="txn_4", kind="other", cents=7, fee=0),
+    )
+    cents = sum(entry.cents - entry.fee for entry in entries) + gap
+    return Payout(ref=ref, cents=cents, currency="EUR", arrival=arrival, entries=entries)
+
+
+def remote(rows):
+    return [
+        (row["type"], row["fee"], row["payout"], row["receipt_number"], row["reference"])
+        for row in rows
+        if not row["gross"]
+    ]
+
+
+def test_payouts_and_what_the_provider_kept_are_rows_of_their_own(each_books):
+    each_books.provider.listed = [payout(each_books)]
+    number = each_books.view(each_books.paid).number
+    found = made(each_books)
+    assert remote(rules.read(found.content)) == [
+        ("fee", "0,44", "", number, "txn_1"),
+        ("fee", "0,10", "", "", "txn_3"),
+        ("provider_other", "-0,07", "", "", "txn_4"),
+        ("payout", "", "10,03", "", "po_1"),
+    ]
+    assert found.totals["2026-11-21", "EUR", "test"] == {
+        "payment.gross": 1250,
+        "fee.fee": 54,
+        "provider_other.fee": -7,
+        "payout.payout": 1003,
+    }
+    assert len({row["id"] for row in rules.read(found.content)}) == found.rows
+    each_books.world.pass_time(days=2)
+    assert remote(rows_of(each_books, YESTERDAY + DAY, YESTERDAY + DAY)) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"gap": 1}, "bank credit differs from the sum of its entries by 0.01 EUR"),
+        ({"gap": -200}, "by -2.00 EUR"),
+        (
+            {"entries": "wrong"},
+            "it has 12.00 for ILSP-",
+        ),
+    ],
+)
+def test_a_payout_that_does_not_add_up_is_told_and_nothing_is_exported(books, changes, says):
+    if changes.get("entries"):
+        session = books.session_of(books.paid)
+        changes = {"entries": (PayoutEntry(ref="t", kind="payment", cents=1200, fee=0, money_ref=session),)}
+    books.provider.listed = [payout(books, **changes)]
+    with pytest.raises(BooksDifferError, match=says) as differs:
+        made(books)
+    assert len(differs.value.differences) == 1
+    assert nothing_kept(books)
+    found = made(books, with_payouts=False)
+    assert found.rows == 4
+    assert "left out on demand" in found.notes[0]
+    books.provider.listed = [payout(books)]
+    books.world.pass_time(days=1)
+    later = rows_of(books, YESTERDAY + DAY, YESTERDAY + DAY)
+    assert [(row["type"], row["late"], row["day"]) for row in later][-1] == ("payout", "late", "2026-11-21")
+
+
+def test_payouts_of_days_that_nobody_asked_for_stay_out(books):
+    books.provider.listed = [
+        payout(books, "po_before", YESTERDAY - DAY),
+        payout(books, "po_after", YESTERDAY + DAY),
+    ]
+    assert remote(rows_of(books)) == []
+
+
+def test_a_provider_that_cannot_list_payouts_is_told_in_the_summary(books):
+    books.desk.providers["stripe"] = Silent(books.provider)
+    assert made(books).notes == ["stripe cannot list payouts: no rows of payouts and fees"]
+
+
+class Silent:
+    def __init__(self, provider):
+        self.provider = provider
+
+    def capabilities(self):
+        return replace(self.provider.capabilities(), payouts=False)
+
+
+def test_a_provider_that_is_away_leaves_nothing_half_exported(books):
+    def away():
+        raise RemoteUnavailableError("It does not answer.")
+
+    books.provider.on_asked = away
+    with pytest.raises(RemoteUnavailableError):
+        made(books)
+    assert nothing_kept(books)
+
+
+def test_of_two_exports_at_the_same_time_one_wins(each_books):
+    inner = []
+
+    def meanwhile():
+        each_books.provider.on_asked = None
+        inner.append(made(each_books, YESTERDAY - DAY, YESTERDAY))
+
+    each_books.provider.on_asked = meanwhile
+    with pytest.raises(ExportRefusedError, match="Export 1 has the days 2026-11-20 to 2026-11-21"):
+        made(each_books)
+    assert inner[0].rows == 4
+    with each_books.house.store.read() as unit:
+        assert len(unit.connection.execute(select(exports)).all()) == 1
+
+
+def test_the_same_export_twice_at_the_same_time_is_one(books):
+    inner = []
+
+    def meanwhile():
+        books.provider.on_asked = None
+        inner.append(made(books))
+
+    books.provider.on_asked = meanwhile
+    outer = made(books)
+    assert outer.repeated
+    assert outer.content == inner[0].content
+
+
+def test_a_kept_file_that_was_changed_is_not_handed_out(each_books):
+    made(each_books)
+    with each_books.house.store.unit() as unit:
+        if each_books.house.store.is_sqlite:
+            unit.connection.execute(text("DROP TRIGGER exports_no_update"))
+        else:
+            unit.connection.execute(text("ALTER TABLE exports DISABLE TRIGGER USER"))
+        unit.connection.execute(text("UPDATE exports SET content = 'x'"))
+    with pytest.raises(BooksDifferError, match="export 1 is not as it was made"):
+        made(each_books)
+
+
+def test_a_database_that_is_full_keeps_no_half_export(books):
+    with books.house.store.unit() as unit:
+        pages = unit.connection.execute(text("PRAGMA page_count")).scalar()
+        unit.connection.execute(text(f"PRAGMA max_page_count = {pages}"))
+    with pytest.raises(StoreBusyError, match="full"):
+        for _ in range(400):
+            post(books, "noted", move(Book.LIBRARY_SYSTEM, Book.RETURNED, 1))
+    with pytest.raises(StoreBusyError, match="full"):
+        made(books)
+    assert nothing_kept(books)
+
+
+@pytest.mark.parametrize("wrong", ["4,49", "45,00"])
+def test_a_file_whose_sums_are_not_the_ledgers_would_be_told(wrong):
+    row = rules.Row(id="x-1", type="payment", day="2026-11-21", gross=450, currency="EUR")
+    moves = [rules.Move(YESTERDAY, "EUR", "live", Book.PROVIDER, Book.TO_SETTLE, 450)]
+    content = rules.write([row])
+    assert rules.differences(rules.totals(content), rules.ledger_totals(moves)) == []
+    [told] = rules.differences(rules.totals(content.replace("4,50", wrong)), rules.ledger_totals(moves))
+    assert told == f"2026-11-21 live payment: the file says {wrong.replace(',', '.')}, the ledger 4.50 EUR"
+    [missing] = rules.differences({}, rules.ledger_totals(moves))
+    assert "the file says 0.00" in missing
+
+
+def test_a_text_that_begins_like_a_formula_is_not_one():
+    row = rules.Row(id="x", type="payment", day="2026-11-21", cost_centre="=1+1", currency="EUR", gross=1)
+    assert rules.read(rules.write([row]))[0]["cost_centre"] == "'=1+1"
