@@ -89,7 +89,7 @@ def listed(house: House) -> list[Account]:
 
 
 def _named(unit: Unit, name: str) -> Account:
-    """Return the account with this name, or with this id (identity providers may call two people the same)."""
+    """Return the account with this name or id: identity providers may call two people the same."""
     account = staff.by_login(unit, tidy(name)) or staff.load(unit, name)
     if account is None:
         raise StaffAccountError(f"There is no account {name!r}.", mend="Type: ils-payment staff list")
@@ -99,7 +99,7 @@ def _named(unit: Unit, name: str) -> Account:
 def _link(house: House, unit: Unit, staff_id: str) -> str:
     token = unit.world.random_text(40)
     staff.add_link(unit, staff_id, factors.digest("link", token), unit.now + LINK_LIFE)
-    return f"{house.settings.server.public_url}/staff/enrol?token={token}"
+    return f"{house.settings.server.public_url}/staff/enrol?link={token}"
 
 
 def tidy(login: str) -> str:

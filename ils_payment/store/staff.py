@@ -123,7 +123,7 @@ def names(unit: Unit) -> dict[str, str]:
 
 
 def disable(unit: Unit, staff_id: str) -> None:
-    """Let an account never come in again: its sessions, links and everything it could prove with are deleted."""
+    """Let an account never come in again: its sessions, links and factors are deleted."""
     forget_factors(unit, staff_id)
     unit.connection.execute(
         update(private_staff)
@@ -219,8 +219,10 @@ def use_link(unit: Unit, digest: str) -> bool:
 # --- sessions ----------------------------------------------------------------------------------
 
 
-def open_session(unit: Unit, *, digest: str, staff_id: str, language: str, ends_at: datetime) -> None:
-    """Write a new session of an account that has just proven itself."""
+def open_session(
+    unit: Unit, *, digest: str, staff_id: str, language: str, ends_at: datetime, fresh_at: datetime
+) -> None:
+    """Write a new session of an account that proved itself at *fresh_at*."""
     now = unit.now
     unit.connection.execute(
         insert(private_staff_sessions).values(
@@ -230,7 +232,7 @@ def open_session(unit: Unit, *, digest: str, staff_id: str, language: str, ends_
             created_at=now,
             seen_at=now,
             ends_at=ends_at,
-            fresh_at=now,
+            fresh_at=fresh_at,
         )
     )
 

@@ -24,7 +24,18 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from ils_payment import __version__
 from ils_payment.errors import StoreBusyError
 from ils_payment.store import doors
-from ils_payment.web import api, api_docs, arrival, assets, pages, refusals, render, security, sessions
+from ils_payment.web import (
+    api,
+    api_docs,
+    arrival,
+    assets,
+    pages,
+    refusals,
+    render,
+    security,
+    sessions,
+    staff,
+)
 from ils_payment.web.health import Health, Metrics
 from ils_payment.web.intake import Intake
 from ils_payment.web.turns import Turns
@@ -107,6 +118,7 @@ def browser_app(house: House) -> FastAPI:
     app.add_api_route("/", _front, methods=["GET", "HEAD"], include_in_schema=False)
     for router in (arrival.router, pages.router):
         _answer_head(router)
+    staff.install(app, house)
     app.include_router(assets.router)
     app.include_router(api_docs.router)
     app.include_router(api.router)

@@ -169,7 +169,7 @@ async def sign_in(  # what a dependency brings, and the form
     if isinstance(answer, Refused):
         before = attempt.before if attempt else limits.MOST["card"]
         log.info("sign_in_refused", library=desk.key, wrong_before=before)
-        await anyio.sleep(_wait(house.world.monotonic() - started, before))
+        await anyio.sleep(pause_of(house.world.monotonic() - started, before))
         return _form(request, house, 403, "refused", card, to=to)
     if isinstance(answer, Unavailable):
         log.warning("sign_in_unavailable", library=desk.key, reason=answer.reason)
@@ -211,7 +211,7 @@ def _begin(house: House, desk: Desk, patron: PatronRef, language: str, visit: se
         return sessions.open_session(unit, house, desk, patron, language)[0]
 
 
-def _wait(passed: float, before: int) -> float:
+def pause_of(passed: float, before: int) -> float:
     """Return how long to wait with a refusal: longer after each wrong PIN, and in whole steps.
 
     The steps hide whether the library system had looked a PIN up or not even found the card.

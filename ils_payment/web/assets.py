@@ -13,7 +13,12 @@ from ils_payment.web import theme
 
 router = APIRouter(prefix="/static", include_in_schema=False)
 
-_TYPES = {"style.css": "text/css", "pages.js": "text/javascript", "icon.svg": "image/svg+xml"}
+_TYPES = {
+    "style.css": "text/css",
+    "staff.css": "text/css",
+    "pages.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
 _LOGO_TYPES = {".svg": "image/svg+xml", ".png": "image/png"}
 _FOR_EVER = {"cache-control": "public, max-age=31536000, immutable"}
 """The address of these files changes with their content."""

@@ -23,7 +23,7 @@ class Flags(TypedDict):
     path: str
     secure: bool
     httponly: bool
-    samesite: Literal["lax"]
+    samesite: Literal["lax", "strict"]
 
 
 def encrypted(house: House) -> bool:
@@ -45,9 +45,10 @@ def session(library: str) -> str:
     return f"session-{library}"
 
 
-def flags(house: House) -> Flags:
+def flags(house: House, *, strict: bool = False) -> Flags:
     """Return the attributes. Lax: the way back from the provider comes from another site."""
-    return {"path": "/", "secure": encrypted(house), "httponly": True, "samesite": "lax"}
+    same_site: Literal["lax", "strict"] = "strict" if strict else "lax"
+    return {"path": "/", "secure": encrypted(house), "httponly": True, "samesite": same_site}
 
 
 def new_value(house: House) -> str:
@@ -55,9 +56,12 @@ def new_value(house: House) -> str:
     return base64.urlsafe_b64encode(house.world.random_bytes(32)).rstrip(b"=").decode()
 
 
-def give(house: House, response: Response, what: str, value: str) -> None:
-    """Set a cookie that lives as long as the browser window; the server ends sessions itself."""
-    response.set_cookie(name(house, what), value, **flags(house))
+def give(house: House, response: Response, what: str, value: str, *, strict: bool = False) -> None:
+    """Set a cookie that lives as long as the browser window; the server ends sessions itself.
+
+    A *strict* one is not sent when another site leads here.
+    """
+    response.set_cookie(name(house, what), value, **flags(house, strict=strict))
 
 
 def take_back(house: House, response: Response, what: str) -> None:

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
@@ -16,22 +16,42 @@ from starlette.responses import HTMLResponse
 
 from ils_payment.web import cookies, messages, texts
 from ils_payment.web.language import LANGUAGES, Tongue, accepted, translations
+from ils_payment.web.words import N_
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from starlette.requests import Request
 
     from ils_payment import config
     from ils_payment.flows.house import Desk
-    from ils_payment.web.sessions import Visit
+    from ils_payment.web.words import Words
 
 LANGUAGE_COOKIE = "language"
 WARN_BEFORE = 60
 """Seconds before the end of a session at which the reader is warned (WCAG 2.2.1 asks for 20 at least)."""
 
-_KEPT = ("fee", "method", "t", "to")
+_KEPT = ("fee", "method", "t", "to", "link", "library", "kind", "which", "what", "state", "number", "page")
 """The parameters that a page in another language still needs; an arrival token is not among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wing:
+    """A part of the house with a start page of its own and its own words for what goes wrong.
+
+    A router names it in ``request.state.wing``; the pages of a library need none.
+    """
+
+    home: str
+    """Path of its start page without the slash at the end; empty: of the library."""
+    brand: str
+    """What stands at the top where no library is known."""
+    message_page: str
+    messages: Mapping[str, Words]
+
+
+_PATRONS = Wing("", N_("Pay library fees"), "message.html", messages.MESSAGES)
 
 
 def page(request: Request, name: str, status: int = 200, **context: Any) -> HTMLResponse:  # noqa: ANN401 - what a template shows
@@ -45,8 +65,9 @@ def page(request: Request, name: str, status: int = 200, **context: Any) -> HTML
 
 def message(request: Request, code: str, status: int, **context: Any) -> HTMLResponse:  # noqa: ANN401 - see page
     """Render one of :data:`messages.MESSAGES`: what happened, in plain words, and a way on."""
-    words = messages.MESSAGES[code].said(tongue(request))
-    return page(request, "message.html", status, words=words, code=code, **context)
+    wing = _wing(request)
+    words = wing.messages[code].said(tongue(request))
+    return page(request, wing.message_page, status, words=words, code=code, **context)
 
 
 def language(request: Request) -> str:
@@ -66,7 +87,8 @@ def language(request: Request) -> str:
 def tongue(request: Request) -> Tongue:
     """Return language and time zone of the answer."""
     library = _library(request)
-    return Tongue(language(request), library.zone if library else ZoneInfo("Europe/Berlin"))
+    zone = library.zone if library else getattr(request.state, "zone", ZoneInfo("Europe/Berlin"))
+    return Tongue(language(request), zone)
 
 
 def now(request: Request) -> datetime:
@@ -75,9 +97,17 @@ def now(request: Request) -> datetime:
     return instant
 
 
-def seconds_left(request: Request, visit: Visit) -> int:
+def seconds_left(request: Request, visit: AnyVisit) -> int:
     """Return for how many seconds the session of *visit* still lives if nothing more happens."""
     return max(0, int((visit.ends_at - now(request)).total_seconds()))
+
+
+class AnyVisit(Protocol):
+    """A session of a patron or of staff, as pages look at it."""
+
+    @property
+    def ends_at(self) -> datetime:
+        """Return when it ends if nothing more happens."""
 
 
 @cache
@@ -93,6 +123,8 @@ class Frame:
 
     home: str
     """Path of the library, e.g. ``/herrenberg``; empty where no library is known."""
+    brand: str
+    """What stands at the top and behind the title of the page."""
     library: config.Library | None
     live: bool
     signed_in: bool
@@ -117,6 +149,7 @@ def _html(request: Request, name: str, context: dict[str, Any]) -> str:
         "tongue": spoken,
         "texts": texts,
         "now": now(request),
+        "visit": getattr(request.state, "visit", None),
         "warn_before": WARN_BEFORE,
         **context,
     }
@@ -129,7 +162,8 @@ def _frame(request: Request, csrf: str) -> Frame:
     library = desk.settings if desk else None
     accent = library.pages.accent if library and library.pages else ""
     return Frame(
-        home=f"/{desk.key}" if desk else "",
+        home=_home(request),
+        brand=library.name if library else tongue(request).gettext(_wing(request).brand),
         library=library,
         live=desk.live if desk else True,
         signed_in=visit is not None,
@@ -143,12 +177,22 @@ def _frame(request: Request, csrf: str) -> Frame:
 def _languages(request: Request, library: config.Library | None) -> tuple[tuple[str, str, str], ...]:
     """Return the language switch; the answer to a form leads back to the start, for it has no address."""
     offered = library.languages if library else tuple(LANGUAGES)
-    desk: Desk | None = getattr(request.state, "desk", None)
-    path, kept = f"/{desk.key}/" if desk else "/", []
+    path, kept = f"{_home(request)}/", []
     if request.method == "GET":
         path = request.url.path
         kept = [(key, value) for key, value in request.query_params.multi_items() if key in _KEPT]
     return tuple((code, LANGUAGES[code], f"{path}?{urlencode([*kept, ('lang', code)])}") for code in offered)
+
+
+def _wing(request: Request) -> Wing:
+    wing: Wing = getattr(request.state, "wing", _PATRONS)
+    return wing
+
+
+def _home(request: Request) -> str:
+    """Return the path before the start page of the library, or of the wing, that the request is for."""
+    desk: Desk | None = getattr(request.state, "desk", None)
+    return f"/{desk.key}" if desk else _wing(request).home
 
 
 def _library(request: Request) -> config.Library | None:

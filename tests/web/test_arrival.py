@@ -459,11 +459,11 @@ def test_an_unanswered_question_counts_for_ten_minutes(each_doors, monkeypatch):
 def test_refusals_take_longer_each_time_and_whole_steps(monkeypatch):
     monkeypatch.setattr(arrival, "SHORTEST_ANSWER", 1.0)
     monkeypatch.setattr(arrival, "SLOWEST_ANSWER", 4.0)
-    total = [0.1 + arrival._wait(0.1, before) for before in range(5)]
+    total = [0.1 + arrival.pause_of(0.1, before) for before in range(5)]
     assert total == pytest.approx([1, 2, 4, 4, 4])
-    found, not_found = (passed + arrival._wait(passed, 0) for passed in (0.153, 0.021))
+    found, not_found = (passed + arrival.pause_of(passed, 0) for passed in (0.153, 0.021))
     assert found == pytest.approx(not_found)
-    assert 5.2 + arrival._wait(5.2, 0) == pytest.approx(5.5)
+    assert 5.2 + arrival.pause_of(5.2, 0) == pytest.approx(5.5)
 
 
 def test_where_card_and_pin_are_switched_off_nobody_is_asked(doors):

@@ -1,0 +1,101 @@
+"""Sign-in through the identity provider: away to it, and back."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import structlog
+from fastapi import APIRouter, Query, Request
+from starlette.responses import RedirectResponse, Response
+
+from ils_payment.flows import staff_accounts as accounts
+from ils_payment.flows.house import House
+from ils_payment.staff_config import Oidc
+from ils_payment.store import journal
+from ils_payment.web import cookies, render
+from ils_payment.web.sessions import HouseHere
+from ils_payment.web.staff import entry, oidc, sessions
+from ils_payment.web.staff.sessions import StaffMaybe
+
+COOKIE = "staff-oidc"
+_AGAIN = "staff-again"
+"""Held by a browser whose person is to be proven once more; where it goes afterwards."""
+
+_JUST_NOW = 120
+"""Seconds since the identity provider proved the person, within which money may be sent away."""
+
+router = APIRouter(prefix="/oidc")
+log = structlog.get_logger(__name__)
+
+
+def _settings(house: House) -> Oidc:
+    staff = house.settings.staff
+    if staff is None or staff.oidc is None:  # pragma: no cover - there is no router then
+        raise LookupError("staff.oidc")
+    return staff.oidc
+
+
+@router.get("")
+def leave(
+    request: Request,
+    house: HouseHere,
+    visit: StaffMaybe,
+    to: Annotated[str, Query(max_length=200)] = "",
+) -> Response:
+    """Send the browser to the identity provider; who is signed in here is to be proven once more."""
+    cookie = oidc.new_cookie(house, cookies.new_value(house))
+    try:
+        address = oidc.authorization_address(house, _settings(house), cookie, again=visit is not None)
+    except oidc.OidcError as error:
+        log.error("staff_oidc_failed", reason=str(error))  # noqa: TRY400 - the reason says it all
+        return render.message(request, "oidc_unavailable", 503)
+    response = RedirectResponse(address, 303)
+    # Lax: the way back comes from another site. Strict cookies are not sent then.
+    cookies.give(house, response, COOKIE, cookie)
+    cookies.give(house, response, _AGAIN, entry.first(to), strict=True)
+    return response
+
+
+@router.get("/return")
+def come_back(request: Request, house: HouseHere) -> Response:
+    """Meet the browser that comes back, and open a session.
+
+    The strict cookies did not come along, so who was signed in before is not known here; the page that
+    follows leads on within this site, and with it they are sent again.
+    """
+    cookie = cookies.held(house, request, COOKIE)
+    if cookie is None:
+        return _refused(request, house, "the browser did not leave from here")
+    try:
+        person = oidc.person(house, _settings(house), cookie, dict(request.query_params))
+    except oidc.OidcError as error:
+        return _refused(request, house, str(error))
+    account = accounts.welcomed(
+        house, person.subject, name=person.name, role=person.role, libraries=person.libraries
+    )
+    if account is None:
+        return _refused(request, house, "the account is disabled")
+    fresh = person.proven_at is not None and house.world.now().timestamp() - person.proven_at < _JUST_NOW
+    value = sessions.open_session(house, account, render.language(request), way="oidc", fresh=fresh)
+    response = render.page(request, "staff/onward.html", url="/staff/oidc/done")
+    cookies.take_back(house, response, COOKIE)
+    entry.come_in(house, response, value)
+    return response
+
+
+def _refused(request: Request, house: House, reason: str) -> Response:
+    log.warning("staff_oidc_refused", reason=reason)
+    with house.store.unit() as unit:
+        journal.append(unit, accounts.NOBODY, "staff_sign_in_failed", {"way": "oidc"})
+    response = render.message(request, "oidc_refused", 403)
+    cookies.take_back(house, response, COOKIE)
+    return response
+
+
+@router.get("/done")
+def arrive(request: Request, house: HouseHere) -> Response:
+    """Lead to where the person wanted to go: now the strict cookies are here."""
+    to = cookies.held(house, request, _AGAIN) or ""
+    response = RedirectResponse(entry.first(to), 303)
+    cookies.take_back(house, response, _AGAIN)
+    return response
