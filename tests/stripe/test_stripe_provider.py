@@ -47,7 +47,15 @@ from ils_payment.world import PluginHost, World
 
 KEY = "rk_test_CANARYKEY"
 HOOK_SECRET = "whsec_CANARYHOOK"
-RIGHTS = {"checkout_sessions:write", "payment_intents:read", "charges:read", "refunds:read", "disputes:read"}
+RIGHTS = {
+    "checkout_sessions:write",
+    "payment_intents:read",
+    "charges:read",
+    "refunds:write",
+    "disputes:read",
+    "balance_transactions:read",
+    "payouts:read",
+}
 CREATE = "checkout.sessions.create"
 LIBRARY = LibraryInfo(
     key="town", name="Town Library", currency="EUR", languages=("de", "en"), time_zone="Europe/Berlin"

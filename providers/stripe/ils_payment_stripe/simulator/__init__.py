@@ -71,7 +71,7 @@ class StripeSimulator(Payer):
     @classmethod
     def demo(cls, **options: Any) -> StripeSimulator:  # noqa: ANN401 - the constructor's own options
         """Return the account of ``ils-payment demo``: cards and Pay by Bank, descriptors allowed."""
-        account = SimulatedAccount(card_descriptor_allowed=True, pending_seconds=10)
+        account = SimulatedAccount(card_descriptor_allowed=True, pending_seconds=10, refund_seconds=10)
         return cls(account=account, retry_seconds=DEMO_RETRY_SECONDS, **options)
 
     @property
@@ -149,6 +149,9 @@ class StripeSimulator(Payer):
                 "charges": copy.deepcopy(book.charges),
                 "refunds": copy.deepcopy(book.refunds),
                 "disputes": copy.deepcopy(book.disputes),
+                "balance_transactions": copy.deepcopy(book.transactions),
+                "payouts": copy.deepcopy(book.payouts),
+                "paid_out": dict(book.paid_out),
                 "captured": captured,
                 "refunded": refunded,
                 "events": [{"id": one["id"], "type": one["type"]} for one in book.events.values()],

@@ -32,6 +32,10 @@ class SimulatedAccount:
     ``keys``: restricted keys with their rights, e.g. ``{"rk_test_x": {"checkout_sessions:write"}}``.
     ``minimum_cents``: smallest sum in EUR. ``pending_refunds``: methods whose refunds take time.
     ``pending_seconds``: how long a pending payment takes that the payer started on the page.
+    ``refund_seconds``: after how long a pending refund succeeds by itself (None: never).
+    ``fee_base``, ``fee_per_mille``, ``dispute_fee``: what Stripe keeps (made up). ``payout_lag_days``:
+    after how many days money is paid out; it arrives on the day after. ``payout_difference``: by how
+    much a payout differs from its entries, which Stripe does not do and the core has to notice.
     """
 
     id: str = "acct_1SimulatedLibrary"
@@ -48,6 +52,12 @@ class SimulatedAccount:
     minimum_cents: int = 50
     pending_refunds: tuple[str, ...] = ("pay_by_bank", "sepa_debit")
     pending_seconds: int = 20
+    refund_seconds: int | None = None
+    fee_base: int = 25
+    fee_per_mille: int = 15
+    dispute_fee: int = 2000
+    payout_lag_days: int = 2
+    payout_difference: int = 0
 
     def methods_for(self, currency: str, allowed: list[str] | None, excluded: list[str] | None) -> list[str]:
         """Return what the payer will be offered: the rest is dropped without a word, as Stripe does."""

@@ -47,6 +47,14 @@ class Book:
         self.refunds: dict[str, Thing] = {}
         self.disputes: dict[str, Thing] = {}
         self.events: dict[str, Thing] = {}
+        # The balance: see the module of that name. Their ids are counted, so that they use up no chance.
+        self.transactions: dict[str, Thing] = {}
+        self.transaction_modes: dict[str, bool] = {}
+        self.waiting: list[str] = []
+        self.paid_out: dict[str, str] = {}
+        self.payouts: dict[str, Thing] = {}
+        self.next_payouts = 0
+        self.refunds_due: dict[str, int] = {}
 
     def seconds(self) -> int:
         """Return the world's clock as Stripe's timestamps have it."""
@@ -73,9 +81,11 @@ class Book:
         self.outbox.add(event, self.world.now())
 
     def live(self, thing: Thing) -> bool:
-        """Return the mode of *thing*; a refund has no such field and takes its charge's."""
+        """Return the mode of *thing*; refunds and balance transactions have no such field."""
         if "livemode" in thing:
             return bool(thing["livemode"])
+        if thing["object"] == "balance_transaction":
+            return self.transaction_modes[thing["id"]]
         return bool(self.charges[thing["charge"]]["livemode"])
 
     def session(self, key: str, *, live: bool) -> Thing:

@@ -99,6 +99,18 @@ def _lines(call: Call, thing: Thing) -> Thing:
     return a_list(lines, f"/v1/checkout/sessions/{thing['id']}/line_items")
 
 
+def _source(call: Call, thing: Thing) -> Thing | None:
+    """Return what a balance transaction is about, as far as the key may see it."""
+    book, key = call.book, thing["source"]
+    if key is None:
+        return None
+    shelves = {"ch": book.charges, "re": book.refunds, "du": book.disputes, "po": book.payouts}
+    rooms = {"ch": "charges", "re": "refunds", "du": "disputes", "po": "payouts"}
+    prefix = key.partition("_")[0]
+    call.need(f"{rooms[prefix]}:read")
+    return copy.deepcopy(shelves[prefix][key])
+
+
 _EXPANDABLE: dict[tuple[str, str], Callable[[Call, Thing], Thing | None]] = {
     ("checkout.session", "payment_intent"): _intent,
     ("checkout.session", "line_items"): _lines,
@@ -107,6 +119,7 @@ _EXPANDABLE: dict[tuple[str, str], Callable[[Call, Thing], Thing | None]] = {
     ("charge", "refunds"): _refunds,
     ("refund", "payment_intent"): _intent,
     ("refund", "charge"): lambda call, thing: _charge(call, thing["charge"]),
+    ("balance_transaction", "source"): _source,
     ("dispute", "payment_intent"): _intent,
     ("dispute", "charge"): lambda call, thing: _charge(call, thing["charge"]),
 }
@@ -124,7 +137,7 @@ def page_of(call: Call, things: list[Thing], url: str) -> Thing:
     if not 1 <= limit <= 100:
         raise Refusal(400, "This value must be between 1 and 100.", param="limit")
     chosen = [
-        one for one in things if call.book.live(one) == call.live and _in_range(one, params.get("created"))
+        one for one in things if call.book.live(one) == call.live and in_range(one, params.get("created"))
     ]
     ids = [one["id"] for one in chosen]
     for name in ("starting_after", "ending_before"):
@@ -144,16 +157,16 @@ def page_of(call: Call, things: list[Thing], url: str) -> Thing:
     return a_list([show(call, one, inner) for one in page], url, has_more=has_more)
 
 
-def _in_range(thing: Thing, wanted: Any) -> bool:  # noqa: ANN401 - an integer, a dictionary or nothing
-    """Return whether *thing* arose when the request's ``created`` says."""
+def in_range(thing: Thing, wanted: Any, name: str = "created") -> bool:  # noqa: ANN401 - an integer, a dictionary or nothing
+    """Return whether *thing*'s time lies where the request wants it."""
     if wanted is None:
         return True
-    created = thing["created"]
+    instant = thing[name]
     if isinstance(wanted, int):
-        return bool(created == wanted)
+        return bool(instant == wanted)
     return bool(
-        created > wanted.get("gt", -1)
-        and created >= wanted.get("gte", 0)
-        and created < wanted.get("lt", created + 1)
-        and created <= wanted.get("lte", created)
+        instant > wanted.get("gt", -1)
+        and instant >= wanted.get("gte", 0)
+        and instant < wanted.get("lt", instant + 1)
+        and instant <= wanted.get("lte", instant)
     )

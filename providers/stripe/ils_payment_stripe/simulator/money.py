@@ -68,7 +68,8 @@ def create_refund(call: Call) -> Thing:
     if rest <= 0:
         message = f"Charge {taken['id']} has already been refunded."
         raise Refusal(400, message, code="charge_already_refunded")
-    if taken["disputed"]:
+    fought_over = (one for one in call.book.disputes.values() if one["charge"] == taken["id"])
+    if any(one["status"] != "won" for one in fought_over):
         raise Refusal(400, f"Charge {taken['id']} has been charged back.", code="charge_disputed")
     cents = wish.get("amount", rest)
     if cents < 1:

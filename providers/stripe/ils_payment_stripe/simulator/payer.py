@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ils_payment_stripe.simulator import balance
 from ils_payment_stripe.simulator.objects import new_charge, new_dispute, new_intent, new_refund
 from ils_payment_stripe.simulator.refusal import NotPayableError
 
@@ -130,6 +131,9 @@ class Payer:
             for session_id, (due, success) in list(self.book.pending.items()):
                 if due is not None and due <= now:
                     (self.succeed_pending if success else self.fail_pending)(session_id)
+            for refund_id in [key for key, due in self.book.refunds_due.items() if due <= now]:
+                self.finish_refund(refund_id)
+            balance.pay_out_due(self.book)
 
     def expire_due(self) -> None:
         """Expire every open session whose time is over."""
@@ -168,19 +172,29 @@ class Payer:
         method = charge["payment_method_details"]["type"]
         refund = new_refund(book, charge, cents, wish)
         refund["status"] = "pending" if method in book.account.pending_refunds else "succeeded"
+        if refund["status"] == "pending":
+            refund["pending_reason"] = "processing"
+            if book.account.refund_seconds is not None:
+                book.refunds_due[refund["id"]] = book.seconds() + book.account.refund_seconds
         book.refunds[refund["id"]] = refund
+        balance.give_back(book, refund)
         self._count_refunds(charge)
         book.emit("refund.created", refund, cause)
         book.emit("charge.refunded", charge, cause)
         return refund
 
     def finish_refund(self, refund_id: str, *, success: bool = True) -> None:
-        """Decide a pending refund; when it fails, the money is with the library again."""
+        """Decide a refund; one that fails, be it days after it succeeded, brings the money back."""
         with self.book.lock:
             refund = self.book.refunds[refund_id]
+            self.book.refunds_due.pop(refund_id, None)
+            if refund["status"] in {"failed", "canceled"}:
+                raise NotPayableError(f"refund {refund_id} has {refund['status']} already")
+            refund.pop("pending_reason", None)
             refund["status"] = "succeeded" if success else "failed"
             if not success:
                 refund["failure_reason"] = "expired_or_canceled_card"
+                balance.take_back(self.book, refund)
                 self._count_refunds(self.book.charges[refund["charge"]])
             self.book.emit("refund.updated", refund)
             if not success:
@@ -193,6 +207,7 @@ class Payer:
             dispute = new_dispute(self.book, charge, reason)
             charge["disputed"] = True
             self.book.disputes[dispute["id"]] = dispute
+            balance.withdraw(self.book, dispute)
             self.book.emit("charge.dispute.created", dispute)
             self.book.emit("charge.dispute.funds_withdrawn", dispute)
             return str(dispute["id"])
@@ -205,7 +220,25 @@ class Payer:
             self.book.emit("charge.dispute.updated", dispute)
             self.book.emit("charge.dispute.closed", dispute)
             if won:
+                balance.reinstate(self.book, dispute)
                 self.book.emit("charge.dispute.funds_reinstated", dispute)
+
+    def adjust(
+        self, cents: int, *, kind: str = "adjustment", category: str = "other_adjustment", fee: int = 0
+    ) -> str:
+        """Let Stripe book something of its own (``stripe_fee`` and ``fee``: a bill); return its id."""
+        with self.book.lock:
+            return str(balance.record(self.book, None, kind, category, cents, fee)["id"])
+
+    def pay_out_manually(self, cents: int) -> str:
+        """Pay *cents* out by hand in the dashboard; Stripe then assigns no transactions to it."""
+        with self.book.lock:
+            book = self.book
+            today = balance.midnight(book.seconds())
+            payout = balance.new_payout(
+                book, cents, today, book.account.currency, live=book.mode, automatic=False
+            )
+            return str(payout["id"])
 
     # --- steps --------------------------------------------------------------------------------
 
@@ -251,6 +284,7 @@ class Payer:
             payment_method=charge["payment_method"],
         )
         session["customer_details"] = {**charge["billing_details"], "tax_exempt": "none", "tax_ids": []}
+        balance.collect(self.book, charge)
         self.book.emit("charge.succeeded", charge)
         self.book.emit("payment_intent.succeeded", intent)
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ils_payment_stripe.simulator import money, sessions
+from ils_payment_stripe.simulator import balance, money, sessions
 from ils_payment_stripe.simulator.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -69,6 +69,8 @@ OPERATIONS = (
     ),
     *_pair("refunds", "Refund", money.refunds, money.refund),
     *_pair("disputes", "Dispute", money.disputes, money.dispute),
+    *_pair("balance_transactions", "BalanceTransaction", balance.transactions, balance.transaction),
+    *_pair("payouts", "Payout", balance.payouts, balance.payout_of),
     *_pair("events", "Event", money.events, money.event),
     *_pair("webhook_endpoints", "WebhookEndpoint", money.webhook_endpoints, money.webhook_endpoint),
     Operation(
