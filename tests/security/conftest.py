@@ -1,0 +1,7 @@
+"""The doors of a town, as the tests of the pages have them."""
+
+from __future__ import annotations
+
+from tests.web.conftest import arrival_settings, doors, lasting_doors
+
+__all__ = ["arrival_settings", "doors", "lasting_doors"]

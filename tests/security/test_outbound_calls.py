@@ -1,0 +1,157 @@
+"""Calls to the outside: certificates are always checked, answers bounded, and redirects not followed."""
+
+from __future__ import annotations
+
+import datetime as dt
+import gzip
+import ssl
+import threading
+import tracemalloc
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
+
+import pytest
+import requests
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from ils_payment_koha.config import KohaConfig
+from ils_payment_stripe.config import StripeConfig
+from pydantic import BaseModel
+
+from ils_payment.config import Mail, Server
+from ils_payment.world import World
+
+
+class Answering(BaseHTTPRequestHandler):
+    def do_GET(self):
+        if self.path == "/bomb":
+            self.send_response(200)
+            self.send_header("content-encoding", "gzip")
+            self.end_headers()
+            self.wfile.write(gzip.compress(bytes(60_000_000), 1))
+            return
+        self.send_response(200)
+        self.send_header("content-length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """A certificate for 127.0.0.1 that nobody has signed but itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    day = dt.timedelta(days=1)
+    now = dt.datetime.now(dt.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - day)
+        .not_valid_after(now + day)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "server.pem"
+    path.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        + made.public_bytes(serialization.Encoding.PEM)
+    )
+    return str(path)
+
+
+def serving(context=None):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
+    if context is not None:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+@pytest.fixture
+def encrypted(certificate):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    server = serving(context)
+    yield f"https://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def plain():
+    server = serving()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def session(world=None, max_bytes=1_000_000):
+    return (world or World()).session(deadline=5.0, max_bytes=max_bytes)
+
+
+def test_an_unknown_certificate_is_refused(encrypted):
+    with pytest.raises(requests.exceptions.SSLError):
+        session().get(encrypted)
+
+
+def test_the_configured_authority_is_believed_and_the_environment_changes_nothing(
+    encrypted, certificate, monkeypatch
+):
+    world = World(ca_bundle=certificate)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere.pem")
+    assert session(world).get(encrypted).text == "ok"
+
+
+def test_no_caller_can_switch_the_check_of_certificates_off(encrypted):
+    ours = session()
+    with pytest.raises(requests.exceptions.SSLError):
+        ours.get(encrypted, verify=False)
+    ours.verify = False
+    with pytest.raises(requests.exceptions.SSLError):
+        ours.get(encrypted)
+    request = ours.prepare_request(requests.Request("GET", encrypted))
+    with pytest.raises(requests.exceptions.SSLError):
+        ours.send(request, verify=False)
+
+
+def test_encryption_older_than_tls_1_2_is_not_spoken():
+    assert ssl.create_default_context().minimum_version >= ssl.TLSVersion.TLSv1_2
+
+
+def test_no_configuration_knows_a_switch_for_the_check_of_certificates():
+    def names(model):
+        for name, field in model.model_fields.items():
+            yield name
+            if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+                yield from names(field.annotation)
+
+    for model in (Server, Mail, KohaConfig, StripeConfig):
+        assert not {name for name in names(model) if "verify" in name or "insecure" in name}
+        assert model.model_config["extra"] == "forbid"
+
+
+def test_a_small_answer_that_unpacks_to_a_huge_one_is_cut_off_before_it_fills_the_memory(plain):
+    tracemalloc.start()
+    try:
+        with pytest.raises(requests.RequestException, match="too large"):
+            session(max_bytes=1_000_000).get(f"{plain}/bomb")
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("scheme", ["ftp://127.0.0.1/", "file:///etc/passwd", "gopher://127.0.0.1/"])
+def test_only_http_is_spoken(scheme):
+    with pytest.raises(requests.exceptions.InvalidSchema):
+        session().get(scheme)
