@@ -17,6 +17,7 @@ from ils_payment.domain.ledger import Book
 from ils_payment.domain.refunds import Meaning, RefundState
 from ils_payment.domain.states import PAID_UNSETTLED
 from ils_payment.flows.hands import in_hands
+from ils_payment.flows.reversals import catch_up
 from ils_payment.flows.work import quarantine
 from ils_payment.model import RefundSupport, State
 from ils_payment.store import cases, chain, journal, orders, payments, reasons, refunds
@@ -161,7 +162,8 @@ def withdraw(house: House, actor: Actor, refund_id: str, reason: str) -> Decided
         why = reasons.keep(unit, actor, reason, payment_id=payment.id, refund_id=refund_id)
         facts = {"refund": refund_id, "actor": actor.name, "reason_digest": why}
         postings = rules.undo(asked.parts, _currency(unit, payment, asked.parts))
-        payments.move(unit, payment, "refund_withdrawn", facts=facts, postings=postings)
+        payment = payments.move(unit, payment, "refund_withdrawn", facts=facts, postings=postings)
+        payment = catch_up(unit, payment)
         journal.append(unit, actor.name, "refund_withdrawn", {"refund": refund_id}, payment.library)
         if payment.state not in PAID_UNSETTLED or cases.open_of_payment(unit, payment.id):
             return Decided(code="done", refund_id=refund_id)

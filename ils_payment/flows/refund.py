@@ -22,6 +22,7 @@ from ils_payment.domain.states import PAID_UNSETTLED
 from ils_payment.errors import RemoteError
 from ils_payment.flows.charge import charge
 from ils_payment.flows.hands import backoff
+from ils_payment.flows.reversals import catch_up
 from ils_payment.flows.work import quarantine
 from ils_payment.model import (
     MarkerSupport,
@@ -210,7 +211,7 @@ def _fail(house: House, payment: Payment, refund: Refund, reason: str, ref: str 
     """End a refund that certainly did not happen: the reservation is undone, and a person decides anew."""
     with house.store.unit() as unit:
         if refunds.change(unit, refund, state=RefundState.FAILED, ended_at=unit.now, charge_state="none"):
-            payments.move(
+            failed = payments.move(
                 unit,
                 payment,
                 "refund_failed",
@@ -219,6 +220,7 @@ def _fail(house: House, payment: Payment, refund: Refund, reason: str, ref: str 
                 facts={"refund": refund.id, "reason": reason[:200], "found": ref, "cents": refund.cents},
                 postings=rules.undo(refund.parts, _currency_of(unit, payment, refund)),
             )
+            catch_up(unit, failed)
     house.world.failpoint("refund.failed")
 
 

@@ -15,6 +15,7 @@ from ils_payment.domain.ledger import Book, currency_of
 from ils_payment.domain.refunds import RUNNING, RefundState
 from ils_payment.model import ReversalState
 from ils_payment.store import chain, payments, refunds
+from ils_payment.store.records import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +37,26 @@ def take(unit: Unit, payment: Payment, seen: Sequence[Reversal]) -> Payment:
         elif ours.state in RUNNING:
             # The refund's own journey takes it up.
             payments.make_due(unit, payment.id)
+    return payment
+
+
+def catch_up(unit: Unit, payment: Payment) -> Payment:
+    """Post what left at the provider while its cents were reserved for a refund that did not happen."""
+    for refund in refunds.of_payment(unit, payment.id):
+        missing = refund.cents - sum(cents for _, _, cents in refund.parts)
+        if refund.state is not RefundState.EXTERNAL or not missing:
+            continue
+        postings = chain.read_postings(unit, payment.id)
+        parts = rules.take(rules.left(postings), missing)
+        if parts:
+            refunds.change(unit, refund, parts=to_json([*refund.parts, *parts]))
+            payment = payments.move(
+                unit,
+                payment,
+                "reversal_posted",
+                facts={"refund": refund.id, "cents": sum(cents for _, _, cents in parts)},
+                postings=rules.leave(parts, currency_of(postings, {line for line, _, _ in parts})),
+            )
     return payment
 
 
