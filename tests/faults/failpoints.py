@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,6 +49,7 @@ class Outcome:
     scenario: str
     passed: list[str] = field(default_factory=list)
     cells: int = 0
+    runs: int = 0
     covered: int = 0
     pairs: int = 0
     ended: Counter[str] = field(default_factory=Counter)
@@ -83,33 +84,60 @@ def play(scenario: Scenario, empty: Path, deaths: tuple[Death, ...] = ()) -> tup
     return stage, fresh
 
 
+def same_deaths(log: list[str]) -> list[list[Death]]:
+    """Return all deaths of a run, those together after which the same is left.
+
+    A death takes all that the program has in memory; what stays are its effects (commits, calls that
+    are no questions, mails). So two deaths between the same two effects are one and the same, and the
+    program needs to die once for all of them: *log* is what happened in the undisturbed run.
+    """
+    groups: dict[int, list[Death]] = {}
+    marks, place, open_after = 0, 0, list[int]()
+    for what in log:
+        if what == "pass":
+            groups.setdefault(marks, []).append(Death(place, after=False))
+            open_after.append(place)
+            place += 1
+            continue
+        if what == "effect":
+            marks += 1
+        if what != "world":
+            # The effect that was announced, or the end of the step in which there is none.
+            groups.setdefault(marks, []).extend(Death(one, after=True) for one in open_after)
+            open_after.clear()
+        if what != "effect":
+            marks += 1
+    return list(groups.values())
+
+
 def play_scenario(
     scenario: Scenario, empty: Path, *, every: int = 1, pairs: int = 0, seed: int = 0
 ) -> Outcome:
-    """Play one scenario calmly, then with a death at each *every*-th cell, then with *pairs* of deaths."""
+    """Play one scenario calmly, then with a death in each *every*-th group, then with *pairs* of deaths."""
     outcome = Outcome(scenario.name)
     stage, ended = play(scenario, empty)
     if sorted(ended) != sorted(scenario.ends):
         outcome.problems.append(f"{scenario.name}: ends as {ended}, not as {scenario.ends}")
     outcome.passed = list(stage.passed)
-    cells = [Death(place, after) for place in range(len(stage.passed)) for after in (False, True)]
-    outcome.cells = len(cells)
-    for death in cells[seed % every :: every]:
-        outcome.covered += _survives(scenario, empty, (death,), outcome)
+    outcome.cells = 2 * len(stage.passed)
+    for same in same_deaths(stage.log)[seed % every :: every]:
+        outcome.runs += 1
+        if _survives(scenario, empty, same[:1], outcome):
+            outcome.covered += len(same)
     rng = random.Random(f"{seed} {scenario.name}")
     for _ in range(pairs):
         first, second = sorted(rng.sample(range(len(stage.passed)), 2))
-        two = (Death(first, rng.random() < 0.5), Death(second, rng.random() < 0.5))
+        two = [Death(first, after=rng.random() < 0.5), Death(second, after=rng.random() < 0.5)]
         outcome.pairs += _survives(scenario, empty, two, outcome)
     return outcome
 
 
-def _survives(scenario: Scenario, empty: Path, deaths: tuple[Death, ...], outcome: Outcome) -> bool:
+def _survives(scenario: Scenario, empty: Path, deaths: Sequence[Death], outcome: Outcome) -> bool:
     """Play one run; tell whether the program died in it at least once and the rules hold."""
     told = ",".join(f"{one.place}-{'after' if one.after else 'before'}" for one in deaths)
     replay = f"FAILPOINT_SCENARIO={scenario.name} FAILPOINT_DEATHS={told}"
     try:
-        stage, ended = play(scenario, empty, deaths)
+        stage, ended = play(scenario, empty, tuple(deaths))
     except Exception as error:  # noqa: BLE001 - whatever breaks is what was looked for
         outcome.problems.append(f"{replay}: {type(error).__name__}: {error}")
         return False
@@ -193,6 +221,7 @@ def main() -> int:
         "scenarios": len(outcomes),
         "cells": sum(outcome.cells for outcome in outcomes),
         "covered": sum(outcome.covered for outcome in outcomes),
+        "runs": sum(outcome.runs for outcome in outcomes),
         "pairs": sum(outcome.pairs for outcome in outcomes),
         "problems": len(problems),
         "seconds": round(time.monotonic() - began),

@@ -8,6 +8,7 @@ the world outside does (payer, bank, desk, clerks of the library) never dies wit
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -66,7 +67,9 @@ class _Watched:
 
     def handle(self, request: RawRequest) -> Reply:
         reply = self.remote.handle(request)
-        self.world.on_effect()
+        if request.method != "GET":
+            # A question leaves nothing behind.
+            self.world.on_effect()
         return reply
 
     def truth(self) -> dict[str, Any]:
@@ -117,19 +120,38 @@ def _tell_commits(store: Store, world: Effects) -> None:
 
 
 class _Told:
-    """The context manager of a write transaction that tells its end."""
+    """The context manager of a write transaction: its commit is a failpoint on both sides, and an effect."""
 
     def __init__(self, inner: Any, world: Effects) -> None:
         self.inner, self.world = inner, world
+        self.place = _caller()
 
     def __enter__(self) -> Any:
         return self.inner.__enter__()
 
-    def __exit__(self, *raised: Any) -> Any:
-        answer = self.inner.__exit__(*raised)
-        if raised[0] is None:
-            self.world.on_effect()
+    def __exit__(self, *raised: object) -> Any:
+        if raised[0] is not None:
+            return self.inner.__exit__(*raised)
+        try:
+            self.world.failpoint(f"commit.before {self.place}")
+        except Crash as crash:
+            # What is not committed dies with the process.
+            self.inner.__exit__(type(crash), crash, crash.__traceback__)
+            raise
+        answer = self.inner.__exit__(None, None, None)
+        self.world.on_effect()
+        self.world.failpoint(f"commit.after {self.place}")
         return answer
+
+
+def _caller() -> str:
+    """Return the function of the program that opened the transaction, e.g. ``settle._begin_try``."""
+    frame = sys._getframe()
+    while (frame := frame.f_back) is not None:  # type: ignore[assignment]  # it ends with None
+        module = str(frame.f_globals.get("__name__", ""))
+        if module.startswith(("ils_payment.", "tests.conftest")) and module != "ils_payment.store.unit":
+            return f"{module.rsplit('.', 1)[-1]}.{frame.f_code.co_name}"
+    return "unknown"
 
 
 class Stage:
@@ -141,9 +163,12 @@ class Stage:
         self.koha, self.stripe, self.world = self.town.koha, self.town.stripe, self.town.world
         self.deaths = list(deaths)
         self.passed: list[str] = []
+        self.log: list[str] = []
+        """What happened in order: ``pass``, ``effect`` (it outlives a death), ``world``, ``step``."""
         self.died: list[str] = []
         self.interludes: dict[str, Callable[[], object]] = {}
         self._armed: str | None = None
+        self._depth = 0
         self.earlier: set[str] = set()
         self.earlier_sessions: set[str] = set()
         self.world.on_failpoint = self._pass
@@ -156,6 +181,7 @@ class Stage:
         self.pay()
         self.hear()
         self.world.pass_time(seconds=2)
+        self.log.clear()
         self.earlier = set(every_id(self.town))
         self.earlier_sessions = set(self.stripe.book.sessions)
         self.world.on_failpoint = passing
@@ -164,6 +190,7 @@ class Stage:
 
     def _pass(self, name: str) -> None:
         self.passed.append(name)
+        self.log.append("pass")
         if self.deaths and self.deaths[0].place == len(self.passed) - 1:
             if not self.deaths.pop(0).after:
                 self.died.append(name)
@@ -172,8 +199,10 @@ class Stage:
         interlude = self.interludes.pop(name, None)
         if interlude is not None:
             interlude()
+            self.log.append("world")
 
     def _effect(self) -> None:
+        self.log.append("effect")
         if self._armed is not None:
             self.died.append(self._armed)
             self._armed = None
@@ -181,14 +210,23 @@ class Stage:
 
     def program(self, step: Callable[[], Any]) -> Any:
         """Let the program do *step*; None when it died meanwhile, or a remote could not be asked."""
+        self._depth += 1
         try:
             answer = step()
         except Crash:
+            if self._depth > 1:
+                # The step around this one belongs to the same process.
+                raise
             self.restart()
             return None
         except RemoteError:
             # What a page shows as "try again later".
             answer = None
+        finally:
+            self._depth -= 1
+        if self._depth:
+            return answer
+        self.log.append("step")
         if self._armed is not None:
             # Nothing came after it in this step.
             self.died.append(self._armed)
