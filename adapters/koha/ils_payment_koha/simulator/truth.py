@@ -49,6 +49,7 @@ def _account(
 def _fee(line: Line) -> dict[str, Any]:
     return {
         "type": line.debit_type,
+        "marker": line.note,
         "status": line.status,
         "amount": cents(line.amount),
         "outstanding": cents(line.outstanding),
