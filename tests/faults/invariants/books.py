@@ -43,8 +43,10 @@ class LedgerIsWhole(Invariant):
         moved: dict[tuple[str, int], list[list[object]]] = {}
         for row in self.setting.query("SELECT * FROM postings ORDER BY payment_id, number"):
             key = (row["payment_id"], row["audit_number"])
+            # Empty stands for the payment's own currency, and is left out.
+            other = [row["currency"]] if row["currency"] else []
             moved.setdefault(key, []).append(
-                [row["line_id"], row["source"], row["destination"], row["cents"]]
+                [row["line_id"], row["source"], row["destination"], row["cents"], *other]
             )
         for row in self.setting.query("SELECT * FROM audit ORDER BY payment_id, number"):
             number, last, _ = previous.get(row["payment_id"], (0, "0" * 64, ""))
