@@ -11,7 +11,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format simulate bench clean .venv
+.PHONY: help demo test lint format simulate kill crowd bench clean .venv
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[.a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,13 @@ format: .venv ## Put all Python files into the house's format
 simulate: .venv ## Play SCHEDULES=3000 seeded schedules full of faults (SEED=, REPLAY=a-seed)
 	@$(BIN)/python -m tests.faults.simulate --schedules $(or $(SCHEDULES),3000) \
 	$(if $(SEED),--seed $(SEED)) $(if $(REPLAY),--replay $(REPLAY)) $(ARGS)
+
+kill: .venv ## Kill real processes KILLS=200 times, stop the database STOPS=20 times (DATABASE=both, SEED=)
+	@KILLS=$(or $(KILLS),200) STOPS=$(or $(STOPS),20) DATABASE=$(or $(DATABASE),both) SEED=$(or $(SEED),0) \
+	$(BIN)/python -m tests.faults.kill
+
+crowd: .venv ## Deliver NOTICES=10000 notices three times to eight workers on PostgreSQL
+	@NOTICES=$(or $(NOTICES),10000) $(BIN)/python -m tests.faults.crowd
 
 bench: .venv ## Measure; prints ratios to limits taken in the same run
 	@$(BIN)/python benchmarks/run.py $(ARGS)

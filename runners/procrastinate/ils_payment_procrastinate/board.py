@@ -48,7 +48,9 @@ class Board:
         """Open nothing yet; *advance* and *due* are called in threads."""
         self._due = due
         self._advance_payment = advance
-        connector = PsycopgConnector(conninfo=address, min_size=1, max_size=AT_ONCE + 3, configure=_hasty)
+        connector = PsycopgConnector(
+            conninfo=address, min_size=1, max_size=AT_ONCE, timeout=5, configure=_hasty
+        )
         self.app = App(connector=connector)
         self._advance = self.app.task(name="advance")(self._advance_one)
         self._offer = self.app.task(name="offer", queueing_lock="offer")(self._offer_due)
@@ -101,13 +103,14 @@ class Board:
 
     async def _offer_due(self) -> None:
         """Put a job on the board for each payment that is due and has none there yet."""
+        # Looked at first: what has left the board by the time the ledger is read is due no more.
+        waiting = await self.app.job_manager.list_jobs_async(task="advance", status="todo")
+        there = {job.queueing_lock for job in waiting}
         try:
             found = await asyncio.to_thread(self._due, OFFERED)
         except ILSPaymentError as error:
             log.warning("due_postponed", reason=error.what)
             return
-        waiting = await self.app.job_manager.list_jobs_async(task="advance", status="todo")
-        there = {job.queueing_lock for job in waiting}
         new = [self._job(payment_id) for payment_id in found if payment_id not in there]
         if not new:
             return
