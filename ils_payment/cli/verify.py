@@ -75,18 +75,18 @@ def _print(report: Report, seal: str | None) -> None:
     )
     if report.unsealed:
         click.echo(
-            f"{report.unsealed} payment(s) changed since the last seal; serve or worker seals every ten minutes."
+            f"{report.unsealed} payment(s) changed since the last seal; serve or worker seals them."
         )
     if seal and report.sealed_at is not None:
         click.echo(
-            f"Seal {report.seal_number} of {instant(report.sealed_at)} stands, and all that it covers."
+            f"Seal {report.seal_number} of {instant(report.sealed_at)} stands, and what it covers."
         )
     for finding in report.findings:
         click.echo(f"WRONG: {finding}")
     if report.findings:
         click.echo(
-            f"{len(report.findings)} finding(s). Keep this database and all backups as they are, find out who "
-            "could write to it, compare with provider and library system, and treat it as a security incident."
+            f"{len(report.findings)} finding(s). Keep this database and all backups as they are, find out "
+            "who could write to it, compare with provider and library system, and treat it as an incident."
         )
     else:
         click.echo("Everything fits.")

@@ -1,4 +1,4 @@
-"""Export: closed days as a file for the treasury, each line in exactly one file, each file kept to the byte."""
+"""Export: closed days as a file for the treasury; each line in one file, each file kept to the byte."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def _same(earlier: Iterable[Kept], first: date, last: date) -> Kept | None:
         if one.first_day <= last and first <= one.last_day:
             raise ExportRefusedError(
                 f"Export {one.number} has the days {one.first_day} to {one.last_day} already.",
-                mend="Choose days that no export has; asking for exactly those days gives the same file again.",
+                mend="Choose days that no export has; exactly those days again give the same file.",
             )
     return None
 
@@ -164,8 +164,8 @@ def _make(unit: Unit, work: Work, actor: Actor, earlier: Sequence[Kept]) -> Kept
     if gaps:
         raise BooksDifferError(
             gaps,
-            mend="Nothing was exported. Look at the payout at the provider (--without-payouts leaves payouts to "
-            "a later export), and type: ils-payment verify",
+            mend="Nothing was exported. Look at the payout at the provider (--without-payouts leaves payouts "
+            "to a later export), and type: ils-payment verify",
         )
     made = books.Kept(
         number=books.next_number(unit),
@@ -271,8 +271,8 @@ def _remote_rows(
             gaps += wrong
             if gap := rules.payout_gap(payout):
                 gaps.append(
-                    f"payout {payout.ref} of {name} on {payout.arrival}: the bank credit differs from the sum of "
-                    f"its entries by {to_decimal(gap, payout.currency)} {payout.currency}"
+                    f"payout {payout.ref} of {name} on {payout.arrival}: the bank credit differs from the "
+                    f"sum of its entries by {to_decimal(gap, payout.currency)} {payout.currency}"
                 )
             rows += rules.payout_rows(payout, abouts, base)
             payouts.append((name, payout.ref))
@@ -282,7 +282,7 @@ def _remote_rows(
 def _about(
     unit: Unit, work: Work, base: Row, entries: Sequence[PayoutEntry]
 ) -> tuple[dict[str, Row], list[str]]:
-    """Return for each entry of a payment of ours a row that names it, and which amounts are not the ledger's."""
+    """Return a row that names the payment of each entry, and which amounts are not the ledger's."""
     ours = books.money(unit, base.provider, {entry.money_ref for entry in entries if entry.money_ref})
     known = books.receipts(unit, work.desk.key, ours.values())
     abouts: dict[str, Row] = {}
@@ -297,9 +297,9 @@ def _about(
         same = base.currency == payment.currency
         if entry.kind == "payment" and same and entry.cents != payment.captured:
             wrong.append(
-                f"payout {base.reference} of {base.provider}: it has {to_decimal(entry.cents, base.currency)} "
-                f"for {payment.receipt_number}, the ledger {to_decimal(payment.captured, base.currency)} "
-                f"{base.currency}"
+                f"payout {base.reference} of {base.provider}: it has "
+                f"{to_decimal(entry.cents, base.currency)} for {payment.receipt_number}, the ledger "
+                f"{to_decimal(payment.captured, base.currency)} {base.currency}"
             )
     return abouts, wrong
 

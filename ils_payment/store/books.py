@@ -225,7 +225,7 @@ def money(unit: Unit, provider: str, refs: Iterable[str]) -> dict[str, str]:
             query = select(column, attempts.c.payment_id).where(
                 attempts.c.provider == provider, column.in_(some)
             )
-            found.update({ref: payment for ref, payment in unit.connection.execute(query)})
+            found.update({row[0]: row.payment_id for row in unit.connection.execute(query)})
     return found
 
 

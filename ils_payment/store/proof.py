@@ -66,7 +66,7 @@ class Rows:
             cents=self.payment["cents"],
             captured=self.payment["captured"],
             lines={line["id"]: line["cents"] for line in self.lines},
-            frozen={line: cents for line, cents in named} if named is not None else None,
+            frozen=dict(named) if named is not None else None,
             postings=[chain.posting(row) for row in self.postings],
             refunds=[
                 (RefundState(row.state), sum(part[2] for part in json.loads(row.parts)))
@@ -101,15 +101,19 @@ class Rows:
 
     def _texts(self, first: Mapping[str, Any]) -> list[str]:
         """Compare private texts with their digests; what was erased is not there and not compared."""
-        found = []
-        for row in self.private:
-            if not _is_digest(row.key, row.lines, row.digest) or first.get("private") != row.digest:
-                found.append("the texts of its fees are not those that the history covers")
         covered = {json.loads(row["facts"]).get("reason_digest") for row in self.trail}
-        for row in self.reasons:
-            if not _is_digest(row.key, row.text, row.digest) or row.digest not in covered:
-                found.append("a reason is not the one that the history covers")
-        return found
+        return [
+            *(
+                "the texts of its fees are not those that the history covers"
+                for row in self.private
+                if not _is_digest(row.key, row.lines, row.digest) or first.get("private") != row.digest
+            ),
+            *(
+                "a reason is not the one that the history covers"
+                for row in self.reasons
+                if not _is_digest(row.key, row.text, row.digest) or row.digest not in covered
+            ),
+        ]
 
 
 def _is_digest(key: bytes, text: str, digest: str) -> bool:
