@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import stripe
+from ils_payment_stripe.config import StripeConfig
+from ils_payment_stripe.provider import StripeProvider
 from ils_payment_stripe.simulator import StripeSimulator
+from pydantic import SecretStr
 
+from ils_payment.model import Attempt, AttemptLine
+from ils_payment.ports import LibraryInfo
 from ils_payment.testing.simulator import serve
+from ils_payment.world import PluginHost, World
 
 KEY = "sk_test_simulator"
+LIBRARY = LibraryInfo(
+    key="town", name="Town Library", currency="EUR", languages=("de",), time_zone="Europe/Berlin"
+)
 
 
 class Clock:
@@ -110,3 +120,60 @@ def refused():
         return caught.value
 
     return attempt
+
+
+class HouseWorld(World):
+    """The program's world on the simulator's clock, with failpoints that a test can listen to."""
+
+    def __init__(self, clock):
+        super().__init__()
+        self.clock = clock
+        self.passed: list[str] = []
+
+    def now(self):
+        return self.clock.now()
+
+    def failpoint(self, name):
+        self.passed.append(name)
+
+
+@pytest.fixture
+def house_world(clock):
+    return HouseWorld(clock)
+
+
+@pytest.fixture
+def house(url, house_world):
+    """The provider as the core has it, at the simulated Stripe."""
+    config = StripeConfig(
+        api_key=SecretStr(KEY),
+        webhook_secrets=(SecretStr("whsec_simulator"),),
+        statement_descriptor="STADTBIBLIOTHEK",
+        api_base=url,
+    )
+    return StripeProvider(config, PluginHost(house_world, LIBRARY))
+
+
+@pytest.fixture
+def take(house, simulator, clock):
+    """Return a maker of payments that have been paid; it gives the session's id."""
+
+    def make(reference="PAY1", cents=1250, method="card", **changes):
+        attempt = Attempt(
+            key=f"KEY-{reference}",
+            reference=reference,
+            cents=cents,
+            currency="EUR",
+            method=method,
+            lines=(AttemptLine(text="Gebühr", cents=cents),),
+            language="de",
+            return_url="https://pay.example/r",
+            cancel_url="https://pay.example/c",
+            created_at=clock.now(),
+            **changes,
+        )
+        started = house.start(replace(attempt, request=house.prepare(attempt)))
+        simulator.pay(started.session_ref, method="card" if method == "card" else "pay_by_bank")
+        return started.session_ref
+
+    return make
