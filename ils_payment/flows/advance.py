@@ -29,9 +29,6 @@ log = structlog.get_logger(__name__)
 KEEP_NOTICES = timedelta(days=90)
 """Providers repeat a webhook for days, the most patient one for thirty."""
 
-STALE = timedelta(minutes=5)
-"""What the provider said so long ago is asked again before a fee is settled: it may be refunded by now."""
-
 
 def advance(house: House, payment_id: str) -> None:
     """Bring a payment as far as it gets now; doing it twice, or at the same time, does no harm."""
@@ -44,14 +41,14 @@ def advance(house: House, payment_id: str) -> None:
         if payment.left and payment.state is State.SETTLED:
             # Whoever settled it may have died before this; rather twice than never.
             tell_observers(house, payment)
-        due = None
-        if payment.state not in PAID_UNSETTLED or _is_stale(house, payment):
-            due = _look(house, desk, payment)
-            with house.store.read() as unit:
-                current = payments.load(unit, payment.id)
-            if current is None or current.fence != payment.fence:
-                return due
-            payment = current
+        # The provider is asked each time, also about a payment that only waits for being settled: it may
+        # have been refunded, and the notice of that is spent with this very call.
+        due = _look(house, desk, payment)
+        with house.store.read() as unit:
+            current = payments.load(unit, payment.id)
+        if current is None or current.fence != payment.fence:
+            return due
+        payment = current
         # A held payment makes no outside writes but the refunds that persons have approved.
         if payment.state in PAID_UNSETTLED and not payment.held:
             return settle(house, desk, payment)
@@ -61,18 +58,12 @@ def advance(house: House, payment_id: str) -> None:
     in_hands(house, payment_id, work)
 
 
-def _is_stale(house: House, payment: Payment) -> bool:
-    """Tell whether a paid payment has waited for its first (or next) settle call."""
-    paid = payment.paid_at or house.world.now()
-    return payment.state is State.PAID and house.world.now() - paid > STALE
-
-
 def _look(house: House, desk: Desk, payment: Payment) -> datetime | None:
     """Ask the provider; a paid payment is settled also while the provider does not answer."""
     try:
         return observe(house, desk, payment)
     except RemoteError as error:
-        if payment.state is not State.PAID:
+        if payment.state not in PAID_UNSETTLED:
             raise
         log.warning("not_read_again", payment=payment.id, library=desk.key, reason=str(error))
         return None

@@ -9,7 +9,8 @@ from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, insert, or_, select, text, update
+from sqlalchemy import BigInteger, delete, func, insert, literal, or_, select, text, type_coerce, update
+from sqlalchemy import case as whether
 from sqlalchemy.exc import IntegrityError
 
 from ils_payment.domain import ledger
@@ -20,6 +21,7 @@ from ils_payment.store.records import Line, Payment, to_json
 from ils_payment.store.tables import (
     claims,
     credit_orders,
+    micros,
     payment_lines,
     payments,
     private_patrons,
@@ -241,9 +243,17 @@ def due(unit: Unit, limit: int) -> list[str]:
 
 
 def make_due(unit: Unit, payment_id: str) -> bool:
-    """Make a payment due now; False when there is none with this id."""
+    """Make a payment due now; False when there is none with this id.
+
+    One that is due already becomes due a microsecond earlier: whoever has it in hands sees by another
+    ``due_at`` that somebody called, even within the same instant (:func:`release`).
+    """
+    due_at = type_coerce(payments.c.due_at, BigInteger)
+    now = literal(micros(unit.now), BigInteger)
     done = unit.connection.execute(
-        update(payments).where(payments.c.id == payment_id).values(due_at=unit.now)
+        update(payments)
+        .where(payments.c.id == payment_id)
+        .values(due_at=whether((due_at <= now, due_at - literal(1, BigInteger)), else_=now))
     )
     return bool(done.rowcount)
 

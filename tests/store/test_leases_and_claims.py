@@ -169,6 +169,22 @@ def test_a_wake_up_during_work_is_not_lost(town):
     assert _load(town, payment_id).due_at == town.world.now()
 
 
+def test_a_wake_up_in_the_very_instant_of_the_last_one_is_not_lost(each_town):
+    payment_id = each_town.started()
+    assert each_town.house.make_due(payment_id)
+
+    def work(_):
+        # The clock stands still: a second notice comes while the first is being looked at.
+        assert each_town.house.make_due(payment_id)
+
+    for _ in range(3):
+        in_hands(each_town.house, payment_id, work)
+        with each_town.house.store.read() as opened:
+            assert payments.due(opened, 10) == [payment_id]
+    in_hands(each_town.house, payment_id, lambda _: None)
+    assert _load(each_town, payment_id).due_at is None
+
+
 def test_one_patron_is_settled_by_one_worker_at_a_time(each_town):
     patron = _load(each_town, each_town.started()).patron_id
 
