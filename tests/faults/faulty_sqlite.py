@@ -24,6 +24,8 @@ class Strings:
     def __init__(self) -> None:
         self.mix: Mix | None = None
         self.scheduler: Scheduler | None = None
+        self.changed = True
+        """Whether anything was committed since somebody last looked."""
         self.failpoint: Callable[[str], None] = lambda _name: None
 
     def strikes(self, name: str) -> bool:
@@ -49,6 +51,7 @@ class Strings:
             rollback()
             raise sqlite3.OperationalError("disk I/O error")
         commit()
+        self.changed = True
         if self.strikes("commit_lost_after"):
             self.writing(begun=False)
             raise sqlite3.OperationalError("disk I/O error")

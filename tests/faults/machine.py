@@ -112,12 +112,12 @@ def hunt(
     return None
 
 
-def replay(seed: int, *, patch: str | None = None) -> Outcome:
-    """Play one seed in this process."""
+def replay(seed: int, *, patch: str | None = None, told: bool = False) -> Outcome:
+    """Play one seed in this process; *told*: keep its story also when it holds."""
     with ExitStack() as stack:
         if patch is not None:
             module, _, name = patch.partition(":")
             stack.enter_context(getattr(import_module(module), name)())
         kit = Kit()
         stack.callback(kit.close)
-        return play(kit, seed)
+        return play(kit, seed, told=told)

@@ -19,16 +19,17 @@ _DATABASE = {
     "read_only": 0.01,
 }
 _SETTLE_CALLS = {
-    "ils_lost_not_applied": 0.3,
-    "ils_lost_applied": 0.3,
-    "ils_applied_late": 0.3,
-    "ils_error_after": 0.3,
-    "ils_deadlock": 0.15,
-    "ils_applied_in_part": 0.1,
-    "ils_applied_twice": 0.1,
+    "ils_lost_not_applied": 0.4,
+    "ils_lost_applied": 0.4,
+    "ils_applied_late": 0.4,
+    "ils_error_after": 0.4,
+    "ils_deadlock": 0.4,
+    "ils_applied_in_part": 0.6,
+    "ils_applied_twice": 0.4,
 }
 _QUESTIONS = {"ils_stale_read": 0.15, "ils_schema_changed": 0.05, "provider_error": 0.1, "stall": 0.01}
-CHANCES = {**_KILLS, **_DATABASE, **_SETTLE_CALLS, **_QUESTIONS}
+_RARE = {"ils_down_days": 0.1, "ils_down_minutes": 0.4, "provider_down": 0.4, "restart_in_work": 0.7}
+CHANCES = {**_RARE, **_KILLS, **_DATABASE, **_SETTLE_CALLS, **_QUESTIONS}
 """How likely a fault is where it can strike, in a seed that has it; others: an even chance."""
 
 
@@ -45,6 +46,10 @@ class Mix:
             for name in sorted(NAMES)
             if rng.random() < density
         }
+        self.left = {name: rng.choice((1, 1, 2, 3, 5)) for name in self.chance}
+        """How often each strikes at most: what fails for ever teaches nothing new."""
+        self.tick = rng.choice((0.0, 0.001, 0.03))
+        """Seconds that each step takes."""
         self.switching = rng.choice((0.02, 0.2, 0.5))
         """How likely another task goes on at a failpoint."""
 
@@ -53,7 +58,8 @@ class Mix:
 
     def strikes(self, name: str) -> bool:
         """Roll the dice for *name* where it can strike, and count it."""
-        if self.calm or name not in self.chance or self.rng.random() >= self.chance[name]:
+        if self.calm or not self.left.get(name) or self.rng.random() >= self.chance[name]:
             return False
+        self.left[name] -= 1
         self.fired[name] += 1
         return True

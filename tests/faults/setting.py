@@ -57,6 +57,8 @@ class Setting:
         self.patrons: list[PatronRef] = self._populate()
         count = self.rng.choice((1, 2, 2, INSTANCES))
         self.instances = [Instance(self, number, kit.stores[number]) for number in range(count)]
+        self._zero = start.timestamp()
+        self._due = float("inf")
         self.rows = sqlite3.connect(kit.path, isolation_level=None)
         self.rows.row_factory = sqlite3.Row
 
@@ -108,17 +110,14 @@ class Setting:
 
     def next_due(self) -> float:
         """Return when a runner has something to do, in the scheduler's seconds."""
-        zero = self.world.start.timestamp() + self.world.offset
-        now = int(self.world.now().timestamp() * 1_000_000)
-        row = self.rows.execute(_NEXT_DUE, (now, now)).fetchone()
-        if row[1]:
-            return self.scheduler.seconds
-        return float("inf") if row[0] is None else row[0] / 1_000_000 - zero
+        if self.kit.strings.changed:
+            self.kit.strings.changed = False
+            ready, news = self.rows.execute(_NEXT_DUE).fetchone()
+            self._due = 0.0 if news else float("inf") if ready is None else ready / 1_000_000
+        return self._due - self._zero - self.world.offset
 
 
 _NEXT_DUE = """
-SELECT (SELECT min(CASE WHEN lease_until IS NULL OR lease_until < ? THEN due_at
-                        ELSE max(due_at, lease_until + 1) END)
-        FROM payments WHERE due_at IS NOT NULL),
-       (SELECT count(*) FROM notices WHERE handled IS NULL AND received_at <= ?)
+SELECT (SELECT min(max(due_at, coalesce(lease_until + 1, 0))) FROM payments WHERE due_at IS NOT NULL),
+       EXISTS (SELECT 1 FROM notices WHERE handled IS NULL)
 """

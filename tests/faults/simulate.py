@@ -64,7 +64,7 @@ def failed_seeds() -> list[int]:
 
 
 def _replay(seed: int) -> int:
-    outcome = replay(seed)
+    outcome = replay(seed, told=True)
     print(f"\nThe story of seed {seed}:")
     for line in outcome.story:
         print(f"  {line}")

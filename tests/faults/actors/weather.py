@@ -30,11 +30,9 @@ class Weather:
             setting.scheduler.note(f"our clock is {setting.world.offset} s off")
         turns = [
             name
-            for name in ("ils_down_minutes", "ils_down_days", "provider_down", "mail_down", "clock_step")
-            if mix.has(name)
+            for name in ("ils_down_minutes", "ils_down_days", "provider_down", "mail_down", "clock_step", "restart_in_work")
+            if mix.has(name) and rng.random() < mix.chance[name]
         ]
-        if mix.has("restart_in_work"):
-            turns.append("restart_in_work")
         rng.shuffle(turns)
         for turn in turns:
             setting.scheduler.sleep(rng.choice((1, 10, 40, 200)))
