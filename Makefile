@@ -11,7 +11,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format simulate kill crowd bench clean .venv
+.PHONY: help demo test lint format simulate failpoints planted machine kill crowd bench clean .venv
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[.a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,17 @@ format: .venv ## Put all Python files into the house's format
 simulate: .venv ## Play SCHEDULES=3000 seeded schedules full of faults (SEED=, REPLAY=a-seed)
 	@$(BIN)/python -m tests.faults.simulate --schedules $(or $(SCHEDULES),3000) \
 	$(if $(SEED),--seed $(SEED)) $(if $(REPLAY),--replay $(REPLAY)) $(ARGS)
+
+failpoints: .venv ## Let the program die at every failpoint of every scenario (FAILPOINT_PAIRS=300)
+	@$(BIN)/python -m tests.faults.failpoints
+
+planted: .venv ## Plant defects and count how many the simulator finds (PLANTED_LIMIT=3000)
+	@$(BIN)/python -m tests.faults.planted.run
+
+machine: .venv ## Let Hypothesis play a payment (PAYMENT_MACHINE_EXAMPLES=1000, PAYMENT_MACHINE_STEPS=50)
+	@PAYMENT_MACHINE_EXAMPLES=$(or $(PAYMENT_MACHINE_EXAMPLES),1000) \
+	PAYMENT_MACHINE_STEPS=$(or $(PAYMENT_MACHINE_STEPS),50) \
+	$(BIN)/python -m pytest -q tests/faults/test_payment_machine.py
 
 kill: .venv ## Kill real processes KILLS=200 times, stop the database STOPS=20 times (DATABASE=both, SEED=)
 	@KILLS=$(or $(KILLS),200) STOPS=$(or $(STOPS),20) DATABASE=$(or $(DATABASE),both) SEED=$(or $(SEED),0) \

@@ -169,14 +169,14 @@ def never_passed(passed: Iterable[str]) -> list[str]:
     return [name for name, look in named_in_source().items() if not any(look.fullmatch(n) for n in names)]
 
 
-def _drop(_logger: object, _method: str, _event: object) -> str:
+def drop(_logger: object, _method: str, _event: object) -> str:
     """Say nothing: thousands of deaths would fill the terminal."""
     raise structlog.DropEvent
 
 
 def _prepare() -> None:
     """Make a worker process quiet and quick: which plugins are installed does not change meanwhile."""
-    structlog.configure(processors=[_drop])
+    structlog.configure(processors=[drop])
     plugins.installed = functools.cache(plugins.installed)
 
 

@@ -1,0 +1,41 @@
+"""A slice of ``make planted``: a few defects that the simulator finds at once, and what the list is held to."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.faults.planted.registry import every_defect
+from tests.faults.planted.run import BEGIN, END, Catch, catch, table, write
+
+FAST = (
+    "no_dedupe_of_notices",
+    "no_claim",
+    "session_of_a_start_forgotten",
+    "posted_twice",
+    "personal_data_at_the_provider",
+)
+
+
+def test_each_defect_says_in_a_sentence_what_is_broken():
+    defects = every_defect()
+    assert len(defects) >= 50
+    for one in defects.values():
+        assert one.says.endswith("."), one.name
+
+
+@pytest.mark.parametrize("name", FAST)
+def test_a_planted_defect_is_caught_by_an_invariant(name):
+    caught = catch(every_defect()[name], range(15))
+    assert caught.seed is not None, caught
+    assert caught.invariant != "unexpected"
+
+
+def test_the_table_is_written_between_its_marks(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n", encoding="utf-8")
+    write(page, table([Catch("no_claim", 7, 8, "claims")]))
+    text = page.read_text(encoding="utf-8")
+    assert "| no claim | Two payments may be open for the same fee. | 7 | 8 | claims |" in text
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+    assert "old" not in text
