@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
@@ -12,8 +13,9 @@ from structlog.testing import capture_logs
 
 from ils_payment.errors import RemoteError
 from ils_payment.flows import show, tell
+from ils_payment.flows.house import open_house
 from ils_payment.flows.views import NotBegun
-from ils_payment.model import State
+from ils_payment.model import PatronRef, State
 from ils_payment.store.case_tables import cases
 from ils_payment.store.tables import private_mails
 from tests.conftest import KOHA, Town
@@ -111,6 +113,27 @@ def test_a_case_is_told_at_once_and_again_every_day_until_it_is_closed(each_town
     _days(each_town, 2)
     assert len(each_town.world.mails) == 3
     assert ending(each_town, payment_id)["state"] == "paid"
+
+
+def test_processes_that_do_the_chores_at_the_same_time_send_each_mail_once(each_town):
+    town = each_town
+    for patron in ("erika", "jan", "blocked"):
+        payment_id = town.started(patron=PatronRef(str(town.koha.patron_ids[patron])))
+        town.stripe.pay_other_amount(town.session_of(payment_id), 100)
+    hear(town)
+    others = [open_house(town.settings, town.world) for _ in range(3)]
+
+    def chores(house):
+        for _ in range(3):
+            tell.alarms(house)
+            tell.send_mails(house)
+
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(chores, house) for house in (town.house, *others)]:
+            done.result()
+    for house in others:
+        house.close()
+    assert len(town.world.mails) == 3
 
 
 def test_a_case_closed_before_its_mail_went_out_is_not_told(town):
