@@ -739,6 +739,31 @@ def test_webhooks_with_bad_habits_are_judged(provider, simulator, session, clock
     assert "charge.refunded" in kinds
 
 
+def test_a_dispute_and_a_refund_of_the_dashboard_lead_to_the_payment_by_its_money(
+    provider, simulator, session, clock
+):
+    simulator.pay(session)
+    money = provider.read(session).money_ref
+    list(simulator.due_deliveries())
+    simulator.refund_in_dashboard(session, 1)
+    simulator.close_dispute(simulator.dispute(session), won=True)
+    heard = {
+        one.kind: (one.session_ref, one.reference)
+        for parcel in simulator.due_deliveries()
+        for one in provider.notice(parcel.raw_request(), clock.now())
+    }
+    assert heard == {
+        "refund.created": (money, None),
+        # Stripe has copied the payment's metadata to the charge.
+        "charge.refunded": (None, "PAY1"),
+        "charge.dispute.created": (money, None),
+        "charge.dispute.updated": (money, None),
+        "charge.dispute.closed": (money, None),
+        "charge.dispute.funds_withdrawn": (money, None),
+        "charge.dispute.funds_reinstated": (money, None),
+    }
+
+
 # --- check --------------------------------------------------------------------------------------
 
 
@@ -776,6 +801,32 @@ def test_a_check_names_a_wrong_key_and_asks_no_more(make, remote):
 def test_a_check_names_each_missing_right(provider, simulator, right, subject):
     simulator.account.keys[KEY] -= {right}
     assert subject in [one[0] for one in findings(provider, Level.ERROR)]
+
+
+@pytest.mark.parametrize(
+    ("right", "subject"),
+    [
+        ("refunds:write", "right: Refunds, write"),
+        ("balance_transactions:read", "right: Balance transactions, read"),
+        ("payouts:read", "right: Payouts, read"),
+    ],
+)
+def test_a_right_that_payments_do_not_need_is_a_warning_that_says_what_is_missing(
+    provider, simulator, right, subject
+):
+    simulator.account.keys[KEY] = RIGHTS - {right} | {"refunds:read"}
+    assert findings(provider, Level.ERROR) == []
+    (found,) = [one for one in findings(provider, Level.WARNING) if one[0] == subject]
+    assert right in found[1]
+    assert "Without it" in found[2]
+
+
+def test_the_probe_for_refunds_names_a_payment_that_no_account_has(provider, simulator, remote, session):
+    simulator.pay(session)
+    provider.check()
+    sent = [one.body for one in remote.requests if (one.method, one.path) == ("POST", "/v1/refunds")]
+    assert sent == [b"payment_intent=pi_ilsPaymentCheckNoSuchPayment&amount=1"]
+    assert simulator.truth()["refunds"] == {}
 
 
 def test_a_check_sees_that_the_key_may_not_write(provider, simulator):

@@ -183,6 +183,25 @@ def test_an_event_about_money_that_left_again_carries_what_there_is(kind):
     assert nameless == [Notice(key="evt_1", kind=kind)]
 
 
+@pytest.mark.parametrize("kind", REVERSAL_EVENTS)
+@pytest.mark.parametrize("metadata", [{}, None, {"payment": ""}, {"payment": 7}, {"order": "T-Shirt"}])
+def test_where_nothing_of_ours_is_carried_the_moneys_id_leads_to_the_payment(kind, metadata):
+    (notice,) = heard(event(kind, {"id": "du_1", "payment_intent": "pi_1", "metadata": metadata}))
+    assert (notice.session_ref, notice.reference) == ("pi_1", None)
+
+
+@pytest.mark.parametrize("kind", REVERSAL_EVENTS)
+def test_our_reference_goes_before_the_moneys_id(kind):
+    subject = {"id": "ch_1", "payment_intent": "pi_1", "metadata": {"payment": "PAY1"}}
+    assert heard(event(kind, subject)) == [Notice(key="evt_1", kind=kind, reference="PAY1")]
+
+
+@pytest.mark.parametrize("strange", [7, {"id": "pi_1"}, "", "x" * 256, None])
+def test_a_money_id_that_is_none_is_left_out_and_the_notice_stays(strange):
+    (notice,) = heard(event("charge.dispute.created", {"id": "du_1", "payment_intent": strange}))
+    assert (notice.session_ref, notice.reference) == (None, None)
+
+
 @pytest.mark.parametrize(
     "body",
     [
