@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+AUDITED := .venv/.audited
 
 # Recorded traffic of real systems, for the tests that replay it (CONTRIBUTING.md, "Recordings").
 ifndef ILS_PAYMENT_SHARED_DATA
@@ -11,7 +12,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format simulate failpoints planted machine kill crowd bench clean .venv
+.PHONY: help demo test lint format simulate failpoints planted machine kill crowd fuzz audit sbom coverage mutate bench clean .venv
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[.a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +30,7 @@ lint: .venv ## Check format, rules, types, import directions and the lock file
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml ils_payment adapters providers runners
 	@$(BIN)/uv lock --check --offline --quiet || { echo "uv.lock does not fit pyproject.toml. Type: .venv/bin/uv lock"; exit 1; }
 
 format: .venv ## Put all Python files into the house's format
@@ -57,6 +59,21 @@ kill: .venv ## Kill real processes KILLS=200 times, stop the database STOPS=20 t
 crowd: .venv ## Deliver NOTICES=10000 notices three times to eight workers on PostgreSQL
 	@NOTICES=$(or $(NOTICES),10000) $(BIN)/python -m tests.faults.crowd
 
+fuzz: $(AUDITED) ## Throw bytes at what strangers reach, SECONDS=60 for each of five targets (TARGET=)
+	@$(BIN)/python tests/fuzz/run.py --seconds $(or $(SECONDS),60) $(TARGET)
+
+audit: $(AUDITED) ## Look through the workflows with zizmor, where there are any
+	@if [ -d .github ]; then $(BIN)/zizmor --offline .github; else echo "There is no .github here: nothing to look through."; fi
+
+sbom: .venv ## Write the bill of materials of the locked components to dist/sbom.json
+	@$(BIN)/python scripts/sbom.py
+
+coverage: .venv ## Measure the branches of money, domain, flows and store that narrow tests take (LEAST=100)
+	@$(BIN)/python scripts/coverage_of_rooms.py $(ARGS)
+
+mutate: $(AUDITED) ## Change the same rooms bit by bit and count what tests notice (ROOMS=, SAMPLE=, SEED=)
+	@$(BIN)/python scripts/mutate.py --rooms "$(ROOMS)" --sample $(or $(SAMPLE),0) --seed $(or $(SEED),1)
+
 bench: .venv ## Measure; prints ratios to limits taken in the same run
 	@$(BIN)/python benchmarks/run.py $(ARGS)
 
@@ -68,4 +85,8 @@ clean: ## Remove everything that make made
 
 $(INSTALLED): pyproject.toml uv.lock scripts/make_venv.py
 	@$(PYTHON) scripts/make_venv.py
+	@touch $@
+
+$(AUDITED): $(INSTALLED)
+	@$(PYTHON) scripts/make_venv.py audit
 	@touch $@

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-import gzip
 import ssl
 import threading
 import tracemalloc
+import zlib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 
@@ -30,7 +30,10 @@ class Answering(BaseHTTPRequestHandler):
             self.send_response(200)
             self.send_header("content-encoding", "gzip")
             self.end_headers()
-            self.wfile.write(gzip.compress(bytes(60_000_000), 1))
+            packer = zlib.compressobj(1, wbits=31)
+            for _ in range(60):
+                self.wfile.write(packer.compress(bytes(1_000_000)))
+            self.wfile.write(packer.flush())
             return
         self.send_response(200)
         self.send_header("content-length", "2")
