@@ -12,11 +12,10 @@ from ils_payment.flows import staff
 from ils_payment.money import to_decimal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime
 
     from ils_payment.config import Library
-    from ils_payment.flows.views import CaseView, PaidLine, PaymentView, RefundView
+    from ils_payment.flows.views import CaseView, PaidLine, PaymentView
     from ils_payment.model import LocalText
 
 
@@ -70,10 +69,8 @@ def text(words: LocalText | None, language: str) -> str:
     return "" if not words else words.get(language) or next(iter(words.values()))
 
 
-def receipt(
-    library: Library, view: PaymentView, language: str, reversals: Sequence[RefundView] = ()
-) -> Letter:
-    """Write the receipt of a paid payment; what was given back since stands on it (the corrected receipt)."""
+def receipt(library: Library, view: PaymentView, language: str) -> Letter:
+    """Write the receipt of a paid payment; what was given back since stands on it: the corrected receipt."""
     words = _WORDS[language if language in _WORDS else "en"]
     lines = [words["test"], ""] if view.test else []
     lines += [words["title"], ""]
@@ -87,7 +84,7 @@ def receipt(
         "",
         *(f"{_name(line, language)}: {money(line.cents, view.currency, language)}" for line in view.lines),
         f"{words['total']}: {money(view.cents, view.currency, language)}",
-        *_given_back(library, reversals, view, language),
+        *_given_back(library, view, language),
         "",
     ]
     if library.receipt:
@@ -96,24 +93,16 @@ def receipt(
     return Letter(words["subject"].format(number=view.receipt_number), "\n".join(lines) + "\n")
 
 
-def given_back(reversals: Sequence[RefundView]) -> list[RefundView]:
-    """Return the refunds and chargebacks whose money has left, or is on its way."""
-    return [one for one in reversals if one.state in {"pending", "done", "external"}]
-
-
-def _given_back(
-    library: Library, reversals: Sequence[RefundView], view: PaymentView, language: str
-) -> list[str]:
+def _given_back(library: Library, view: PaymentView, language: str) -> list[str]:
     words = _WORDS[language if language in _WORDS else "en"]
-    gone = given_back(reversals)
-    if not gone:
+    if not view.given_back:
         return []
-    rest = view.cents - sum(one.cents for one in gone)
+    rest = view.cents - sum(one.cents for one in view.given_back)
     return [
         *(
             f"{words['given_back']} {_when(one.ended_at or one.asked_at, library, language)}: "
             f"-{money(one.cents, one.currency, language)}"
-            for one in gone
+            for one in view.given_back
         ),
         f"{words['stays']}: {money(rest, view.currency, language)}",
     ]

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ils_payment.domain import ledger, marker
+from ils_payment.domain.refunds import RefundState
 from ils_payment.domain.states import UNPAID
 from ils_payment.flows.views import CaseView, PaidLine, PaymentView, RefundView, Whereabouts
 from ils_payment.model import State
@@ -279,7 +280,15 @@ def _view(house: House, unit: Unit, found: Payment) -> PaymentView:
         continue_url=attempt.url if attempt and waiting else None,
         looking=waiting and found.due_at is not None and found.due_at <= unit.now,
         test=not found.live,
+        given_back=_given_back(unit, found),
     )
+
+
+def _given_back(unit: Unit, found: Payment) -> tuple[RefundView, ...]:
+    if not found.captured:
+        return ()
+    gone = {RefundState.PENDING, RefundState.DONE, RefundState.EXTERNAL}
+    return tuple(_refund(unit, one) for one in refunds.of_payment(unit, found.id) if one.state in gone)
 
 
 def _label(house: House, library: str, kind: str) -> LocalText | None:

@@ -112,5 +112,5 @@ def _write(house: House, mail: Any) -> letters.Letter | None:  # noqa: ANN401 - 
     if view is None:  # pragma: no cover - only a case can be about no payment
         return None
     if mail.kind == "receipt":
-        return letters.receipt(desk.settings, view, mail.language, show.refunds_of(house, view.payment_id))
+        return letters.receipt(desk.settings, view, mail.language)
     return letters.unsettled(desk.settings, view, mail.language)

@@ -80,6 +80,7 @@ class PaymentView:
     closed. ``continue_url``: where the payer can go on paying, while that is possible.
     ``number`` is what patron and clerk call it; it is the ``receipt_number`` too, which exists from
     ``paid`` on. ``looking``: the provider is just being asked. ``test``: no money moved.
+    ``given_back``: what has left again, or is on its way back to the payer.
     """
 
     payment_id: str
@@ -102,6 +103,7 @@ class PaymentView:
     continue_url: str | None
     looking: bool
     test: bool
+    given_back: tuple[RefundView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -174,6 +174,7 @@ class PaymentOut(_Body):
     can_cancel: bool
     continue_url: str | None = Field(description="Where the patron can go on paying.")
     test: bool
+    given_back_cents: int = Field(description="What has left again, or is on its way back to the payer.")
 
     @classmethod
     def of(cls, view: PaymentView) -> PaymentOut:
@@ -195,6 +196,7 @@ class PaymentOut(_Body):
             can_cancel=view.can_cancel,
             continue_url=view.continue_url,
             test=view.test,
+            given_back_cents=sum(one.cents for one in view.given_back),
         )
 
 

@@ -71,6 +71,14 @@ STATES: Mapping[str, Words] = {
         (N_("Thank you. We have received %(sum)s, and the fees are settled in your library account."),),
         Tone.GOOD,
     ),
+    "given_back": Words(
+        N_("Paid back"),
+        (
+            N_("Your payment was given back to the account or card that you paid with."),
+            N_("It can take some days until your bank shows it."),
+        ),
+        Tone.GOOD,
+    ),
     "resolved": Words(
         N_("Your library has closed this payment"),
         (
@@ -149,8 +157,9 @@ BRIEF: Mapping[str, str] = {
     "settled": N_("Paid and booked"),
     "resolved": N_("Closed by the library"),
     "held": N_("The staff are looking at it"),
+    "given_back": N_("Paid back"),
 }
-"""A payment in a list, by state, or ``held``."""
+"""A payment in a list, by state, or ``held``, or ``given_back``."""
 
 TEST_NOTE = N_("This is a test: no money moves.")
 
@@ -169,6 +178,8 @@ def of_payment(payment: PaymentView, now: datetime) -> str:
         return f"held_{state}" if f"held_{state}" in STATES else "held"
     if payment.looking:
         return "looking"
+    if is_given_back(payment):
+        return "given_back"
     if state is State.VOID:
         precise = f"void_{payment.void_reason}"
         return precise if precise in STATES else "void"
@@ -191,8 +202,13 @@ def told(payment: PaymentView, tongue: Tongue, now: datetime, *, staff_told: boo
 
 def brief(payment: PaymentView, tongue: Tongue) -> str:
     """Return what a list says about *payment*."""
-    text = BRIEF["held"] if payment.held else BRIEF[payment.state]
-    return tongue.gettext(text)
+    key = "held" if payment.held else "given_back" if is_given_back(payment) else str(payment.state)
+    return tongue.gettext(BRIEF[key])
+
+
+def is_given_back(payment: PaymentView) -> bool:
+    """Tell whether the whole payment was given back through the provider."""
+    return sum(one.cents for one in payment.given_back) >= payment.cents
 
 
 def method_name(method: str, tongue: Tongue) -> str:
