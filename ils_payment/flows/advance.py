@@ -91,7 +91,7 @@ def forget_old_notices(house: House) -> None:
 def take_notices(house: House, limit: int = 500) -> None:
     """Make the payments due that new notices are about. A notice is a reason to read, nothing more."""
     with house.store.unit() as unit:
-        for notice in attempts.new_notices(unit, limit):
+        for notice in attempts.new_notices(unit, limit, take=True):
             payment_id = attempts.payment_of(unit, notice)
             if payment_id is None:
                 # Another installation at the same provider account: counted, not a case.

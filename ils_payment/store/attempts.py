@@ -65,13 +65,14 @@ def latest(unit: Unit, payment_id: str) -> AttemptRow | None:
     return AttemptRow(**{name: row[name] for name in AttemptRow.__dataclass_fields__}) if row else None
 
 
-def new_notices(unit: Unit, limit: int) -> list[Any]:
-    """Return stored notices that nobody has looked at, the oldest first."""
-    return list(
-        unit.connection.execute(
-            select(notices).where(notices.c.handled.is_(None)).order_by(notices.c.received_at).limit(limit)
-        )
-    )
+def new_notices(unit: Unit, limit: int, *, take: bool = False) -> list[Any]:
+    """Return stored notices that nobody has looked at, the oldest first.
+
+    With *take*, those that another process is handling are left out, and others leave out these until
+    the commit: so several processes share the work instead of waiting for each other to do it twice.
+    """
+    query = select(notices).where(notices.c.handled.is_(None)).order_by(notices.c.received_at).limit(limit)
+    return list(unit.connection.execute(query.with_for_update(skip_locked=True) if take else query))
 
 
 def forget_notices(unit: Unit, before: datetime) -> None:

@@ -59,7 +59,7 @@ class PostgreSQL:
 
     name = "postgresql"
 
-    def __init__(self, *, connections: int = 100) -> None:
+    def __init__(self, *, connections: int = 100, fsync: bool = True) -> None:
         # It asks at import for a run-time folder that a service account does not have.
         import warnings
 
@@ -74,6 +74,7 @@ class PostgreSQL:
         self.url = self._server.get_uri()
         # Its own default; a server of many processes has more.
         self._server.psql(f"ALTER SYSTEM SET max_connections = {connections}")
+        self._server.psql(f"ALTER SYSTEM SET fsync = {'on' if fsync else 'off'}")
         self.down("fast")
         self.up()
 
