@@ -62,6 +62,13 @@ def test_a_patron_owes_again_what_went_back(adapter, koha, world):
     assert world.failpoints == ["koha.charge.before", "koha.charge.after"]
 
 
+@pytest.mark.parametrize("name", [PAID_WITH, "2026-000123-7", ""])
+def test_the_refunded_payment_is_named_by_marker_or_receipt_number(adapter, koha, name):
+    outcome = adapter.charge(order(erika(koha), settled_with=name))
+    (text,) = [fee.text for fee in adapter.account(erika(koha)).fees if fee.ref == outcome.remote_ref]
+    assert f"Beleg {name})" in text
+
+
 def test_the_debit_is_found_again_by_its_marker_alone_and_exactly(adapter, koha):
     outcome = adapter.charge(order(erika(koha)))
     adapter.charge(order(erika(koha), marker="ILSP-7K3M9S-6", cents=1))
@@ -193,7 +200,8 @@ def test_a_dropped_token_is_not_asked_again_with_money(adapter, koha):
         ({"patron": "0"}, "order_patron_is_no_koha_id"),
         ({"patron": "3/account"}, "order_patron_is_no_koha_id"),
         ({"marker": "%"}, "order_marker_malformed"),
-        ({"settled_with": "Erika"}, "order_marker_malformed"),
+        ({"settled_with": "x" * 61}, "order_receipt_malformed"),
+        ({"settled_with": "R-1\n2"}, "order_receipt_malformed"),
         ({"cents": 0}, "order_amount_malformed"),
         ({"cents": -1}, "order_amount_malformed"),
         ({"cents": 10**12}, "order_amount_malformed"),

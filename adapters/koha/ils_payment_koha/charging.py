@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from ils_payment.model import ChargeOrder, SettleOutcome
     from ils_payment_koha.wire import Answer
 
+_LONGEST_RECEIPT = 60
+"""Characters of what names the payment that was refunded, a marker or a receipt number, in the text."""
+
 # A debit and its offset are stored in one transaction (read), so nothing is left of one that these
 # two sentences refuse (seen: the list of debits did not have it). Everything else is as with a credit,
 # because the same code of Koha stands before it; a 500 was only seen before anything was stored, but
@@ -73,8 +76,10 @@ def order_problem(order: ChargeOrder, currency: str) -> str | None:
         return "order_currency_differs"
     if not is_number(order.patron):
         return "order_patron_is_no_koha_id"
-    if not is_marker(order.marker) or not is_marker(order.settled_with):
+    if not is_marker(order.marker):
         return "order_marker_malformed"
+    if len(order.settled_with) > _LONGEST_RECEIPT or not order.settled_with.isprintable():
+        return "order_receipt_malformed"
     if not 0 < order.cents <= money.MAX_CENTS:
         return "order_amount_malformed"
     return None
