@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ import structlog
 from ils_payment.config import Library
 from ils_payment.domain.payable import Rule
 from ils_payment.errors import ConfigurationError, PluginError, RemoteGarbledError
+from ils_payment.flows.calls import Watch, watched
 from ils_payment.loading import plugin_config
 from ils_payment.model import ReadSupport, RefundSupport
 from ils_payment.money import MoneyError, parse
@@ -96,6 +97,8 @@ class House:
     plugins: Plugins
     libraries: Mapping[str, Desk]
     installation: Installation
+    watch: Watch = field(default_factory=Watch)
+    """Hears of every call to a remote."""
     wake: Callable[[], None] = lambda: None
     """Tells the runner that something is due; set by whoever runs it, may be called from any thread."""
 
@@ -131,16 +134,20 @@ def open_store(settings: Settings, world: World) -> Store:
 def open_house(settings: Settings, world: World) -> House:
     """Load the plugins, build a desk for each library, and check that the database is as needed."""
     plugins = Plugins(settings.plugin_names())
-    desks = {key: open_desk(key, library, plugins, world) for key, library in settings.libraries.items()}
+    watch = Watch(world.monotonic)
+    desks = {
+        key: open_desk(key, library, plugins, world, watch) for key, library in settings.libraries.items()
+    }
     store = open_store(settings, world)
     store.check()
     with store.read() as unit:
         ours = installation.read(unit)
-    return House(settings, store, world, plugins, desks, ours)
+    return House(settings, store, world, plugins, desks, ours, watch)
 
 
-def open_desk(key: str, library: Library, plugins: Plugins, world: World) -> Desk:
+def open_desk(key: str, library: Library, plugins: Plugins, world: World, watch: Watch | None = None) -> Desk:
     """Build the plugins of one library from their own tables of the configuration."""
+    watch = watch or Watch(world.monotonic)
     info = LibraryInfo(
         key=key,
         name=library.name,
@@ -152,11 +159,13 @@ def open_desk(key: str, library: Library, plugins: Plugins, world: World) -> Des
     kind = plugins.library_system(library.library_system.plugin)
     where = f"libraries.{key}.library_system"
     system = kind(plugin_config(kind, library.library_system, where), host)
+    system = watched(system, key, library.library_system.plugin, watch)
     providers = {}
     for name, table in library.providers.items():
         provider = plugins.provider(table.plugin)
         where = f"libraries.{key}.providers.{name}"
-        providers[name] = provider(plugin_config(provider, table, where), host)
+        opened = provider(plugin_config(provider, table, where), host)
+        providers[name] = watched(opened, key, name, watch)
     desk = Desk(key, library, system, providers)
     _check_reading(desk)
     _check_doors(desk)

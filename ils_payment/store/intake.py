@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, text
 
 from ils_payment.store.tables import Instant, micros
-from ils_payment.store.unit import told
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,7 +99,7 @@ class Writer:
                 return store(unit, rows)
         dbapi: Any = self._ledger.engine.dialect.dbapi
         gone = (dbapi.OperationalError, dbapi.InterfaceError)
-        with told(*gone):
+        with self._ledger.told(*gone):
             try:
                 return self._execute(rows)
             except gone:

@@ -54,11 +54,13 @@ class Store:
         self.engine = _engine(url, password)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         self.writer = threading.Lock()
+        self.failures = 0
+        """How often the database could not be used, for the metrics."""
 
     @contextmanager
     def unit(self) -> Iterator[Unit]:
         """Open one write transaction; commit at the end, roll back on an exception. No I/O inside it."""
-        with told(), self._writing() as connection:
+        with self.told(), self._writing() as connection:
             yield Unit(connection, self.world.now(), self.world)
 
     @contextmanager
@@ -83,13 +85,13 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[Unit]:
         """Open one read-only view of the database."""
-        with told(), self.engine.connect() as connection:
+        with self.told(), self.engine.connect() as connection:
             yield Unit(connection, self.world.now(), self.world)
 
     @contextmanager
     def snapshot(self) -> Iterator[Unit]:
         """Open one read-only view that stands still while others go on writing, for long readings."""
-        with told(), self.engine.connect() as connection:
+        with self.told(), self.engine.connect() as connection:
             if not self.is_sqlite:
                 connection.execution_options(isolation_level="REPEATABLE READ")
             yield Unit(connection, self.world.now(), self.world)
@@ -117,26 +119,26 @@ class Store:
                     mend=f"Find out who removed them. {upgrade} creates them again.",
                 )
 
+    @contextmanager
+    def told(self, *more: type[Exception]) -> Iterator[None]:
+        """Let a database that is away, locked, full or deadlocked be something that passes: try again later.
+
+        *more* are the errors of a driver that is used without SQLAlchemy.
+        """
+        passing: tuple[type[Exception], ...] = (OperationalError, InterfaceError, PoolTimeoutError, *more)
+        try:
+            yield
+        except passing as error:
+            self.failures += 1
+            cause = str(getattr(error, "orig", None) or error).strip().split("\n")[0]
+            raise StoreBusyError(
+                f"The database could not be used: {cause}.",
+                mend="It is tried again; look at the database and its disk if this stays.",
+            ) from error
+
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
-
-
-@contextmanager
-def told(*more: type[Exception]) -> Iterator[None]:
-    """Let a database that is away, locked, full or deadlocked be something that passes: try again later.
-
-    *more* are the errors of a driver that is used without SQLAlchemy.
-    """
-    passing: tuple[type[Exception], ...] = (OperationalError, InterfaceError, PoolTimeoutError, *more)
-    try:
-        yield
-    except passing as error:
-        cause = str(getattr(error, "orig", None) or error).strip().split("\n")[0]
-        raise StoreBusyError(
-            f"The database could not be used: {cause}.",
-            mend="It is tried again; look at the database and its disk if this stays.",
-        ) from error
 
 
 def _engine(address: str, password: str | None) -> Engine:

@@ -36,8 +36,9 @@ from ils_payment.web import (
     sessions,
     staff,
 )
-from ils_payment.web.health import Health, Metrics
+from ils_payment.web.health import Health
 from ils_payment.web.intake import Intake
+from ils_payment.web.metrics import Metrics
 from ils_payment.web.turns import Turns
 from ils_payment.web.webhooks import Webhooks
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ils_payment.flows.house import House
     from ils_payment.model import Notice
     from ils_payment.ports import PaymentProvider
-    from ils_payment.web.health import Metrics
+    from ils_payment.web.metrics import Metrics
 
 MAX_BODY = 256 * 1024
 BODY_SECONDS = 10.0
