@@ -1,0 +1,199 @@
+"""``cases resolve``, ``refunds`` and ``reconcile`` as a clerk types them, against the simulated remotes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ils_payment.cli import actor, rooms
+from ils_payment.model import Actor, State
+from tests.flows.decisions import books, held_payment, kinds, refunded, settled_payment
+from tests.flows.truths import DUE, load
+
+CONFIG = """\
+[server]
+public_url = "https://pay.lindental.example"
+database = "{database}"
+[libraries.lindental]
+name = "Stadtbücherei Lindental"
+test_cards = ["21234000012345"]
+[libraries.lindental.library_system]
+plugin = "koha"
+url = "https://koha.test/api/v1"
+client_id = "ils-payment"
+client_secret = {{ env = "TOWN_KOHA_SECRET" }}
+library_id = "ZENTRALE"
+[libraries.lindental.providers.stripe]
+api_key = {{ env = "TOWN_STRIPE_KEY" }}
+webhook_secrets = [{{ env = "TOWN_STRIPE_WEBHOOK" }}]
+statement_descriptor = "STADTBUECHEREI"
+api_base = "http://127.0.0.1:12111"
+[[libraries.lindental.methods]]
+method = "card"
+provider = "stripe"
+"""
+
+
+@pytest.fixture
+def run(ils_payment, town, tmp_path, monkeypatch):
+    """Type a command in the town's world, as anna unless somebody else is named."""
+    path = tmp_path / "config.toml"
+    path.write_text(CONFIG.format(database=town.settings.server.database), encoding="utf-8")
+    monkeypatch.setattr(rooms, "world_of", lambda _settings: town.world)
+
+    def typed(*arguments, by="anna"):
+        who = Actor(f"cli:{by}", "technician")
+        for module in ("cases", "refunds", "reconcile"):
+            monkeypatch.setattr(f"ils_payment.cli.{module}.typing", lambda: who)
+        return ils_payment("--config", path, *arguments)
+
+    return typed
+
+
+def _case(run):
+    (case,) = json.loads(run("cases", "list", "--json").out)
+    return case
+
+
+def test_a_clerk_sees_what_can_be_decided_and_closes_a_case_by_hand(run, town):
+    payment_id = held_payment(town)
+    case = _case(run)
+    shown = run("cases", "show", case["case_id"])
+    assert "possible now: booked-by-hand, refund, refunded-outside" in shown.out.replace("settle-again, ", "")
+    done = run(
+        "cases", "resolve", case["case_id"], "booked-by-hand",
+        "--version", case["version"], "--reason", "cash at the desk", "--reference", "K 117",
+    )  # fmt: skip
+    assert (done.code, done.out.strip()) == (0, "Done.")
+    assert town.view(payment_id).state is State.RESOLVED
+    again = run(
+        "cases", "resolve", case["case_id"], "booked-by-hand",
+        "--version", case["version"], "--reason", "cash at the desk", "--reference", "K 118",
+    )  # fmt: skip
+    assert again.code == 1
+    assert "Somebody else decided first." in again.err
+    closed = run("cases", "show", case["case_id"])
+    assert "by cli:anna: booked_by_hand" in closed.out
+
+
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [("--reason", "Missing option '--reason'"), ("--version", "Missing option '--version'")],
+)
+def test_a_decision_without_reason_or_version_is_not_taken(run, town, missing, said):
+    held_payment(town)
+    case = _case(run)
+    options = {"--version": case["version"], "--reason": "why"}
+    del options[missing]
+    arguments = [part for pair in options.items() for part in pair]
+    refused = run("cases", "resolve", case["case_id"], "no-action", *arguments)
+    assert refused.code == 2
+    assert said in refused.err
+    assert _case(run)["version"] == case["version"]
+
+
+def test_a_decision_that_does_not_fit_says_so_and_changes_nothing(run, town):
+    payment_id = held_payment(town)
+    case = _case(run)
+    refused = run(
+        "cases", "resolve", case["case_id"], "no-action", "--version", case["version"], "--reason", "x"
+    )
+    assert refused.code == 1
+    assert "does not fit" in refused.err
+    assert kinds(town, payment_id) == ["fees_differ"]
+
+
+def test_new_cases_make_the_list_exit_with_one(run, town):
+    assert run("cases", "list", "--new").code == 0
+    held_payment(town)
+    assert run("cases", "list", "--new").code == 1
+    assert run("cases", "list").code == 0
+    town.world.pass_time(days=2)
+    assert run("cases", "list", "--new").code == 0
+
+
+def test_two_persons_give_a_payment_back(run, town):
+    payment_id = settled_payment(town)
+    number = town.view(payment_id).number
+    asked = run("refunds", "ask", number, "--meaning", "fee-dropped", "--reason", "lost letter")
+    assert "A second person must approve it" in asked.out
+    (waiting,) = json.loads(run("refunds", "list", "--json").out)
+    assert (waiting["cents"], waiting["asked_by"]) == (DUE, "cli:anna")
+    same = run("refunds", "approve", waiting["refund_id"])
+    assert same.code == 1
+    assert "Let a second person do it" in same.err
+    assert run("refunds", "approve", waiting["refund_id"], by="bert").code == 0
+    town.run()
+    assert refunded(town) == DUE
+    assert "No refund waits" in run("refunds", "list").out
+
+
+def test_one_line_is_given_back_by_its_number_and_a_wrong_number_is_refused(run, town):
+    payment_id = settled_payment(town)
+    wrong = run("refunds", "ask", payment_id, "--meaning", "fee-dropped", "--reason", "x", "--line", "9")
+    assert wrong.code == 2
+    asked = run(
+        "refunds", "ask", payment_id, "--meaning", "fee-dropped", "--reason", "x", "--line", "1", "--json"
+    )
+    refund_id = json.loads(asked.out)["refund_id"]
+    gone = run("refunds", "withdraw", refund_id, "--reason", "a mistake", by="bert")
+    assert gone.code == 0
+    assert books(town, payment_id) == {"provider": -DUE, "library_system": DUE}
+    assert load(town, payment_id).lines
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("refunds", "approve", "nothing"),
+        ("refunds", "withdraw", "nothing", "--reason", "x"),
+        ("refunds", "ask", "nothing", "--meaning", "fee-dropped", "--reason", "x"),
+        ("cases", "resolve", "nothing", "no-action", "--version", "1", "--reason", "x"),
+        ("cases", "show", "nothing"),
+    ],
+)
+def test_what_does_not_exist_is_said_without_a_traceback(run, words):
+    refused = run(*words)
+    assert refused.code == 1
+    assert "There is no" in refused.err
+    assert "What to do" in refused.err
+
+
+def test_reconcile_says_what_agrees_what_differs_and_what_could_not_be_compared(run, town):
+    payment_id = settled_payment(town)
+    town.world.pass_time(hours=2)
+    fine = run("reconcile")
+    assert (fine.code, "No differences." in fine.out) == (0, True)
+    for line in town.koha.tables.lines_of(town.koha.patron_ids["erika"]):
+        line.note = ""
+    differs = run("reconcile", "--from", "2026-11-01")
+    assert differs.code == 1
+    assert "marker_missing" in differs.out
+    assert " new" in differs.out
+    assert " known" in run("reconcile", "--from", "2026-11-01").out
+    assert kinds(town, payment_id) == ["marker_missing"]
+    town.world.remotes.pop("koha.test")
+    gap = run("reconcile", "--json")
+    assert gap.code == 2
+    assert json.loads(gap.out)[0]["gaps"]
+
+
+def test_reconcile_over_days_without_data_says_so(run):
+    empty = run("reconcile", "--from", "2026-01-01", "--to", "2026-01-31")
+    assert empty.code == 0
+    assert "there was nothing to compare" in empty.out
+
+
+def test_reconcile_refuses_days_in_the_wrong_order_and_unknown_libraries(run):
+    assert run("reconcile", "--from", "2026-02-01", "--to", "2026-01-01").code == 2
+    refused = run("reconcile", "--library", "elsewhere")
+    assert refused.code == 2
+    assert "there is: lindental" in refused.err
+
+
+def test_the_actor_of_a_command_is_the_operating_systems_user(monkeypatch):
+    monkeypatch.setenv("SUDO_USER", "carla")
+    assert actor.typing().name == "cli:carla"
+    monkeypatch.delenv("SUDO_USER")
+    assert actor.typing().name.startswith("cli:")
