@@ -28,7 +28,6 @@ from pathlib import Path
 
 import structlog
 
-
 from ils_payment import plugins
 from tests.conftest import Town
 from tests.faults.failpoints_rules import hold_rules
@@ -67,7 +66,7 @@ def template() -> Iterator[Path]:
 
 
 def play(scenario: Scenario, empty: Path, deaths: tuple[Death, ...] = ()) -> tuple[Stage, list[str]]:
-    """Play *scenario* with *deaths* to its end and hold the rules; return the closed stage and the endings."""
+    """Play *scenario* with *deaths* to its end and hold the rules; return the closed stage and the ends."""
     ledger = empty.with_name(f"{os.getpid()}.db")
     stage = Stage(empty, ledger, deaths)
     try:
@@ -205,15 +204,18 @@ def main() -> int:
         scenarios = {one: scenarios[one]}
     each = int(os.environ.get("FAILPOINT_PAIRS", "300")) // 10
     began = time.monotonic()
+    outcomes: list[Outcome] = []
     with template() as empty, multiprocessing.get_context("spawn").Pool(PROCESSES, _prepare) as pool:
         jobs = [(name, empty, each if known.money else 0) for name, known in scenarios.items()]
-        outcomes = list(pool.imap_unordered(_work, jobs, chunksize=1))
+        for outcome in pool.imap_unordered(_work, jobs, chunksize=1):
+            outcomes.append(outcome)
+            ended = dict(outcome.ended)
+            print(f"{outcome.scenario}: {outcome.covered} of {outcome.cells} in {outcome.runs} runs, {ended}")
+            print(*(f"  {problem[:400]}" for problem in outcome.problems[:3]), sep="\n", flush=True)
     names = sorted({name for outcome in outcomes for name in outcome.passed})
     problems = [problem for outcome in outcomes for problem in outcome.problems]
     missing = [] if one else never_passed(names)
     print(f"failpoints: {', '.join(names)}")
-    for outcome in sorted(outcomes, key=lambda o: o.scenario):
-        print(f"{outcome.scenario}: {outcome.covered} of {outcome.cells}, {dict(outcome.ended)}")
     problems += [f"no scenario passes the failpoint {name}" for name in missing]
     print(*problems[:50], sep="\n")
     summary = {

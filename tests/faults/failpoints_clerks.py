@@ -1,4 +1,4 @@
-"""What clerks do on a stage. A clerk whose decision got lost looks again, and decides again if it is not there."""
+"""What clerks do on a stage. One whose decision got lost looks again, and decides anew if it is not there."""
 
 from __future__ import annotations
 

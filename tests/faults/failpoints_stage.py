@@ -175,7 +175,7 @@ class Stage:
         self.world.on_effect = self._effect
 
     def settle_somebody_first(self) -> None:
-        """Settle one payment of another patron undisturbed: its marker proves that the way of reading is fresh."""
+        """Settle another patron's payment undisturbed: its marker proves that the way of reading is fresh."""
         passing, self.world.on_failpoint = self.world.on_failpoint, None
         self.begin("blocked")
         self.pay()

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tests.faults import reports
+from tests.faults import prelude, reports
 from tests.faults.actors import desk, oddities, patrons, post, weather
 from tests.faults.invariants import INVARIANTS, Broken
 from tests.faults.recheck import recheck
@@ -119,6 +119,7 @@ class Play:
         setting.world.committed = self._committed
 
     def run(self) -> None:
+        prelude.play(self)
         for actor in ACTORS:
             actor.start(self.setting)
         self.until(STORM_SECONDS, storm=True)

@@ -1,4 +1,4 @@
-"""A slice of ``make planted``: a few defects that the simulator finds at once, and what the list is held to."""
+"""A slice of ``make planted``: a few defects that are found at once, and what the list is held to."""
 
 from __future__ import annotations
 
