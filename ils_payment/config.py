@@ -35,6 +35,7 @@ __all__ = [
     "Pages",
     "PluginTable",
     "Receipt",
+    "Retention",
     "Server",
     "Settings",
     "Settle",
@@ -264,6 +265,22 @@ class Settle(Table):
         return timedelta(minutes=self.quarantine_minutes)
 
 
+class Retention(Table):
+    """``[libraries.x.retention]``: how long private data of payments are kept."""
+
+    months: int = Field(
+        14,
+        ge=1,
+        le=120,
+        description="So many months after the last thing that happened to a payment, its private data go.",
+    )
+
+    @property
+    def span(self) -> timedelta:
+        """Return the time for which they are kept; a month counts as 31 days."""
+        return timedelta(days=31 * self.months)
+
+
 class Library(Table):
     """``[libraries.KEY]``: one library."""
 
@@ -309,6 +326,9 @@ class Library(Table):
     )
     not_payable: tuple[NotPayable, ...] = Field((), description="Fees that cannot be paid online.")
     settle: Settle = Field(default_factory=Settle, description="Patience of the settle protocol.")
+    retention: Retention = Field(
+        default_factory=Retention, description="How long private data of payments are kept."
+    )
     two_persons_from: str = Field(
         "0.00", description="From this amount on a refund needs a second person's approval."
     )

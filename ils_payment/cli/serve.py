@@ -10,6 +10,7 @@ import signal
 import socket
 import threading
 from contextlib import ExitStack, closing, contextmanager
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
@@ -30,12 +31,14 @@ from ils_payment.errors import ConfigurationError
 from ils_payment.flows import tell
 from ils_payment.flows.advance import advance, due, forget_old_notices
 from ils_payment.flows.house import House, open_house
+from ils_payment.flows.seal import seal_changes
+from ils_payment.flows.subject import every, forget_old
 from ils_payment.loading import check_live, check_plugin_tables, load_settings
 from ils_payment.plugins import Plugins
 from ils_payment.runner import Chores
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from ils_payment.config import Settings
@@ -106,11 +109,17 @@ def opened_house(settings: Settings) -> Iterator[House]:
         yield house
 
 
+def chores_of(house: House) -> list[Callable[[House], None]]:
+    """Return what is done beside the runner about every half minute, in this order."""
+    forget = every(house, timedelta(hours=1), forget_old)
+    return [tell.alarms, tell.send_mails, forget_old_notices, seal_changes, forget]
+
+
 @contextmanager
 def running(house: House) -> Iterator[None]:
     """Let runner and chores work until the context ends; what they have in hands is finished."""
     runner = runner_of(house.settings)
-    chores = Chores([partial(chore, house) for chore in (tell.alarms, tell.send_mails, forget_old_notices)])
+    chores = Chores([partial(chore, house) for chore in chores_of(house)])
     house.wake = runner.wake
     with ExitStack() as stack:
         runner.start(partial(advance, house), partial(due, house))
