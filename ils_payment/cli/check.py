@@ -12,6 +12,7 @@ import click
 
 from ils_payment.cli.output import json_option, print_json, print_table
 from ils_payment.cli.rooms import database_errors, prove_writable
+from ils_payment.cli.runners import runner_of
 from ils_payment.errors import ConfigurationError, ILSPaymentError
 from ils_payment.flows.house import open_desk, open_store
 from ils_payment.loading import check_live, check_plugin_tables, config_path, load_settings
@@ -151,6 +152,7 @@ def _database(settings: Settings, world: World) -> Finding:
         with database_errors(settings), closing(open_store(settings, world)) as store:
             store.check()
             prove_writable(store, settings)
+        runner_of(settings).check()
     except ILSPaymentError as error:
         return _failed("database", error)
     seen = "the schema is this version's, every trigger is there, and it can be written"

@@ -3,7 +3,8 @@
 ``NOTICES=10000`` payments stand in a ledger on PostgreSQL with their sessions at the provider, all
 of them paid. Then every notice comes three times over HTTP, in a mixed order, through the
 real intake of one ``serve``, and eight real ``worker`` processes read the provider and settle in the
-library system. Nobody dies here, so the database may spare its waits for the disk. The payments are not due by themselves within the hour: a lost notice would show.
+library system. Nobody dies here, so the database may spare its waits for the disk. The payments are not
+due by themselves within the hour: a lost notice would show.
 """
 
 from __future__ import annotations
