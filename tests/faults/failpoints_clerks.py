@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from ils_payment.domain.decisions import Choice
@@ -60,14 +61,22 @@ def approve(stage: Stage) -> None:
     """Let the second person approve every refund that waits."""
     for payment_id in fresh(stage):
         for refund_id in waiting(stage, payment_id):
-            _twice(stage, lambda one=refund_id: decide.approve(stage.town.house, TREASURER, one))
+            _twice(stage, partial(_approve, stage, refund_id))
+
+
+def _approve(stage: Stage, refund_id: str) -> Decided:
+    return decide.approve(stage.town.house, TREASURER, refund_id)
 
 
 def withdraw(stage: Stage) -> None:
     """Let a person withdraw every refund that waits."""
     for payment_id in fresh(stage):
         for refund_id in waiting(stage, payment_id):
-            _twice(stage, lambda one=refund_id: decide.withdraw(stage.town.house, CLERK, one, "a mistake"))
+            _twice(stage, partial(_withdraw, stage, refund_id))
+
+
+def _withdraw(stage: Stage, refund_id: str) -> Decided:
+    return decide.withdraw(stage.town.house, CLERK, refund_id, "a mistake")
 
 
 def resolve(stage: Stage, choice: Choice, **more: Any) -> None:
@@ -82,16 +91,16 @@ def resolve(stage: Stage, choice: Choice, **more: Any) -> None:
         )
 
 
+def _compare(stage: Stage, since: datetime, until: datetime) -> reconcile.Report:
+    return reconcile.reconcile(stage.town.house, stage.town.desk, since, until, CLERK)
+
+
 def compare(stage: Stage, days: int = 3) -> None:
     """Reconcile the last days; what died over it is done again."""
     for _ in range(2):
         until = stage.world.now() + timedelta(minutes=1)
         since = until - timedelta(days=days)
-        done = stage.program(
-            lambda first=since, last=until: reconcile.reconcile(
-                stage.town.house, stage.town.desk, first, last, CLERK
-            )
-        )
+        done = stage.program(partial(_compare, stage, since, until))
         if done is not None:
             return
         stage.world.pass_time(seconds=LEASE_IS_OVER)

@@ -265,6 +265,11 @@ class Stage:
         for payment_id in every_id(self.town):
             advance(self.town.house, payment_id)
 
+    def another_worker(self, seconds: int) -> None:
+        """Let *seconds* pass, and another worker try to advance every payment."""
+        self.world.pass_time(seconds=seconds)
+        self.advance_all()
+
     def later(self, **span: float) -> None:
         """Let time pass, then hear and do the chores."""
         self.world.pass_time(**span)
@@ -283,9 +288,10 @@ class Stage:
         return [key for key, one in self.stripe.book.sessions.items() if one["status"] == "open"]
 
     def each_open(self, act: Callable[..., object], *args: Any, **options: Any) -> None:
-        """Let the payer do *act* in every open session."""
+        """Let the payer do *act* in every open session, by the method it was opened for."""
         for key in self.open_sessions():
-            act(key, *args, **options)
+            method = self.stripe.book.sessions[key]["payment_method_types"][0]
+            act(key, *args, method=method, **options)
 
     def pay(self) -> None:
         """Pay whatever is open, by the method it was opened for."""

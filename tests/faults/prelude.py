@@ -25,7 +25,13 @@ def play(hub: Play) -> None:
     setting.mix.calm = True
     name = f"Kanari{setting.seed}x"
     patron = setting.koha.add_patron(
-        CARDS[-1], "4711", surname=name, firstname=name, category_id="ERW", library_id="ZENTRALE", charge=False
+        CARDS[-1],
+        "4711",
+        surname=name,
+        firstname=name,
+        category_id="ERW",
+        library_id="ZENTRALE",
+        charge=False,
     )
     setting.charge(patron)
     ref = PatronRef(str(patron))

@@ -118,9 +118,7 @@ def refund_also_made_in_the_dashboard(s: Stage) -> None:
     """Somebody gives the money back at the provider while the refund waits for the second person."""
     _settled(s)
     ask_refund(s)
-    for key in [one for one in s.stripe.book.sessions if one not in s.earlier_sessions]:
-        s.at("refund.before_call", lambda one=key: s.stripe.refund_in_dashboard(one))
-    s.interludes.clear()
+    s.each_paid(lambda key: None if key in s.earlier_sessions else s.stripe.refund_in_dashboard(key))
     approve(s)
     s.hear()
 

@@ -253,7 +253,7 @@ def second_payment_after_the_first_is_held(s: Stage) -> None:
 def worker_sleeps_before_the_call(s: Stage) -> None:
     """A worker sleeps longer than its lease just before the call; another one takes over."""
     _paid(s)
-    s.at("settle.before_call", lambda: (s.world.pass_time(seconds=125), s.advance_all()))
+    s.at("settle.before_call", lambda: s.another_worker(125))
     s.hear()
     _until_the_quarantine_is_over(s)
 
@@ -262,6 +262,6 @@ def worker_sleeps_before_the_call(s: Stage) -> None:
 def worker_sleeps_after_the_call(s: Stage) -> None:
     """A worker sleeps longer than its lease just after the call; another one finds the credit."""
     _paid(s)
-    s.at("settle.after_call", lambda: (s.world.pass_time(seconds=125), s.advance_all()))
+    s.at("settle.after_call", lambda: s.another_worker(125))
     s.hear()
     s.later(minutes=1)

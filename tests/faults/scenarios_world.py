@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from tests.faults.failpoints_stage import Stage
 from tests.faults.scenarios import scenario
 
@@ -144,7 +146,7 @@ def mail_server_away(s: Stage) -> None:
     _paid(s)
     s.hear()
     for payment_id in every_id(s.town):
-        s.program(lambda one=payment_id: tell.queue_receipt(s.town.house, one, "jan@post.example", "de"))
+        s.program(partial(tell.queue_receipt, s.town.house, payment_id, "jan@post.example", "de"))
     s.later(minutes=1)
     s.later(hours=3)
     s.world.mail_works = True

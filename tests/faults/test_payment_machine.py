@@ -82,8 +82,7 @@ class PaymentMachine(RuleBasedStateMachine):
 
     @rule()
     def is_declined(self) -> None:
-        for key in self.stage.open_sessions():
-            self.stage.stripe.decline(key, self.stage.stripe.book.sessions[key]["payment_method_types"][0])
+        self.stage.each_open(self.stage.stripe.decline)
 
     @rule()
     def leaves_it_to_the_bank(self) -> None:
@@ -141,7 +140,7 @@ class PaymentMachine(RuleBasedStateMachine):
         seconds=st.sampled_from([0, 125, 1000]),
     )
     def another_worker_takes_over(self, place: str, seconds: int) -> None:
-        self.stage.at(place, lambda: (self.stage.world.pass_time(seconds=seconds), self.stage.advance_all()))
+        self.stage.at(place, lambda: self.stage.another_worker(seconds))
 
     # --- the library system and its people ------------------------------------------------------
 

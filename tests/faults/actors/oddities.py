@@ -9,6 +9,7 @@ from tests.conftest import STRIPE
 
 if TYPE_CHECKING:
     from ils_payment.model import RawRequest, Reply
+    from tests.faults.remotes import StripeGate
     from tests.faults.setting import Setting
 
 
@@ -25,7 +26,8 @@ def start(setting: Setting) -> None:
 
 def _alter_paid_sessions(setting: Setting) -> None:
     """Let a session that was paid carry another reference, or tell another mode to whoever reads it."""
-    stripe, mix, gate = setting.stripe, setting.mix, setting.gates[STRIPE]
+    stripe, mix = setting.stripe, setting.mix
+    gate: StripeGate = setting.gates[STRIPE]  # type: ignore[assignment]  # it is that one
     complete, inner = stripe._complete, gate.handle
     in_other_mode: set[str] = set()
 

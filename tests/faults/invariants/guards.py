@@ -20,6 +20,7 @@ from tests.faults.invariants.base import Broken, Invariant
 
 if TYPE_CHECKING:
     from ils_payment.model import RawRequest, Reply
+    from tests.faults.remotes import StripeGate
     from tests.faults.setting import Setting
 
 DEATHS = frozenset(
@@ -97,7 +98,7 @@ class OneRequestForEachPayment(Invariant):
         super().__init__(setting)
         self.bodies: dict[str, set[bytes]] = defaultdict(set)
         self.keys: dict[str, set[str]] = defaultdict(set)
-        gate = setting.gates[STRIPE]
+        gate: StripeGate = setting.gates[STRIPE]  # type: ignore[assignment]  # it is that one
         inner = gate.handle
 
         def handle(raw: RawRequest) -> Reply | None:

@@ -16,6 +16,7 @@ def fence_not_checked(patch):
 
     def newest(unit, payment):
         current = payments.load(unit, payment.id, lock=True)
+        assert current is not None
         return replace(payment, fence=current.fence)
 
     instead(
