@@ -48,15 +48,20 @@ class Row:
 
 @click.command()
 @click.option("--library", metavar="KEY", help="Test this library only.")
+@click.option("--live", is_flag=True, help="Print the list for going live instead of the table.")
 @json_option
 @click.pass_obj
-def check(config: Path | None, library: str | None, *, as_json: bool) -> None:
+def check(config: Path | None, library: str | None, *, live: bool, as_json: bool) -> None:
     """Test configuration, plugins, database, mail server and clock; no money moves.
 
     Exits 1 when there is an error; a warning alone is exit 0.
     """
     rows = list(_everything(config, library))
-    if as_json:
+    if live:
+        from ils_payment.cli.golive import print_checklist
+
+        print_checklist(config, library, _ended(rows), as_json=as_json)
+    elif as_json:
         print_json([_flat(row) for row in rows])
     else:
         print_table(
@@ -69,6 +74,14 @@ def check(config: Path | None, library: str | None, *, as_json: bool) -> None:
         )
     if any(row.finding.level is Level.ERROR for row in rows):
         sys.exit(1)
+
+
+def _ended(rows: list[Row]) -> str:
+    """Say how the tests ended; empty when there is an error."""
+    levels = [row.finding.level for row in rows]
+    if Level.ERROR in levels:
+        return ""
+    return f"no error, {levels.count(Level.WARNING)} warning(s), {levels.count(Level.OK)} times ok"
 
 
 def _flat(row: Row) -> dict[str, str]:

@@ -1,0 +1,131 @@
+"""Going live: what has to be seen once with real money, and what the ledger has seen of it already."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ils_payment.money import to_decimal
+from ils_payment.store import journal, milestones
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from zoneinfo import ZoneInfo
+
+    from ils_payment.flows.house import House
+    from ils_payment.store.unit import Unit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One line of the list: what to do, how to tell that it worked, what the program saw ("": nothing)."""
+
+    title: str
+    how: str
+    seen: str = ""
+
+
+def checklist(house: House, library: str, checked: str) -> list[Item]:
+    """Return the list for one library; *checked* says how ``check`` ended, empty if it found an error."""
+    zone = house.settings.libraries[library].zone
+    with house.store.read() as unit:
+        return [
+            Item(
+                title="The installation is complete",
+                how="ils-payment check ends without an error; the keys are live keys.",
+                seen=checked,
+            ),
+            *_money(unit, library, zone),
+            *_books(unit, library, zone),
+            *_by_hand(),
+        ]
+
+
+def _money(unit: Unit, library: str, zone: ZoneInfo) -> Iterator[Item]:
+    paid = milestones.last_settled(unit, library)
+    told = ""
+    if paid is not None:
+        told = (
+            f"{paid.settled_at.astimezone(zone):%Y-%m-%d %H:%M} {paid.receipt_number}, "
+            f"{to_decimal(paid.cents, paid.currency)} {paid.currency}"
+        )
+    yield Item(
+        title="A real fee was paid with real money and is settled",
+        how="Pay a small fee of your own. The library system has one credit with the number of the receipt.",
+        seen=told,
+    )
+    yield Item(
+        title="The receipt is right",
+        how="Name, address, tax note and amount stand on it; it arrived by mail.",
+    )
+    back = milestones.last_refunded(unit, library)
+    told = ""
+    if back is not None:
+        told = (
+            f"{back.ended_at.astimezone(zone):%Y-%m-%d %H:%M} {back.receipt_number}, "
+            f"{to_decimal(back.cents, back.currency)} {back.currency}, asked and approved"
+        )
+    yield Item(
+        title="A refund went through two persons and reached the payer",
+        how="One person asks, another approves; the provider shows it, the fee is as it was meant.",
+        seen=told,
+    )
+
+
+def _books(unit: Unit, library: str, zone: ZoneInfo) -> Iterator[Item]:
+    exports = journal.newest(unit, what="export", library=library, limit=1)
+    told = ""
+    if exports:
+        facts = exports[0]["facts"]
+        told = f"export {facts['number']}, {facts['first_day']} to {facts['last_day']}, {facts['rows']} rows"
+    yield Item(
+        title="The treasury has read an export into its own program",
+        how="ils-payment export; the sums are those of the bank statement and of the library system.",
+        seen=told,
+    )
+    yield Item(
+        title="A payout is on the bank account",
+        how="Its amount is that of the row 'payout' of an export.",
+    )
+    for what, title, how in (
+        ("reconciled", "Provider, ledger and library system agree", "ils-payment reconcile exits with 0."),
+        ("backup", "A backup was taken and is kept on another host", "ils-payment backup FILE"),
+        (
+            "restore",
+            "A backup was restored on a test machine",
+            "ils-payment restore FILE, verify, reconcile; then throw the test machine away.",
+        ),
+        ("pause", "Pausing works", "ils-payment pause: patrons read a sentence; ils-payment resume."),
+    ):
+        yield Item(title=title, how=how, seen=_last(unit, what, zone))
+    seals = journal.newest(unit, what="seal", limit=1)
+    yield Item(
+        title="Seals are kept outside of the database",
+        how="The log with its lines 'sealed' goes to another host; ils-payment verify --seal HASH.",
+        seen=f"seal {seals[0]['number']}: {seals[0]['hash']}" if seals else "",
+    )
+
+
+def _last(unit: Unit, what: str, zone: ZoneInfo) -> str:
+    at = journal.last_at(unit, what)
+    return f"last on {at.astimezone(zone):%Y-%m-%d %H:%M}" if at else ""
+
+
+def _by_hand() -> Iterator[Item]:
+    for title, how in (
+        (
+            "Staff are told",
+            "A mail about a case reached the staff's mailbox; somebody reads it each day.",
+        ),
+        ("Somebody is woken", "The alarms of the monitoring were tried: unsettled payments, open cases."),
+        (
+            "Roles are given",
+            "Clerks, treasurer, auditor have accounts of their own, with a second factor.",
+        ),
+        (
+            "Patrons are informed",
+            "Privacy notice and accessibility statement are linked and approved.",
+        ),
+        ("The program was approved", "As the treasury's rules ask for; the approval is filed."),
+    ):
+        yield Item(title=title, how=how)
