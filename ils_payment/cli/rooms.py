@@ -12,7 +12,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
 from ils_payment.errors import ILSPaymentError, StoreBusyError
-from ils_payment.flows.house import House, open_store
+from ils_payment.flows.house import House, open_house, open_store
 from ils_payment.loading import load_settings
 from ils_payment.plugins import Plugins
 from ils_payment.store import installation
@@ -113,6 +113,16 @@ def opened_store(config: Path | None) -> Iterator[Store]:
     settings = load_settings(config)
     with database_errors(settings), closing(open_store(settings, world_of(settings))) as store:
         yield store
+
+
+@contextmanager
+def whole_house(config: Path | None) -> Iterator[House]:
+    """Open the house with its plugins, for commands that ask a provider or the library system."""
+    settings = load_settings(config)
+    with database_errors(settings):
+        house = open_house(settings, world_of(settings))
+    with closing(house), database_errors(settings):
+        yield house
 
 
 @contextmanager
