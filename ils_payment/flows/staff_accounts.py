@@ -65,13 +65,16 @@ def add(house: House, login: str, role: Role, libraries: Collection[str], actor:
 
 
 def reset(house: House, login: str, actor: str) -> str:
-    """Take password, authenticator and sessions away, let a disabled account live; return a new link."""
+    """Take password, authenticator and sessions away, let a disabled account live; return a new link.
+
+    Empty for an account of an identity provider, which needs none.
+    """
     with house.store.unit() as unit:
         account = _named(unit, login)
         staff.forget_factors(unit, account.id)
         staff.enable(unit, account.id)
         journal.append(unit, actor, "staff_reset", {"staff": account.id})
-        return _link(house, unit, account.id)
+        return _link(house, unit, account.id) if account.local else ""
 
 
 def disable(house: House, login: str, actor: str) -> None:

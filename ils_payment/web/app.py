@@ -24,6 +24,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from ils_payment import __version__
 from ils_payment.errors import StoreBusyError
 from ils_payment.store import doors
+from ils_payment.store import staff as staff_accounts
 from ils_payment.web import (
     api,
     api_docs,
@@ -39,6 +40,7 @@ from ils_payment.web import (
 from ils_payment.web.health import Health
 from ils_payment.web.intake import Intake
 from ils_payment.web.metrics import Metrics
+from ils_payment.web.staff import IDLE as STAFF_IDLE
 from ils_payment.web.turns import Turns
 from ils_payment.web.webhooks import Webhooks
 
@@ -167,5 +169,6 @@ def _purge(house: House) -> None:
     try:
         with house.store.unit() as unit:
             doors.purge(unit, unit.now - sessions.IDLE)
+            staff_accounts.purge(unit, unit.now - STAFF_IDLE)
     except StoreBusyError as error:
         log.warning("purge_postponed", reason=error.what)

@@ -1,4 +1,4 @@
-"""A small identity provider: real signatures, PKCE and single-use codes, with every habit that can be wrong."""
+"""A small identity provider: real signatures, PKCE, single-use codes, and habits that can be wrong."""
 
 from __future__ import annotations
 

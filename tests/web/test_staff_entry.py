@@ -13,23 +13,37 @@ from ils_payment.flows import staff_accounts as accounts
 from ils_payment.store import journal
 from ils_payment.web.staff import entry, sessions
 from tests.conftest import Town
+from tests.web.conftest import prepared
 from tests.web.doors import Doors, csrf_of
-from tests.web.staff_doors import PASSWORD, StaffDoors, token_of
+from tests.web.staff_doors import CHEAP, PASSWORD, StaffDoors, token_of
 
 COOKIE = "__Host-ils-payment-staff"
 
 
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    monkeypatch.setattr(factors, "_HASHER", CHEAP)
+    factors._nobodys.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        town = Town(f"sqlite:///{tmp_path_factory.mktemp('staff')}/ledger.db", arrival=prepared(patch))
+        yield StaffDoors(town)
+        town.close()
+
+
 @pytest.fixture
-def room(tmp_path, arrival_settings):
-    """The doors of a town with staff pages."""
-    town = Town(f"sqlite:///{tmp_path}/ledger.db", arrival=arrival_settings)
-    yield StaffDoors(town)
-    town.close()
+def room(lasting):
+    """The doors of a town with staff pages, without any account."""
+    lasting.forget()
+    return lasting
 
 
 @pytest.fixture
 def each_room(database_url, arrival_settings):
-    """The same on both databases."""
+    """The same on both databases, quite new."""
     town = Town(database_url, arrival=arrival_settings)
     yield StaffDoors(town)
     town.close()
@@ -108,7 +122,7 @@ def test_what_is_wrong_at_enrolment_is_said_and_uses_nothing_up(room, changes, t
     browser = room.browser()
     shared = factors.enrolment_secret(room.house.installation.secret, link)
     page = browser.get(f"/staff/enrol?link={link}&lang=de")
-    form = {"link": link, "password": PASSWORD, "again": PASSWORD, **{"code": "000000"}, **changes}
+    form = {"link": link, "password": PASSWORD, "again": PASSWORD, "code": "000000", **changes}
     if "code" not in changes:
         form["code"] = factors.code_now(shared, room.world.now())
     answer = browser.post("/staff/enrol", data={"csrf": csrf_of(page.text), **form})
@@ -241,7 +255,9 @@ def test_an_empty_field_is_asked_for_and_not_counted(room, field):
     ada = room.colleague()
     browser = room.browser()
     for _ in range(6):
-        assert room.staff_sign_in(browser, ada, **{field: " " if field != "password" else ""}).status_code == 422
+        assert (
+            room.staff_sign_in(browser, ada, **{field: " " if field != "password" else ""}).status_code == 422
+        )
     assert room.staff_sign_in(browser, ada).status_code == 303
 
 

@@ -15,6 +15,7 @@ from ils_payment.testing.simulator import serve
 from ils_payment.web.staff import sessions
 from ils_payment.world import World
 from tests.conftest import Town
+from tests.web.conftest import prepared
 from tests.web.oidc_provider import CLIENT, HOST, ISSUER, SECRET, OidcProvider
 from tests.web.staff_doors import StaffDoors
 
@@ -44,6 +45,24 @@ class Room(StaffDoors):
         return browser.get("/staff/oidc/return", params=self.provider.allow(self.leave(browser), **claims))
 
 
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OIDC_SECRET", SECRET)
+        town = Town(f"sqlite:///{tmp_path_factory.mktemp('staff')}/ledger.db", arrival=prepared(patch))
+        yield Room(town)
+        town.close()
+
+
+@pytest.fixture
+def room(lasting):
+    """The staff pages, with nobody known yet and an identity provider that works."""
+    lasting.forget()
+    lasting.provider = OidcProvider(lasting.world)
+    lasting.world.remotes[HOST] = lasting.provider
+    return lasting
+
+
 @pytest.fixture
 def make(tmp_path, arrival_settings, monkeypatch):
     monkeypatch.setenv("OIDC_SECRET", SECRET)
@@ -56,11 +75,6 @@ def make(tmp_path, arrival_settings, monkeypatch):
     yield room
     for town in towns:
         town.close()
-
-
-@pytest.fixture
-def room(make):
-    return make()
 
 
 def account_of(room):

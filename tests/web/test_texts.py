@@ -68,7 +68,7 @@ def test_every_text_is_translated_and_no_translation_is_left_over(language):
 
 
 def test_templates_hold_no_text_outside_of_the_catalogue():
-    for template in sorted((WEB / "templates").glob("*.html")):
+    for template in sorted((WEB / "templates").rglob("*.html")):
         rest = re.sub(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}|<[^>]*>", " ", template.read_text(), flags=re.DOTALL)
         # "s" is the unit sign of the second, the same in every language.
         words = [word for word in re.findall(r"[^\W\d_]+", rest) if word != "s"]
@@ -79,7 +79,7 @@ def test_german_is_polite_and_speaks_no_english():
     german = {m: translations("de").gettext(m) for m in extracted()}
     for english, text in german.items():
         assert not re.search(r"\b(du|dir|dich|dein\w*|euch|euer)\b", text, re.IGNORECASE), text
-        assert text != english or english == "TEST", text
+        assert text != english or english in {"TEST", "Code", "Name", "System", "Version"}, text
 
 
 @pytest.mark.parametrize("name", EXHIBITS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ils_payment.errors import PluginError
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from ils_payment.flows.house import House
+
+IDLE = timedelta(minutes=15)
 
 
 def install(app: FastAPI, house: House) -> None:

@@ -25,10 +25,10 @@ from ils_payment.store.staff import Account
 from ils_payment.web import cookies, security
 from ils_payment.web.render import Wing
 from ils_payment.web.sessions import HouseHere
+from ils_payment.web.staff import IDLE
 from ils_payment.web.staff.words import MESSAGES
 from ils_payment.web.words import N_
 
-IDLE = timedelta(minutes=15)
 LONGEST = timedelta(hours=8)
 FRESH = timedelta(minutes=5)
 """For so long after a person was proven, money may be sent away without proving it again."""
