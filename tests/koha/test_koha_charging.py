@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from ils_payment_koha import charging, settling
@@ -24,8 +25,8 @@ def erika(koha):
     return PatronRef(str(koha.patron_ids["erika"]))
 
 
-def order(patron="3", **changes):
-    fields = {
+def order(patron: str = "3", **changes: Any) -> ChargeOrder:
+    fields: dict[str, Any] = {
         "patron": PatronRef(patron),
         "marker": MARKER,
         "cents": 1250,
@@ -45,9 +46,12 @@ def marked(koha, marker=MARKER):
 # --- the journey --------------------------------------------------------------------------------
 
 
-def test_a_patron_owes_again_what_went_back(adapter, koha, world):
-    assert isinstance(adapter, Charging)
+def test_koha_declares_what_it_implements(adapter):
     assert adapter.capabilities().can_charge
+    assert isinstance(adapter, Charging)
+
+
+def test_a_patron_owes_again_what_went_back(adapter, koha, world):
     before = adapter.account(erika(koha)).balance
     outcome = adapter.charge(order(erika(koha)))
     assert isinstance(outcome, Applied)

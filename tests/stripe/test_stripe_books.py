@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 from ils_payment_stripe import books
@@ -42,9 +43,14 @@ def next_day(clock, days=1):
 # --- payments -----------------------------------------------------------------------------------
 
 
-def test_what_was_taken_is_listed_with_its_reference(house, take, clock):
+def test_stripe_declares_what_it_implements_of_the_books(house):
+    can = house.capabilities()
+    assert (can.listing, can.payouts) == (True, True)
     assert isinstance(house, Listing)
-    assert house.capabilities().listing
+    assert isinstance(house, PayingOut)
+
+
+def test_what_was_taken_is_listed_with_its_reference(house, take, clock):
     session = take()
     (found,), _ = every(house)
     assert found == ListedPayment(
@@ -131,8 +137,9 @@ def test_an_empty_time_is_an_empty_page(house):
 
 
 def test_a_source_that_is_not_shown_is_garbled(house):
+    nobody: Any = None
     with pytest.raises(RemoteGarbledError):
-        list(books._listed(None, {"reporting_category": "charge", "source": "ch_1"}))
+        list(books._listed(nobody, {"reporting_category": "charge", "source": "ch_1"}))
 
 
 def test_a_key_without_the_right_is_named(house, simulator, url, client):
@@ -154,8 +161,6 @@ def total(payout):
 
 
 def test_a_payout_is_the_sum_of_its_entries_less_their_fees(house, simulator, take, clock):
-    assert isinstance(house, PayingOut)
-    assert house.capabilities().payouts
     first, second = take("PAY1", 1250), take("PAY2", 2000)
     house.refund(RefundOrder(key="R", session_ref=first, reference="PAY1", cents=250, currency="EUR"))
     simulator.adjust(-199, kind="stripe_fee", category="fee")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import requests
@@ -43,9 +44,12 @@ def left(simulator):
 # --- the journey --------------------------------------------------------------------------------
 
 
-def test_a_part_and_then_the_rest_go_back(house, simulator, take, house_world):
-    assert isinstance(house, Refunding)
+def test_stripe_declares_what_it_implements(house):
     assert house.capabilities().refund is RefundSupport.PARTIAL
+    assert isinstance(house, Refunding)
+
+
+def test_a_part_and_then_the_rest_go_back(house, simulator, take, house_world):
     session = take()
     house_world.passed.clear()
     first = house.refund(order(session))
@@ -58,6 +62,7 @@ def test_a_part_and_then_the_rest_go_back(house, simulator, take, house_world):
         "stripe.refund.after",
     ]
     second = house.refund(order(session, 1000, key="R-2"))
+    assert isinstance(second, Refunded)
     assert set(house.find_refunds(session)) == {
         Reversal(ref=first.ref, kind="refund", cents=250, key="R-1"),
         Reversal(ref=second.ref, kind="refund", cents=1000, key="R-2"),
@@ -289,7 +294,8 @@ class Nobody:
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
 )
 def test_each_error_says_what_it_means(error, permanent):
-    outcome = refunding._after_error(Nobody(), order("pi_1"), error)
+    client: Any = Nobody()
+    outcome = refunding._after_error(client, order("pi_1"), error)
     if permanent is None:
         assert isinstance(outcome, Unclear)
     else:

@@ -191,10 +191,16 @@ class KohaSystem:
             description=self._config.description_of(order.method, order.marker),
             library_id=self._config.library_id,
         )
-        answer = self._send_once(
-            "settle", f"/patrons/{order.patron}/account/credits", text, order.send_before
-        )
-        return settling.settle_outcome(answer, order) if isinstance(answer, wire.Answer) else answer
+        authorization = self._authorization()
+        if isinstance(authorization, NotApplied):
+            return authorization
+        self._host.failpoint("koha.settle.before")
+        path = f"/patrons/{order.patron}/account/credits"
+        answer = self._send_once(path, text, authorization, order.send_before)
+        if not isinstance(answer, wire.Answer):
+            return answer
+        self._host.failpoint("koha.settle.after")
+        return settling.settle_outcome(answer, order)
 
     def charge(self, order: ChargeOrder) -> SettleOutcome:
         """Post one debit, so that the patron owes again: **money moves here**, with a single request.
@@ -215,18 +221,28 @@ class KohaSystem:
             ),
             library_id=self._config.library_id,
         )
-        answer = self._send_once("charge", f"/patrons/{order.patron}/account/debits", text, order.send_before)
-        return charging.charge_outcome(answer, order) if isinstance(answer, wire.Answer) else answer
+        authorization = self._authorization()
+        if isinstance(authorization, NotApplied):
+            return authorization
+        self._host.failpoint("koha.charge.before")
+        path = f"/patrons/{order.patron}/account/debits"
+        answer = self._send_once(path, text, authorization, order.send_before)
+        if not isinstance(answer, wire.Answer):
+            return answer
+        self._host.failpoint("koha.charge.after")
+        return charging.charge_outcome(answer, order)
 
-    def _send_once(
-        self, what: str, path: str, text: str, send_before: datetime | None
-    ) -> wire.Answer | NotApplied | Unclear:
-        """Send one call that moves money, never twice; say what is known where there is no answer."""
+    def _authorization(self) -> str | NotApplied:
+        """Get a token before anything is sent."""
         try:
-            authorization = self._client.authorization()
+            return self._client.authorization()
         except RemoteError as error:
             return NotApplied(reason=f"koha_no_token: {error}")
-        self._host.failpoint(f"koha.{what}.before")
+
+    def _send_once(
+        self, path: str, text: str, authorization: str, send_before: datetime | None
+    ) -> wire.Answer | NotApplied | Unclear:
+        """Send one call that moves money, never twice; say what is known where there is no answer."""
         if send_before is not None and self._host.now() > send_before:
             return NotApplied(reason="koha_not_sent_in_time")
         try:
@@ -235,7 +251,6 @@ class KohaSystem:
             return NotApplied(reason=f"koha_not_reached: {error}")
         except RemoteError as error:
             return Unclear(reason=f"koha_answer_lost: {error}")
-        self._host.failpoint(f"koha.{what}.after")
         if answer.status == 401:
             # The next try gets a new token; this call is over.
             self._client.forget_token()
