@@ -5,8 +5,9 @@ played again for each of them and for both sides of it: the program dies there, 
 lives through the rest of the story and through a drain without faults, and the rules are held. The
 ten money scenarios are played with two deaths as well, at places drawn by lot.
 
-``FAILPOINT_PAIRS=300`` is the number of pairs, ``FAILPOINT_SCENARIO=card`` plays one scenario only,
-``FAILPOINT_DEATHS=12-before,30-after`` replays one run of it and tells its story.
+``FAILPOINT_PAIRS=300`` is the number of pairs, ``FAILPOINT_EVERY=5`` dies in a fifth of the places only,
+``FAILPOINT_SCENARIO=card`` plays one scenario only, and with ``FAILPOINT_DEATHS=12-before,30-after``
+replays one run of it and tells its story.
 """
 
 from __future__ import annotations
@@ -182,7 +183,7 @@ def _prepare() -> None:
 def _work(job: tuple[str, Path, int]) -> Outcome:
     name, empty, pairs = job
     scenario = every_scenario()[name]
-    return play_scenario(scenario, empty, pairs=pairs)
+    return play_scenario(scenario, empty, every=int(os.environ.get("FAILPOINT_EVERY", "1")), pairs=pairs)
 
 
 def _replay(scenario: Scenario, told: str) -> int:
