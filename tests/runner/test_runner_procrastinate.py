@@ -196,8 +196,15 @@ def test_two_hosts_that_offer_the_same_at_once_put_each_payment_there_once(postg
     assert jobs(postgresql_url) == [("advance", "todo")] * 6
 
 
-def test_the_database_may_go_away_and_come_back_without_a_traceback(ledger):
-    with closing(PostgreSQL()) as server, capture_logs() as logs:
+@pytest.fixture(scope="module")
+def server():
+    """A server of this module's own, which may be stopped."""
+    with closing(PostgreSQL()) as own:
+        yield own
+
+
+def test_the_database_may_go_away_and_come_back_without_a_traceback(ledger, server):
+    with capture_logs() as logs:
         ProcrastinateRunner(server.url).upgrade()
         runner = ProcrastinateRunner(server.url)
         runner.start(ledger.advance_as("one"), ledger.name_due)
@@ -215,18 +222,16 @@ def test_the_database_may_go_away_and_come_back_without_a_traceback(ledger):
     assert len(logs) < 20
 
 
-def test_a_runner_stops_also_while_the_database_is_away(ledger):
-    server = PostgreSQL()
-    ProcrastinateRunner(server.url).upgrade()
-    with closing(server):
-        server.down()
-        with pytest.raises(StoreBusyError):
-            ProcrastinateRunner(server.url).check()
-        runner = ProcrastinateRunner(server.url)
-        runner.start(ledger.advance_as("one"), ledger.name_due)
-        started = time.monotonic()
-        runner.stop()
-        assert time.monotonic() - started < 15
+def test_a_runner_stops_also_while_the_database_is_away(ledger, server):
+    server.down()
+    with pytest.raises(StoreBusyError):
+        ProcrastinateRunner(server.url).check()
+    runner = ProcrastinateRunner(server.url)
+    runner.start(ledger.advance_as("one"), ledger.name_due)
+    started = time.monotonic()
+    runner.stop()
+    server.up()
+    assert time.monotonic() - started < 15
 
 
 def test_its_tables_come_with_the_upgrade_which_can_be_repeated(postgresql_url):
