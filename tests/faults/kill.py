@@ -1,10 +1,11 @@
 """``make kill``: real processes die by ``kill -9``, the database goes away, and the books are compared.
 
 ``KILLS=200`` and ``STOPS=20`` say how often, ``DATABASE=sqlite`` or ``postgresql`` plays one
-database only, ``SEED=7`` the same dice. Patrons pay all the while over HTTP, and the simulated
-library system and provider lose answers, fail after the effect and are late. On SQLite there is one
-``serve``; on PostgreSQL two ``serve`` and two ``worker`` with the runner procrastinate behind one
-web server. Then all is well, what is due is finished, and the checks of ``kill_checks`` are made.
+database only, ``SEED=7`` the same dice, ``KEEP=1`` keeps logs and configuration. Patrons pay all the
+while over HTTP, and the simulated library system and provider lose answers, fail after the effect and
+are late. On SQLite there is one ``serve``; on PostgreSQL two ``serve`` and two ``worker`` with the
+runner procrastinate behind one web server. Then all is well, what is due is finished, and the checks
+of ``kill_checks`` are made.
 """
 
 from __future__ import annotations
@@ -88,11 +89,10 @@ class Reaper:
         self._town.revive()
 
 
-def play(database: Database, *, kills: int, stops: int, seed: int, at_once: int = 4) -> dict[str, object]:
-    """Play one database; return its line, with every violation behind ``found``."""
+def play(name: str, *, kills: int, stops: int, seed: int, at_once: int = 4) -> dict[str, object]:
+    """Play one database, ``sqlite`` or ``postgresql``; return its line, every violation behind ``found``."""
     folder = Path(tempfile.mkdtemp(prefix="ils-payment-kill-", dir="/tmp"))
-    if isinstance(database, SQLite):
-        database = SQLite(folder)
+    database: Database = SQLite(folder) if name == "sqlite" else PostgreSQL()
     started = time.monotonic()
     with closing(database), closing(Town(folder, database, cards=CARDS, seed=seed)) as town:
         town.open()
@@ -104,7 +104,7 @@ def play(database: Database, *, kills: int, stops: int, seed: int, at_once: int 
         crowd.stop()
         books = _drained(town)
         found = kill_checks.violations(books) + kill_checks.broken_chains(town)
-    print(f"{database.name}: {dict(crowd.counts)}", file=sys.stderr)
+    print(f"{name}: {dict(crowd.counts)}", file=sys.stderr)
     if left := kill_checks.unfinished(books):
         found.append(
             f"{left} payments or webhooks were not finished after {DRAIN_SECONDS:.0f} s without faults"
@@ -115,7 +115,7 @@ def play(database: Database, *, kills: int, stops: int, seed: int, at_once: int 
         shutil.rmtree(folder)
     states = [row["state"] for row in books.payments.values()]
     return {
-        "database": database.name,
+        "database": name,
         "kills": reaper.kills,
         "stops": reaper.stops,
         "payments": len(states),
@@ -150,8 +150,7 @@ def main() -> None:
     names = ["sqlite", "postgresql"] if wanted == "both" else [wanted]
     failed = False
     for name in names:
-        database: Database = PostgreSQL() if name == "postgresql" else SQLite(Path())
-        line = play(database, kills=kills, stops=stops, seed=seed)
+        line = play(name, kills=kills, stops=stops, seed=seed)
         for sentence in line.pop("found")[:50]:  # type: ignore[index]  # a list of sentences
             print(sentence, file=sys.stderr)
         print(json.dumps(line), flush=True)

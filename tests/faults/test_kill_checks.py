@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from tests.faults import kill, kill_checks
-from tests.faults.kill_databases import SQLite
 
 POSTINGS = [
     {"source": "provider", "destination": "to_settle", "cents": 500},
@@ -94,6 +92,6 @@ def test_what_is_still_to_do_is_waited_for(changes):
 
 @pytest.mark.timeout(300)
 def test_three_deaths_and_a_locked_ledger_cost_no_cent():
-    line = kill.play(SQLite(Path()), kills=3, stops=1, seed=7, at_once=2)
+    line = kill.play("sqlite", kills=3, stops=1, seed=7, at_once=2)
     assert line["found"] == []
     assert (line["kills"], line["stops"]) == (3, 1)
