@@ -135,7 +135,8 @@ class Webhooks:
 async def _body(headers: dict[str, str], receive: Receive) -> bytes:
     """Return the raw body. TimeoutError when it does not come, or when the sender has gone."""
     declared = headers.get("content-length", "0")
-    if declared.isdigit() and int(declared) > MAX_BODY:
+    # Not every digit of Unicode is one for int(), nor is a number of thousands of digits.
+    if declared.isascii() and declared.isdigit() and (len(declared) > 9 or int(declared) > MAX_BODY):
         raise _TooLargeError
     chunks: list[bytes] = []
     left = MAX_BODY
