@@ -10,7 +10,7 @@ from ils_payment.domain.refunds import left
 from ils_payment.domain.states import PAID_UNSETTLED
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ils_payment.domain.ledger import Posting
     from ils_payment.model import State
@@ -35,17 +35,23 @@ NEEDS_REFERENCE = frozenset({Choice.BOOKED_BY_HAND, Choice.REFUNDED_OUTSIDE})
 """Decisions that name where it is written down elsewhere: a receipt, a voucher."""
 
 
-def possible(state: State, postings: Sequence[Posting], *, open_cases: int, refunding: bool) -> list[Choice]:
-    """Return what can be decided about a payment now.
+def possible(
+    state: State,
+    postings: Sequence[Posting],
+    lines: Mapping[str, int],
+    *,
+    open_cases: int,
+    refunding: bool,
+) -> list[Choice]:
+    """Return what can be decided about a payment of *lines* (cents by id) now.
 
-    Settling again needs money of known lines in the account of cases and no other open question.
-    Nothing but a refund moves money that a running refund has reserved.
+    Settling again needs whole lines in the account of cases (a part of one may have left at the
+    provider) and no other open question.
     """
-    held = balances(postings)
-    in_case = [line for book, line in held if book is Book.CASE]
+    in_case = {line: cents for (book, line), cents in balances(postings).items() if book is Book.CASE}
     choices = []
-    lines_known = all(line is not None for line in in_case)
-    if state in PAID_UNSETTLED and in_case and lines_known and open_cases <= 1 and not refunding:
+    whole = all(line is not None and lines.get(line) == cents for line, cents in in_case.items())
+    if state in PAID_UNSETTLED and in_case and whole and open_cases <= 1 and not refunding:
         choices.append(Choice.SETTLE_AGAIN)
     if in_case:
         choices.append(Choice.BOOKED_BY_HAND)

@@ -190,6 +190,7 @@ def _possible(unit: Unit, payment: Payment) -> list[Choice]:
     return possible(
         payment.state,
         chain.read_postings(unit, payment.id),
+        dict(payment.amounts()),
         open_cases=len(cases.open_of_payment(unit, payment.id)),
         refunding=bool(waiting),
     )

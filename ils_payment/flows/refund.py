@@ -23,7 +23,7 @@ from ils_payment.errors import RemoteError
 from ils_payment.flows.charge import charge
 from ils_payment.flows.hands import backoff
 from ils_payment.flows.reversals import catch_up
-from ils_payment.flows.work import quarantine
+from ils_payment.flows.work import SEND_WITHIN, quarantine
 from ils_payment.model import (
     MarkerSupport,
     Refunded,
@@ -135,6 +135,9 @@ def _try(
             return unit.now + backoff(house, payment)
         payments.record(unit, payment, "refund_try", {"refund": refund.id, "try": begun.tries})
     house.world.failpoint("refund.before_call")
+    if house.world.now() > (begun.tried_at or begun.asked_at) + SEND_WITHIN:
+        # This host slept; somebody else may have made the call instead.
+        return house.world.now() + backoff(house, payment)
     order = RefundOrder(
         key=refund.key,
         session_ref=session,

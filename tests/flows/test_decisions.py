@@ -259,3 +259,18 @@ def test_every_choice_is_offered_only_where_it_fits(town):
         Choice.NO_ACTION,
     }
     assert show.refunds_of(town.house, payment_id) == ()
+
+
+def test_a_line_of_which_a_part_left_at_the_provider_is_not_settled_again(town):
+    payment_id = paid(town)
+    town.stripe.refund_in_dashboard(town.session_of(payment_id), 300)
+    hear(town)
+    assert kinds(town, payment_id) == ["reversed"]
+    assert books(town, payment_id) == {"provider": -DUE, "returned": 300, "case": DUE - 300}
+    assert Choice.SETTLE_AGAIN not in decide.choices(town.house, payment_id)
+    asked = resolve(town, case_of(town, payment_id), Choice.REFUND, meaning=Meaning.DOUBLE_PAYMENT)
+    assert decide.approve(town.house, TREASURER, asked.refund_id).code == "done"
+    town.run()
+    assert refunded(town) == DUE
+    assert town.view(payment_id).state is State.RESOLVED
+    assert town.credits() == []
