@@ -20,6 +20,8 @@ def start(setting: Setting) -> None:
         _alter_paid_sessions(setting)
     if mix.has("ils_answer_garbled"):
         _garble_answers(setting)
+    if mix.has("stall"):
+        _stand_still_around_the_call(setting)
     if mix.has("credit_appears"):
         setting.scheduler.spawn("credit", lambda: _let_credit_appear(setting))
 
@@ -27,7 +29,7 @@ def start(setting: Setting) -> None:
 def _alter_paid_sessions(setting: Setting) -> None:
     """Let a session that was paid carry another reference, or tell another mode to whoever reads it."""
     stripe, mix = setting.stripe, setting.mix
-    gate: StripeGate = setting.gates[STRIPE]  # type: ignore[assignment]  # it is that one
+    gate: StripeGate = setting.gates[STRIPE]
     complete, inner = stripe._complete, gate.handle
     in_other_mode: set[str] = set()
 
@@ -47,6 +49,21 @@ def _alter_paid_sessions(setting: Setting) -> None:
 
     stripe._complete = altered  # type: ignore[method-assign]  # this Stripe only
     gate.handle = handle  # type: ignore[method-assign]  # this Stripe only
+
+
+def _stand_still_around_the_call(setting: Setting) -> None:
+    """Let workers fall asleep where it matters most: just before and just after the settle call."""
+    ambush, scheduler, rng = setting.world.ambush, setting.scheduler, setting.rng
+    places = ("settle.before_call", "koha.settle.before", "settle.after_call")
+
+    def sleepy(name: str) -> None:
+        ambush(name)
+        if name in places and not setting.mix.calm and rng.random() < 0.1:
+            setting.mix.fired["stall"] += 1
+            scheduler.note(f"a worker falls asleep at {name}")
+            scheduler.sleep(rng.choice((70, 130, 400, 1000)))
+
+    setting.world.ambush = sleepy
 
 
 def _garble_answers(setting: Setting) -> None:
