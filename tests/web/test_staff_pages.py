@@ -215,7 +215,7 @@ def test_a_case_tells_who_how_much_and_what_each_side_says(reading):
         "Bezahlt, aber eine Gebühr wurde inzwischen geändert",
         "Der Zahlungsdienst meldet: bezahlt",
         "Im Konto steht keine Buchung mit unserer Nummer.",
-        "nicht offen",
+        "Dort nicht mehr offen",
         reading.town.session_of(reading.held),
         "Es wurde von Hand verbucht",
     ):

@@ -158,7 +158,7 @@ def _enrolment(
     shared = factors.enrolment_secret(house.installation.secret, link)
     issuer = next(iter(house.settings.libraries.values())).name
     address = factors.address(shared, account.login or account.name, issuer)
-    drawn = segno.make(address, error="m", micro=False).svg_inline(scale=5, light="#fff", border=4)
+    drawn = segno.make(address, error="m", micro=False).svg_inline(light="#fff", border=4, omitsize=True)
     written = factors.written(shared)
     return _with_form(
         request,

@@ -75,13 +75,26 @@ FACTS: Mapping[str, str] = {
     "at_provider": N_("At the provider"),
     "found": N_("Found"),
     "meaning": N_("Meaning"),
-    "case": N_("Case"),
     "try": N_("Try"),
     "live": N_("Real money"),
 }
 """Facts that a person can use, by their names in the chain; the others are for machines."""
 AMOUNTS = frozenset({"captured", "cents", "beyond", "balance"})
-_CODES = frozenset({"kinds", "case"})
+
+JOURNAL_FACTS: Mapping[str, str] = {
+    **FACTS,
+    "case": N_("Case"),
+    "payment": N_("Payment"),
+    "refund": N_("Refund"),
+    "staff": N_("Account"),
+    "role": N_("Role"),
+    "libraries": N_("Libraries"),
+    "way": N_("Way"),
+    "left": N_("Codes left"),
+    "found": N_("Found"),
+}
+"""Facts of the journal."""
+WAYS: Mapping[str, str] = {"password": N_("password and code"), "oidc": N_("identity provider")}
 
 DONE: Mapping[str, str] = {
     "staff_added": N_("Account made"),
@@ -210,6 +223,6 @@ def told(facts: Mapping[str, object], tongue: Tongue, currency: str) -> list[tup
         elif name == "meaning":
             text = tongue.gettext(MEANINGS[str(value)][0]) if str(value) in MEANINGS else str(value)
         else:
-            text = str(value).replace("_", " ") if name in _CODES else str(value)
+            text = str(value)
         found.append((tongue.gettext(label), text))
     return found
