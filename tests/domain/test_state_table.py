@@ -83,6 +83,17 @@ def test_each_cell_is_as_designed(state, learned):
     assert isinstance(TABLE[state, learned], Either) == (met != otherwise)
 
 
+def test_all_cells_together_are_the_whole_table(capsys):
+    walked = 0
+    for (state, learned), (met, otherwise) in CELLS.items():
+        found = (decide(state, learned, condition=True), decide(state, learned, condition=False))
+        walked += found == (met, otherwise)
+    with capsys.disabled():
+        # How much of the table was walked is counted, not claimed.
+        print(f"\n  state x input: {walked} of {len(TABLE)} cells", end="")  # noqa: T201 - see above
+    assert walked == len(TABLE)
+
+
 def test_no_input_leads_back_from_money_to_no_money():
     for (state, _), cell in TABLE.items():
         moves = (cell.met, cell.otherwise) if isinstance(cell, Either) else (cell,)

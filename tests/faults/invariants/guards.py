@@ -98,7 +98,7 @@ class OneRequestForEachPayment(Invariant):
         super().__init__(setting)
         self.bodies: dict[str, set[bytes]] = defaultdict(set)
         self.keys: dict[str, set[str]] = defaultdict(set)
-        gate: StripeGate = setting.gates[STRIPE]  # type: ignore[assignment]  # it is that one
+        gate: StripeGate = setting.gates[STRIPE]
         inner = gate.handle
 
         def handle(raw: RawRequest) -> Reply | None:
@@ -232,6 +232,27 @@ class ResultsAreRecorded(Invariant):
             self.hold(not open_tries, f"tries without a result: {[tuple(one) for one in open_tries]}")
 
 
+class OwnFeesOnly(Invariant):
+    """What a payment without a case has credited was used for its own fees and no others."""
+
+    name = "own fees"
+
+    def at_end(self) -> None:
+        used: dict[str, set[str]] = defaultdict(set)
+        for offset in self.setting.koha.tables.offsets:
+            used[str(offset.credit_id)].add(str(offset.debit_id))
+        for order in self.setting.query(_SILENT):
+            own = {row["fee_ref"] for row in self.setting.query(_LINES, order["payment_id"])}
+            other = used[str(order["remote_ref"])] - own
+            self.hold(not other, f"{order['marker']} was used for the fees {other} of nobody's payment")
+
+
+_SILENT = """
+SELECT o.payment_id, o.marker, o.remote_ref FROM credit_orders o WHERE o.state = 'applied'
+AND NOT EXISTS (SELECT 1 FROM cases c WHERE c.payment_id = o.payment_id)
+"""
+
+
 class NoCaseForNothing(Invariant):
     """Nobody is called for what goes its ordinary way."""
 
@@ -252,5 +273,6 @@ GUARDS: tuple[type[Invariant], ...] = (
     AcknowledgedIsStored,
     SettleCallsAreGuarded,
     ResultsAreRecorded,
+    OwnFeesOnly,
     NoCaseForNothing,
 )
