@@ -40,9 +40,9 @@ def print_checklist(config: Path | None, library: str | None, checked: str, *, a
         for number, item in enumerate(items, 1):
             _print(number, item)
         click.echo("Released for real money:")
-        click.echo("\nLibrary     who: __________________  when: __________  signed: __________________")
-        click.echo("\nTreasury    who: __________________  when: __________  signed: __________________")
-        click.echo("\nTechnician  who: __________________  when: __________  signed: __________________\f")
+        click.echo("\nLibrary     who: __________________  when: __________  signed: ________________")
+        click.echo("\nTreasury    who: __________________  when: __________  signed: ________________")
+        click.echo("\nTechnician  who: __________________  when: __________  signed: ________________\f")
 
 
 def _print(number: int, item: Item) -> None:

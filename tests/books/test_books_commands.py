@@ -1,0 +1,142 @@
+"""The treasury's and the auditor's commands as a shell sees them: output, files and exit codes."""
+
+from __future__ import annotations
+
+import json
+import stat
+from contextlib import nullcontext
+
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import text
+
+from ils_payment.cli import export as export_command
+from ils_payment.cli import golive
+from ils_payment.cli import verify as verify_command
+from ils_payment.cli.main import cli
+from ils_payment.errors import ILSPaymentError
+from ils_payment.flows.golive import checklist
+from ils_payment.flows.seal import seal
+from ils_payment.model import Payout, PayoutEntry
+from tests.books.conftest import YESTERDAY
+
+DAY = YESTERDAY.isoformat()
+
+
+@pytest.fixture
+def typed(books, monkeypatch):
+    """Type a command; it works on the town's house. Returns exit code and what was told."""
+    for module, name in ((export_command, "whole_house"), (verify_command, "ledger"), (golive, "ledger")):
+        monkeypatch.setattr(module, name, lambda _config: nullcontext(books.house))
+
+    def run(*words):
+        done = CliRunner().invoke(cli, [str(word) for word in words])
+        if done.exception is not None and not isinstance(done.exception, (ILSPaymentError, SystemExit)):
+            raise done.exception
+        error = str(done.exception) if isinstance(done.exception, ILSPaymentError) else ""
+        return done.exit_code, done.stdout_bytes.decode(), done.stderr + error
+
+    return run
+
+
+def days(*more, first=DAY, last=DAY):
+    return ("export", "--library", "lindental", "--from", first, "--to", last, *more)
+
+
+def test_an_export_is_a_file_that_only_its_owner_reads_and_a_summary(typed, tmp_path):
+    file = tmp_path / "export.csv"
+    code, out, _ = typed(*days("--output", file))
+    assert code == 0
+    assert "Export 1 of lindental, 2026-11-21 to 2026-11-21: 4 row(s), 0 of them late." in out
+    assert "payment.gross" in out
+    assert "12.50" in out
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    again = tmp_path / "again.csv"
+    code, out, _ = typed(*days("--output", again, "--json"))
+    told = json.loads(out)
+    assert again.read_bytes() == file.read_bytes()
+    assert (told["repeated"], told["rows"], told["totals"][0]["payment.gross"]) == (True, 4, 1250)
+    code, out, err = typed(*days())
+    assert out.encode() == file.read_bytes()
+    assert "made before and handed out again" in err
+
+
+def test_a_file_that_is_there_is_kept_and_nothing_is_exported(typed, tmp_path):
+    file = tmp_path / "export.csv"
+    file.write_text("something of value")
+    code, _, err = typed(*days("--output", file))
+    assert code == 1
+    assert "is there already" in err
+    assert file.read_text() == "something of value"
+    code, _, err = typed(*days("--output", tmp_path / "no" / "folder.csv"))
+    assert code == 1
+    assert "The export is kept" in err
+
+
+def test_what_does_not_add_up_is_told_line_by_line(typed, books):
+    wrong = Payout(
+        ref="po_1",
+        cents=5,
+        currency="EUR",
+        arrival=YESTERDAY,
+        entries=(PayoutEntry(ref="t", kind="other", cents=7, fee=0),),
+    )
+    books.provider.listed = [wrong]
+    code, out, err = typed(*days())
+    assert (code, out) == (1, "")
+    assert "The books do not add up:\n  payout po_1 of stripe on 2026-11-21" in err
+    assert typed(*days("--without-payouts"))[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (days(first="2026-11-23", last="2026-11-23"), "not over yet in Europe/Berlin"),
+        (("export", "--library", "x", "--from", DAY, "--to", DAY), "There is no library 'x'"),
+        (days("--json"), "--output FILE"),
+        (days(first="yesterday"), "does not match the format"),
+    ],
+)
+def test_what_cannot_be_exported_is_told(typed, words, says):
+    code, _, err = typed(*words)
+    assert code in {1, 2}
+    assert says in err
+
+
+def test_verify_tells_balances_and_finds_what_was_changed(typed, books):
+    made = seal(books.house)
+    code, out, _ = typed("verify", "--seal", made.hash.upper())
+    assert code == 0, out
+    assert "Everything fits." in out
+    assert f"Seal {made.number} of 2026-11-22" in out
+    code, out, _ = typed("verify", "--json")
+    told = json.loads(out)
+    assert (told["sound"], told["payments"]) == (True, 1)
+    with books.house.store.unit() as unit:
+        unit.connection.execute(text("UPDATE payments SET cents = 1249"))
+    code, out, _ = typed("verify")
+    assert code == 1
+    number = books.view(books.paid).number
+    assert f"WRONG: payment {books.paid} ({number}): its lines make 1250 cents, the payment says 1249" in out
+    code, out, _ = typed("verify", "--json", "--seal", "0" * 64)
+    assert code == 1
+    assert json.loads(out)["findings"][-1].startswith(f"the seal {'0' * 64} is not in the journal")
+
+
+def test_the_list_for_going_live_ticks_off_what_the_books_have_seen(books, typed, capsys):
+    titles = {item.title: item.seen for item in checklist(books.house, "lindental", "")}
+    assert not any(titles.values()), "test money is not real money"
+    with books.house.store.unit() as unit:
+        unit.connection.execute(text("UPDATE payments SET live = true"))
+    assert typed(*days())[0] == 0
+    seal(books.house)
+    golive.print_checklist(None, None, "no error, 0 warning(s), 9 times ok", as_json=False)
+    out = capsys.readouterr().out
+    number = books.view(books.paid).number
+    assert "GOING LIVE: Stadtbücherei Lindental (lindental)" in out
+    assert "[x]  2. A real fee was paid with real money and is settled" in out
+    assert f"Seen: 2026-11-21 22:00 {number}, 12.50 EUR" in out
+    assert "Seen: export 1, 2026-11-21 to 2026-11-21, 4 rows" in out.replace("row(s)", "rows")
+    assert "[ ]  4. A refund went through two persons" in out
+    assert out.count("signed:") == len(titles) + 3
+    assert max(map(len, out.splitlines())) <= 80
