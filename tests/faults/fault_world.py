@@ -20,6 +20,7 @@ from ils_payment.testing.world import Crash, SimulatedWorld
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
+    from types import FrameType
 
     from ils_payment.model import Reply
     from tests.faults.mix import Mix
@@ -116,12 +117,12 @@ class FaultWorld(SimulatedWorld):
 
 def _caller() -> str:
     """Return which journey's function a commit belongs to."""
-    frame = sys._getframe(2)
+    frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         module = str(frame.f_globals.get("__name__", ""))
         if module.startswith(("ils_payment.flows.", "ils_payment.web.")):
             return f"{module.rpartition('.')[2]}.{frame.f_code.co_name}"
-        frame = frame.f_back  # type: ignore[assignment]  # None ends the loop
+        frame = frame.f_back
     return "elsewhere"
 
 

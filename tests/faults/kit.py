@@ -20,14 +20,16 @@ from tests.faults.faulty_sqlite import Strings, pull
 
 INSTANCES = 3
 CARDS = ("21234000012345", "21234000012383", "21234000012376", "21234000012369", "21234000012352")
-_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
+MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
 
 
 class Kit:
     """Settings, plugins, the empty database, one store for each process of the program, and the log."""
 
-    def __init__(self) -> None:
-        folder = _MEMORY if _MEMORY.is_dir() else None
+    def __init__(self, folder: str | None = None) -> None:
+        """Make a folder for the databases, in *folder* or in memory where there is a place for it."""
+        if folder is None and MEMORY.is_dir():
+            folder = str(MEMORY)
         self.folder = Path(tempfile.mkdtemp(prefix="ils-payment-faults-", dir=folder))
         self.path = self.folder / "ledger.db"
         self.settings = settings_for(f"sqlite:///{self.path}", test_cards=list(CARDS))

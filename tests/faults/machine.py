@@ -19,9 +19,10 @@ from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib import import_module
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from tests.faults.kit import Kit
+from tests.faults.kit import MEMORY, Kit
 from tests.faults.play import Outcome, play
 
 if TYPE_CHECKING:
@@ -64,14 +65,13 @@ class Tally:
         self.found += other.found
 
 
-def _begin(patch: str | None) -> None:
+def _begin(patch: str | None, folder: str) -> None:
     """Make this process ready to play: plant the defect, then build the kit."""
     global _kit  # noqa: PLW0603 - a worker process has one kit for its whole life
     if patch is not None:
         module, _, name = patch.partition(":")
         _open.enter_context(getattr(import_module(module), name)())
-    _kit = Kit()
-    multiprocessing.util.Finalize(None, _kit.close, exitpriority=10)
+    _kit = Kit(folder)
 
 
 def _chunk(seeds: Sequence[int]) -> Tally:
@@ -89,8 +89,12 @@ def tallies(
     """Play *seeds* and yield what each chunk of them came to, in order."""
     chunks = [seeds[at : at + CHUNK] for at in range(0, len(seeds), CHUNK)]
     context = multiprocessing.get_context("spawn")
-    count = processes or os.cpu_count() or 1
-    with context.Pool(min(count, len(chunks)) or 1, _begin, (patch,)) as pool:
+    count = min(processes or os.cpu_count() or 1, len(chunks)) or 1
+    # Whoever stops early ends the processes at once, so their databases are removed from here.
+    with (
+        TemporaryDirectory(prefix="ils-payment-faults-", dir=MEMORY if MEMORY.is_dir() else None) as folder,
+        context.Pool(count, _begin, (patch, folder)) as pool,
+    ):
         yield from pool.imap(_chunk, chunks)
 
 

@@ -58,6 +58,7 @@ def play(kit: Kit, seed: int, *, told: bool = False) -> Outcome:
         where = traceback.format_exception(error)
         outcome.broken = ("unexpected", f"{type(error).__name__}: {error}\n{''.join(where)}")
     finally:
+        setting.scheduler.end()
         for instance in setting.instances:
             instance.bury()
         outcome.story = [*setting.scheduler.trace, *ledger(setting)] if outcome.broken or told else []

@@ -33,7 +33,7 @@ def recheck(provider, koha, ledger):
 
 
 def _balances(ledger):
-    sums = defaultdict(lambda: defaultdict(int))
+    sums: dict = defaultdict(lambda: defaultdict(int))
     for row in ledger:
         sums[row["payment"]][row["source"]] -= int(row["cents"])
         sums[row["payment"]][row["destination"]] += int(row["cents"])
@@ -43,7 +43,7 @@ def _balances(ledger):
 def _captured(provider, balances):
     """I1: what the provider took stands in the ledger once, and in one place."""
     found = []
-    took = defaultdict(int)
+    took: dict = defaultdict(int)
     for row in provider:
         took[row["reference"]] += int(row["captured"])
     for payment in sorted(set(took) | set(balances)):
@@ -60,7 +60,8 @@ def _credits(koha, ledger, balances, held):
     """I2 and I3: credits with our markers, against what the ledger says was settled."""
     found = []
     payment_of = {row["marker"]: row["payment"] for row in ledger if row["marker"]}
-    sums, counts = defaultdict(int), defaultdict(int)
+    sums: dict = defaultdict(int)
+    counts: dict = defaultdict(int)
     for row in koha:
         if str(row["note"]).startswith("ILSP-"):
             counts[row["note"]] += 1
@@ -81,10 +82,11 @@ def _fees(koha, ledger, held):
     """I4: what our credits gave to each fee, against the fee's amount and the lines we were paid for."""
     found = []
     ours = {row["marker"]: row["payment"] for row in ledger if row["marker"]}
-    lines = defaultdict(set)
+    lines: dict = defaultdict(set)
     for row in ledger:
         lines[row["payment"]].add(str(row["line"]))
-    given, amounts = defaultdict(int), {}
+    given: dict = defaultdict(int)
+    amounts: dict = {}
     for row in koha:
         payment = ours.get(row["note"])
         if payment is None or payment in held:
@@ -106,7 +108,7 @@ def _fees(koha, ledger, held):
 
 
 def _truth(value):
-    return value in {True, 1, "1", "True", "true"}
+    return value in {1, "1", "True", "true"}
 
 
 def _mapping(value):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 CREDIT = "credits.add"
 LATEST = 600
-"""A call may take effect so many seconds after its time-out: less than the quarantine, less the clock's jumps."""
+"""A call may take effect so many seconds late: less than the quarantine less the clock's jumps."""
 
 LAG = 300
 """A copy that answers questions may be so many seconds behind."""
@@ -138,7 +138,7 @@ class KohaGate:
                 return add(patron_id, body, user_id=user_id)
             finally:
                 after = accounts.balance(patron_id)
-                if after < min(before, 0):
+                if after < 0 and after < before:
                     self.overpaid.add(str(body.get("note")))
 
         accounts.add_credit = watched  # type: ignore[method-assign]  # it is only watched

@@ -20,7 +20,7 @@ class StuckError(Exception):
     """The schedule never comes to rest: something is done again and again."""
 
 
-class Task(greenlet):
+class Task(greenlet):  # type: ignore[misc]  # greenlet comes without types
     """One line of work. ``instance`` is the process it runs in; None: it is outside of the program."""
 
     def __init__(self, scheduler: Scheduler, name: str, work: Callable[[], Any], instance: Instance | None):
@@ -136,11 +136,16 @@ class Scheduler:
     def kill(self, task: Task) -> None:
         """End *task* as its process dies; only the hub may do so."""
         if not task.finished:
-            if task:
+            if not task.dead and task.gr_frame is not None:
                 task.throw(Crash)
             task.finished = task.crashed = True
         if task in self.tasks:
             self.tasks.remove(task)
+
+    def end(self) -> None:
+        """End every task, before the garbage collector does so in the middle of another schedule."""
+        for task in list(self.tasks):
+            self.kill(task)
 
     def choose(self) -> Task | None:
         """Return a task that can go on now."""

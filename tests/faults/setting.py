@@ -47,11 +47,11 @@ class Setting:
         outside = RemoteWorld(self.scheduler, self.mix, start)
         self.koha = KohaSimulator(outside, seed=seed)
         self.stripe = StripeSimulator.demo(world=outside, public_url=f"http://{STRIPE}", seed=seed)
-        self.gates = {
+        self.gates: dict[str, Any] = {
             KOHA: KohaGate(self.koha, self.scheduler, self.mix),
             STRIPE: StripeGate(self.stripe, self.scheduler, self.mix),
         }
-        self.koha_gate: KohaGate = self.gates[KOHA]  # type: ignore[assignment]  # it is that one
+        self.koha_gate: KohaGate = self.gates[KOHA]
         self.world.exchange = self._exchange
         self.canaries: list[str] = [f"kanari{seed}x", *CARDS, "demo-secret", "sk_test_sim", "whsec_sim"]
         self.patrons: list[PatronRef] = self._populate()

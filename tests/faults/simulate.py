@@ -22,16 +22,17 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="base seed; without it one is rolled")
     parser.add_argument("--replay", type=int, help="play this one seed and tell its story")
     parser.add_argument("--processes", type=int)
+    parser.add_argument("--patch", help="plant a defect first: module:attribute of a context manager")
     parser.add_argument("--report", action="store_true", help="print how often each fault struck")
     asked = parser.parse_args()
     if asked.replay is not None:
-        return _replay(asked.replay)
+        return _replay(asked.replay, asked.patch)
     base = asked.seed if asked.seed is not None else secrets.randbelow(10**9) * 1000
     print(f"{asked.schedules} schedules from seed {base} on, and {len(failed_seeds())} that failed once.")
     seeds = [*failed_seeds(), *range(base, base + asked.schedules)]
     began = time.monotonic()
     total = Tally()
-    for tally in tallies(seeds, processes=asked.processes):
+    for tally in tallies(seeds, patch=asked.patch, processes=asked.processes):
         total.merge(tally)
         for found in tally.found:
             print(f"\nSeed {found.seed} breaks {found.invariant}: {found.what}")
@@ -39,7 +40,7 @@ def main() -> int:
             sys.stdout.flush()
     seconds = time.monotonic() - began
     for found in total.found[:3]:
-        _replay(found.seed)
+        _replay(found.seed, asked.patch)
     if asked.report:
         print(report(total))
     line = {
@@ -63,8 +64,8 @@ def failed_seeds() -> list[int]:
     return [int(line.split()[0]) for line in lines if line.strip() and not line.startswith("#")]
 
 
-def _replay(seed: int) -> int:
-    outcome = replay(seed, told=True)
+def _replay(seed: int, patch: str | None) -> int:
+    outcome = replay(seed, patch=patch, told=True)
     print(f"\nThe story of seed {seed}:")
     for line in outcome.story:
         print(f"  {line}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ils_payment_stripe.simulator import NotPayableError
@@ -89,11 +90,8 @@ class Person:
                 if switch == "two_tabs" and len(keys) > 1 and self.rng.random() < 0.5:
                     page = self.look()
                     again = page if page is not None else again
-                others.append(
-                    self.scheduler.spawn(
-                        f"patron {self.patron} {switch}", lambda page=again: self.walk(*page)
-                    )
-                )
+                name = f"patron {self.patron} {switch}"
+                others.append(self.scheduler.spawn(name, partial(self.walk, *again)))
         self.walk(keys, cents, method)
         for other in others:
             self.scheduler.join(other)
@@ -173,9 +171,8 @@ class Person:
         for switch in ("refund_full", "refund_partial", "chargeback", "chargeback_won"):
             if self.mix.strikes(switch):
                 after = self.rng.choice((0, 30, 2000))
-                self.scheduler.spawn(
-                    f"provider {switch}", lambda kind=switch: self._money_back(session, kind), after=after
-                )
+                back = partial(self._money_back, session, switch)
+                self.scheduler.spawn(f"provider {switch}", back, after=after)
                 return
 
     def _money_back(self, session: dict[str, Any], kind: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -63,7 +64,7 @@ class Post:
     def deliver(self) -> None:
         """Send everything that is due now."""
         for parcel in self.setting.stripe.due_deliveries():
-            self.setting.scheduler.spawn(f"webhook {parcel.type}", lambda one=parcel: self.hand_over(one))
+            self.setting.scheduler.spawn(f"webhook {parcel.type}", partial(self.hand_over, parcel))
 
     def hand_over(self, parcel: Parcel) -> None:
         headers = {name.lower(): value for name, value in parcel.headers.items()}

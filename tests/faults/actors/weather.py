@@ -9,6 +9,8 @@ from tests.conftest import KOHA, STRIPE
 if TYPE_CHECKING:
     from tests.faults.setting import Setting
 
+_TURNS = ("ils_down_minutes", "ils_down_days", "provider_down", "mail_down", "clock_step", "restart_in_work")
+
 
 def start(setting: Setting) -> None:
     """Let the weather of this seed come up."""
@@ -28,11 +30,7 @@ class Weather:
         if mix.strikes("clock_skew"):
             setting.world.offset = rng.choice((-700.0, 700.0))
             setting.scheduler.note(f"our clock is {setting.world.offset} s off")
-        turns = [
-            name
-            for name in ("ils_down_minutes", "ils_down_days", "provider_down", "mail_down", "clock_step", "restart_in_work")
-            if mix.has(name) and rng.random() < mix.chance[name]
-        ]
+        turns = [name for name in _TURNS if mix.has(name) and rng.random() < mix.chance[name]]
         rng.shuffle(turns)
         for turn in turns:
             setting.scheduler.sleep(rng.choice((1, 10, 40, 200)))

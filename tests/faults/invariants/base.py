@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from tests.faults.setting import Setting
 
 
-class Broken(Exception):  # noqa: N818 - an invariant is broken; that is the word
+class Broken(Exception):
     """An invariant does not hold."""
 
     def __init__(self, invariant: str, what: str) -> None:

@@ -33,7 +33,7 @@ class NoDoubleCredit(Invariant):
 
 
 class SettledIsCredited(Invariant):
-    """A payment is settled if and only if its one credit is there, of its cents, all of it used for its fees."""
+    """A payment is settled if and only if its one credit is there, of its cents, all of it used."""
 
     name = "I3"
 
@@ -46,11 +46,11 @@ class SettledIsCredited(Invariant):
             markers |= set(own)
             if payment["open_case"]:
                 continue
-            credits = [credit for marker in own for credit in truth.of_marker(marker)]
-            cents = [int(-credit.amount * 100) for credit in credits]
+            written = [credit for marker in own for credit in truth.of_marker(marker)]
+            cents = [int(-credit.amount * 100) for credit in written]
             settled = payment["state"] == "settled"
             self.hold(cents == ([payment["cents"]] if settled else []), f"{payment['id']}: credits {cents}")
-            unused = [credit for credit in credits if credit.outstanding]
+            unused = [credit for credit in written if credit.outstanding]
             self.hold(not unused, f"{payment['id']}: a part of its credit is unused")
             in_books = books.get(payment["id"], {}).get("library_system", 0)
             self.hold(in_books == sum(cents), f"{payment['id']}: {cents} credited, {in_books} in the ledger")

@@ -32,7 +32,7 @@ class CasesAreComplete(Invariant):
 
 
 class NothingPersonalGetsOut(Invariant):
-    """Names, cards, titles and secrets of this schedule stand in no log, address, mail to staff or open row."""
+    """Names, cards, titles and secrets stand in no log, address, mail to staff or open row."""
 
     name = "I12"
 

@@ -1,0 +1,203 @@
+"""The machine itself: schedules hold, a seed is a story, a defect is found and told, the recheck has eyes."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import csv
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.faults import reports
+from tests.faults.kit import Kit
+from tests.faults.machine import hunt
+from tests.faults.play import Play, play
+from tests.faults.recheck import recheck
+from tests.faults.setting import Setting
+from tests.faults.simulate import failed_seeds
+from tests.faults.switches import NAMES, SWITCHES
+
+ROOT = Path(__file__).parents[2]
+PARTS = 4
+"""Parts that may run beside each other."""
+SCHEDULES = 80
+
+
+@pytest.fixture
+def kit():
+    made = Kit()
+    yield made
+    made.close()
+
+
+def simulate(*arguments, hash_seed="0"):
+    return subprocess.run(
+        [sys.executable, "-m", "tests.faults.simulate", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONHASHSEED": hash_seed},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_no_schedule_loses_or_doubles_a_cent(part, kit):
+    numbers: Counter[str] = Counter()
+    for seed in [*failed_seeds()[part::PARTS], *range(part, SCHEDULES, PARTS)]:
+        outcome = play(kit, seed)
+        assert outcome.broken is None, f"make simulate REPLAY={seed}\n" + "\n".join(outcome.story)
+        numbers += outcome.numbers
+    assert numbers["captured_payments"] > SCHEDULES / PARTS / 3, numbers
+
+
+@pytest.mark.timeout(300)
+def test_the_same_seed_is_the_same_story_in_any_process_and_order(kit):
+    play(kit, 3)
+    here = play(kit, 11, told=True)
+    again = play(kit, 11)
+    assert here.fingerprint == again.fingerprint
+    assert here.story
+    elsewhere = simulate("--replay", "11", hash_seed="12345")
+    assert elsewhere.returncode == 0, elsewhere.stderr
+    assert f"Fingerprint {here.fingerprint}" in elsewhere.stdout
+    assert play(kit, 12).fingerprint != here.fingerprint
+
+
+@pytest.mark.timeout(300)
+def test_a_run_ends_with_one_line_of_numbers():
+    done = simulate("--schedules", "4", "--seed", "7000", "--processes", "1", "--report")
+    assert done.returncode == 0, done.stdout
+    numbers = json.loads(done.stdout.splitlines()[-1])
+    assert numbers["schedules"] == 4 + len(failed_seeds())
+    assert (numbers["violations"], numbers["seed"]) == (0, 7000)
+    for switch in SWITCHES:
+        assert f"| {switch.name} |" in done.stdout
+
+
+@pytest.mark.timeout(300)
+def test_a_planted_defect_is_found_and_its_seed_can_be_replayed():
+    patch = "tests.faults.test_fault_machine:trust_nobody_and_wait_for_nothing"
+    found = hunt(patch, schedules=200, base=1, processes=1)
+    assert found is not None
+    told = simulate("--schedules", "1", "--seed", str(found.seed), "--processes", "1", "--patch", patch)
+    assert told.returncode == 1
+    assert f"Seed {found.seed} breaks {found.invariant}" in told.stdout
+    assert f"make simulate REPLAY={found.seed}" in told.stdout
+    assert json.loads(told.stdout.splitlines()[-1])["violations"] >= 1
+
+
+def trust_nobody_and_wait_for_nothing():
+    """Plant a defect: every captured cent is forgotten as soon as it is seen."""
+    from types import SimpleNamespace
+    from unittest.mock import patch
+
+    from ils_payment.flows import observe
+
+    return patch.object(observe, "ledger", SimpleNamespace(paid=lambda _lines: [], paid_wrong=lambda *_: []))
+
+
+def test_every_switch_has_a_name_of_its_own_and_a_reason_when_it_is_not_there():
+    assert len({switch.name for switch in SWITCHES}) == len(SWITCHES) >= 52
+    assert {switch.name for switch in SWITCHES if not switch.absent} == NAMES
+
+
+# --- the outsider's check ---
+
+
+@pytest.fixture
+def good_reports(kit):
+    """The reports of a schedule in which a payment was settled and nobody has to decide anything."""
+    for seed in range(100):
+        setting = Setting(kit, seed)
+        setting.mix.chance.clear()
+        try:
+            Play(setting).run()
+            made = reports.write(setting)
+        finally:
+            setting.close()
+        if any(row["destination"] == "library_system" for row in made[2]):
+            return made
+    raise AssertionError("no schedule settled anything")
+
+
+def test_the_recheck_agrees_with_good_books(good_reports):
+    assert recheck(*good_reports) == []
+
+
+@pytest.mark.parametrize(
+    ("spoil", "rule"),
+    [
+        (lambda provider, _koha, _ledger: provider[0].update(captured=provider[0]["captured"] + 1), "I1"),
+        (
+            lambda provider, _koha, _ledger: provider.append(
+                {"reference": "X", "captured": 5, "returned": 0}
+            ),
+            "I1",
+        ),
+        (lambda _provider, _koha, ledger: ledger.pop(0), "I1"),
+        (lambda _provider, koha, _ledger: koha.append(copy.deepcopy(_ours(koha))), "I2"),
+        (lambda _provider, koha, _ledger: koha.remove(_ours(koha)), "I2"),
+        (lambda _provider, koha, _ledger: _ours(koha).update(cents=1), "I3"),
+        (lambda _provider, koha, _ledger: _ours(koha).update(unused=7), "I4"),
+        (
+            lambda _provider, koha, _ledger: _ours(koha)["fee_amounts"].update(
+                dict.fromkeys(_ours(koha)["fees"], 1)
+            ),
+            "I4",
+        ),
+        (lambda _provider, koha, _ledger: _ours(koha).update(fees={"99": 5}, fee_amounts={"99": 5}), "I4"),
+    ],
+)
+def test_the_recheck_sees_what_does_not_fit(good_reports, spoil, rule):
+    spoil(*good_reports)
+    assert any(sentence.startswith(rule) for sentence in recheck(*good_reports)), recheck(*good_reports)
+
+
+def _ours(koha):
+    return next(row for row in koha if row["note"].startswith("ILSP-"))
+
+
+@pytest.mark.parametrize("form", ["json", "csv"])
+def test_the_recheck_runs_alone_on_files(good_reports, form, tmp_path):
+    names = []
+    for name, rows in zip(("provider", "koha", "ledger"), good_reports, strict=True):
+        path = tmp_path / f"{name}.{form}"
+        names.append(str(path))
+        if form == "json":
+            path.write_text(json.dumps(rows))
+        else:
+            with path.open("w", newline="") as file:
+                writer = csv.DictWriter(file, rows[0])
+                writer.writeheader()
+                cells = [
+                    {key: json.dumps(cell) if isinstance(cell, dict) else cell for key, cell in row.items()}
+                    for row in rows
+                ]
+                writer.writerows(cells)
+    script = ROOT / "tests" / "faults" / "recheck.py"
+
+    def run():
+        return subprocess.run(
+            [sys.executable, "-I", script, *names], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+
+    assert run().returncode == 0, run().stdout
+    kept = Path(names[0]).read_text().replace(str(good_reports[0][0]["captured"]), "4")
+    Path(names[0]).write_text(kept)
+    assert run().returncode == 1
+    assert run().stdout.startswith("I1 ")
+
+
+def test_the_recheck_shares_no_code_with_what_it_checks():
+    tree = ast.parse((ROOT / "tests" / "faults" / "recheck.py").read_text())
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    names |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert {name.partition(".")[0] for name in names} <= sys.stdlib_module_names
