@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 from sqlalchemy.engine import make_url
 
-from ils_payment.cli.logs import configure
+from ils_payment.cli.logs import configure, quiet_threads
 from ils_payment.cli.rooms import (
     DatabaseError,
     database_errors,
@@ -93,6 +93,7 @@ def ready_settings(config: Path | None) -> Settings:
     settings = load_settings(config)
     check_plugin_tables(settings, Plugins(settings.plugin_names()))
     configure(settings.server.log_format, logging.INFO)
+    quiet_threads()
     return settings
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+import threading
 from dataclasses import dataclass
 
 import pytest
@@ -30,7 +31,7 @@ def _no_configuration_from_outside(monkeypatch):
 def ils_payment(capsys, monkeypatch):
     """Call it with arguments; it returns exit code, standard output and standard error."""
     root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
+    handlers, level, hook = list(root.handlers), root.level, threading.excepthook
     signals = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
     def run(*arguments) -> Ran:
@@ -46,5 +47,6 @@ def ils_payment(capsys, monkeypatch):
     structlog.reset_defaults()
     root.handlers = handlers
     root.setLevel(level)
+    threading.excepthook = hook
     for number, handler in signals.items():
         signal.signal(number, handler)
