@@ -61,10 +61,10 @@ def quiet_threads() -> None:
     threading.excepthook = _thread_failed
 
 
-def told(info: ExcInfo) -> str:
+def told(exc_info: ExcInfo) -> str:
     """Return an exception and what it came from: places and classes, and the texts of our own errors."""
     parts: list[str] = []
-    error: BaseException | None = info[1]
+    error: BaseException | None = exc_info[1]
     while error is not None and len(parts) < 100:
         ours = f": {error}" if isinstance(error, ILSPaymentError) else " (text left out)"
         kind = type(error)
