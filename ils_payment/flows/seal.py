@@ -1,4 +1,4 @@
-"""Seal: every ten minutes, what changed is covered by one hash, which the log keeps outside of the database."""
+"""Seal: every ten minutes, what changed is covered by one hash, which the log keeps outside as well."""
 
 from __future__ import annotations
 

@@ -118,10 +118,10 @@ def entries_of_export(unit: Unit, number: int) -> list[Entry]:
 def _entries() -> Select[Any]:
     return (
         select(
-            postings.c["payment_id", "number", "line_id", "source", "destination", "cents", "at"],
+            *postings.c["payment_id", "number", "line_id", "source", "destination", "cents", "at"],
             postings.c.currency.label("other_currency"),
-            payments.c["currency", "live", "receipt_number", "method", "provider"],
-            payment_lines.c["kind", "cost_centre", "account"],
+            *payments.c["currency", "live", "receipt_number", "method", "provider"],
+            *payment_lines.c["kind", "cost_centre", "account"],
             audit.c.facts,
         )
         .join(payments, payments.c.id == postings.c.payment_id)
@@ -208,7 +208,7 @@ def paid_in_this(unit: Unit, ids: Iterable[str], numbers: set[tuple[str, int]]) 
     """Return the (payment, line) whose incoming money is among the postings *numbers*."""
     found = set()
     for some in chunks(ids):
-        query = select(postings.c["payment_id", "number", "line_id"]).where(
+        query = select(*postings.c["payment_id", "number", "line_id"]).where(
             postings.c.payment_id.in_(some), postings.c.source == Book.PROVIDER
         )
         for row in unit.connection.execute(query):
@@ -233,7 +233,7 @@ def receipts(unit: Unit, library: str, ids: Iterable[str]) -> dict[str, Any]:
     """Return receipt number, method, mode, currency and captured cents of payments by id."""
     found = {}
     for some in chunks(ids):
-        query = select(payments.c["id", "receipt_number", "method", "live", "currency", "captured"]).where(
+        query = select(*payments.c["id", "receipt_number", "method", "live", "currency", "captured"]).where(
             payments.c.library == library, payments.c.id.in_(some)
         )
         found.update({row.id: row for row in unit.connection.execute(query)})
@@ -242,7 +242,7 @@ def receipts(unit: Unit, library: str, ids: Iterable[str]) -> dict[str, Any]:
 
 def remotes(unit: Unit, library: str) -> set[tuple[str, str]]:
     """Return (provider, ref) of every payout that stands in an export."""
-    query = select(exported_remotes.c["provider", "ref"]).where(exported_remotes.c.library == library)
+    query = select(*exported_remotes.c["provider", "ref"]).where(exported_remotes.c.library == library)
     return {(row.provider, row.ref) for row in unit.connection.execute(query)}
 
 

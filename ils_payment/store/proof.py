@@ -132,7 +132,7 @@ def batches(unit: Unit) -> Iterator[list[Rows]]:
         yield _with_rows(unit, found)
 
 
-def _with_rows(unit: Unit, found: Sequence[Mapping[str, Any]]) -> list[Rows]:
+def _with_rows(unit: Unit, found: Sequence[Any]) -> list[Rows]:
     ids = [row["id"] for row in found]
 
     def of(table: Table, order: str | None = None) -> dict[str, list[Any]]:

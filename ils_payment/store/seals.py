@@ -62,7 +62,7 @@ def new_heads(unit: Unit, since: datetime | None) -> list[Any]:
     """Return the last rows of payments that changed since *since* (None: ever) and are not sealed."""
     later = audit.alias()
     query = (
-        select(audit.c["payment_id", "number", "hash", "at"])
+        select(*audit.c["payment_id", "number", "hash", "at"])
         .where(
             ~exists().where(later.c.payment_id == audit.c.payment_id, later.c.number == audit.c.number + 1),
             ~exists().where(

@@ -105,6 +105,7 @@ def test_what_cannot_be_exported_is_told(typed, words, says):
 
 def test_verify_tells_balances_and_finds_what_was_changed(typed, books):
     made = seal(books.house)
+    assert made is not None
     code, out, _ = typed("verify", "--seal", made.hash.upper())
     assert code == 0, out
     assert "Everything fits." in out

@@ -35,6 +35,7 @@ def post(town, what, make, **options):
     """Append postings to the town's payment, as a flow would."""
     with town.house.store.unit() as unit:
         payment = payments.load(unit, town.paid, lock=True)
+        assert payment is not None
         payments.move(unit, payment, what, postings=make(payment.lines), **options)
 
 
@@ -150,6 +151,7 @@ def test_days_that_were_skipped_are_exported_later_and_are_not_late(books):
 def test_refunds_chargebacks_bookings_by_hand_and_vouchers_are_rows_on_their_own_day(each_books):
     with each_books.house.store.unit() as unit:
         payment = payments.load(unit, each_books.paid)
+        assert payment is not None
         line = payment.lines[0]
         for kind, ref in (("refund", "re_1"), ("chargeback", "dp_1")):
             one = refunds.add(

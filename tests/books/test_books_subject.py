@@ -40,10 +40,12 @@ def known(each_town):
     town.paid = pay_one(town)
     wanted = Decision(choice=Choice.REFUND, reason=WHY, meaning=Meaning.DOUBLE_PAYMENT)
     asked = decide.refund(town.house, CLERK, town.paid, wanted)
+    assert asked.refund_id is not None
     decide.withdraw(town.house, TREASURER, asked.refund_id, WHY)
     tell.queue_receipt(town.house, town.paid, "canary@lindental.example", "de")
     with town.house.store.unit() as unit:
         patron = patrons.known_id(unit, town.desk.patrons, town.erika)
+        assert patron is not None
         doors.open_session(
             unit,
             digest="d",
