@@ -29,6 +29,7 @@ def _quiet() -> Iterator[None]:
     structlog.reset_defaults()
 
 
+@pytest.mark.timeout(900)
 def test_every_scenario_ends_as_it_says_and_together_they_pass_every_failpoint(empty_ledger, capsys):
     passed = set()
     scenarios = every_scenario()
@@ -44,6 +45,7 @@ def test_every_scenario_ends_as_it_says_and_together_they_pass_every_failpoint(e
         print(f"\n  {len(scenarios)} scenarios, {len(passed)} failpoints", end="")
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", SLICES)
 def test_the_program_dies_and_lives_on(empty_ledger, name):
     outcome = play_scenario(every_scenario()[name], empty_ledger, every=SLICES[name], pairs=1)

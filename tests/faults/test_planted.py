@@ -23,6 +23,7 @@ def test_each_defect_says_in_a_sentence_what_is_broken():
         assert one.says.endswith("."), one.name
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", FAST)
 def test_a_planted_defect_is_caught_by_an_invariant(name):
     caught = catch(every_defect()[name], range(15))
