@@ -15,20 +15,19 @@ if TYPE_CHECKING:
 
 
 def every_route(house: House) -> list[tuple[str, str]]:
-    """Method and path pattern of each route of pages and API; HEAD stands beside its GET."""
-    found = {
-        (method, route.path) for route in _walk(browser_app(house).routes) for method in route.methods or ()
-    }
+    """Method and path pattern of each route of pages, API and staff; HEAD stands beside its GET."""
+    found = {(method, path) for methods, path in _walk(browser_app(house).routes) for method in methods}
     return sorted((method, path) for method, path in found if method != "HEAD")
 
 
-def _walk(routes: Iterable[Any]) -> Iterator[APIRoute]:
+def _walk(routes: Iterable[Any]) -> Iterator[tuple[Iterable[str], str]]:
+    """Follow what is included into what; each router knows its prefix only."""
     for route in routes:
-        if isinstance(route, APIRoute):
-            yield route
-        elif (included := getattr(route, "original_router", None)) is not None:
-            assert not route.include_context.prefix, "a prefix stands at its router here"
-            yield from _walk(included.routes)
+        inner = getattr(route, "effective_candidates", None)
+        if inner is not None:
+            yield from _walk(inner())
+        elif isinstance(getattr(route, "original_route", route), APIRoute):
+            yield route.methods or (), route.path
 
 
 def filled(path: str, **values: str) -> str:
@@ -36,6 +35,6 @@ def filled(path: str, **values: str) -> str:
     known = {"library": "lindental", "payment_id": "0" * 26, "file": "style.css", **values}
     for name, value in known.items():
         path = path.replace("{" + name + "}", value)
-    for name in ("number", "case_id", "account_id"):
+    for name in ("case_id", "refund_id"):
         path = path.replace("{" + name + "}", "0" * 26)
     return path
