@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ils_payment.cli.reference import NO_DEFAULT, Entry, entries_of, tables_of
 from ils_payment.config import Library, Mail, PluginTable, Server, Settings
 from ils_payment.problems import toml
+from ils_payment.staff_config import Oidc, Staff
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -35,6 +36,8 @@ def write_template(
         _HEAD,
         _table("[server]", Server.__doc__, entries_of(Server)),
         _table("[mail]", Mail.__doc__, entries_of(Mail), active=False),
+        _table("[staff]", Staff.__doc__, entries_of(Staff), active=False),
+        _table("[staff.oidc]", Oidc.__doc__, entries_of(Oidc), active=False),
         _table(f"[{top}]", Library.__doc__, entries_of(Library)),
         _plugin(f"[{top}.library_system]", "The library system.", *system, named=True),
         _plugin(f"[{top}.providers.{provider[0]}]", "A payment provider.", *provider, named=False),

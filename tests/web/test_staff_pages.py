@@ -195,6 +195,7 @@ def test_a_technician_sees_no_patron_data(reading, page):
     told = reading.browsers["technician"].get(address).text
     for private in private_of(reading):
         assert private not in told, private
+    assert not re.search("Balance|Kontostand", told)
     paid = [
         reading.browsers["clerk"].get(f"/staff/payments/{one}").text
         for one in (reading.held, reading.settled)

@@ -79,6 +79,7 @@ FACTS: Mapping[str, str] = {
     "live": N_("Real money"),
 }
 """Facts that a person can use, by their names in the chain; the others are for machines."""
+PRIVATE = frozenset({"balance"})
 AMOUNTS = frozenset({"captured", "cents", "beyond", "balance"})
 
 JOURNAL_FACTS: Mapping[str, str] = {
@@ -209,12 +210,17 @@ def said(table: Mapping[str, str], code: str, tongue: Tongue) -> str:
     return tongue.gettext(known) if known else code.replace("_", " ")
 
 
-def told(facts: Mapping[str, object], tongue: Tongue, currency: str) -> list[tuple[str, str]]:
-    """Return the facts of a step that a person can use, each with its name."""
+def told(
+    facts: Mapping[str, object], tongue: Tongue, currency: str, *, private: bool
+) -> list[tuple[str, str]]:
+    """Return the facts of a step that a person can use, each with its name.
+
+    What the patron's account said is shown to those only who may see *private* data.
+    """
     found = []
     for name, label in FACTS.items():
         value = facts.get(name)
-        if value in {None, "", 0} or name not in facts:
+        if value in {None, "", 0} or (name in PRIVATE and not private):
             continue
         if isinstance(value, bool):
             text = tongue.gettext(N_("yes")) if value else tongue.gettext(N_("no"))
