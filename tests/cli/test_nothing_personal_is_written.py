@@ -225,7 +225,6 @@ def visit(scene):
     until(lambda: browser.open(address).state == "settled", "it settles")
     page = browser.open(f"{scene.address}/town/payments/{payment}/receipt")
     browser.submit(page, page.form_with("email"), {"email": PERSON["receipt address"]}, [])
-    return payment
 
 
 def arrive(scene, number):
@@ -293,10 +292,11 @@ def strangers(scene):
         bare.recv(100)
 
 
-def commands(scene, payment):
+def commands(scene):
     for words in (
         ("check",),
-        ("payments", "show", payment),
+        # `payments show` is left out: showing the fee's text to the operator is what it is for.
+        ("payments", "list"),
         ("cases", "list"),
         ("reconcile",),
     ):
@@ -320,10 +320,10 @@ def test_no_canary_is_in_anything_that_a_real_process_writes(tmp_path):
         until(lambda: healthy(scene.address), "it starts")
         scene.stripe.start_sender()
         stack.callback(scene.stripe.stop_sender)
-        payment = visit(scene)
+        visit(scene)
         break_everything(scene)
         strangers(scene)
-        commands(scene, payment)
+        commands(scene)
         until(lambda: "mail_not_sent" in output.read_text(encoding="utf-8"), "the mail fails")
         token = {"authorization": f"Bearer {SECRETS['CANARY_METRICS']}"}
         metrics = requests.get(f"{scene.address}/metrics", headers=token, timeout=30).text
@@ -393,5 +393,5 @@ def test_an_exception_is_told_by_place_and_class_and_by_text_only_if_it_is_ours(
     err = capsys.readouterr().err
     assert PERSON["card"] not in err
     assert err.count("builtins.KeyError (text left out)") == 2
-    assert err.count("Koha does not answer.") == 2
+    assert err.count("RemoteUnavailableError: Koha does not answer.") == 2
     assert err.count("in stumble") == 2
