@@ -21,6 +21,7 @@ def secrets(monkeypatch):
     monkeypatch.setenv("DATABASE_PASSWORD", "secret")
     monkeypatch.setenv("METRICS_TOKEN", "secret")
     monkeypatch.setenv("MAIL_PASSWORD", "secret")
+    monkeypatch.setenv("OIDC_SECRET", "secret")
     monkeypatch.setenv("OPAC_SECRET", "0123456789abcdef0123456789abcdef")
 
 
