@@ -5,10 +5,11 @@ from __future__ import annotations
 import traceback
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tests.faults import prelude, reports
-from tests.faults.actors import desk, oddities, patrons, post, weather
+from tests.faults.actors import desk, oddities, patrons, post, treasury, weather
 from tests.faults.invariants import INVARIANTS, Broken
 from tests.faults.recheck import recheck
 from tests.faults.scheduler import StuckError
@@ -17,7 +18,7 @@ from tests.faults.setting import Setting
 if TYPE_CHECKING:
     from tests.faults.kit import Kit
 
-ACTORS = (patrons, desk, oddities, weather, post)
+ACTORS = (patrons, desk, oddities, weather, post, treasury)
 """Plug-ins: modules with ``start(setting)``, which spawn their tasks."""
 
 STORM_SECONDS = 4 * 86_400.0
@@ -129,6 +130,9 @@ class Play:
         self.until(began + PAID_ENDS)
         for invariant in self.invariants:
             invariant.paid_ended()
+        for days in (0.5, 2):
+            compare = partial(treasury.compare, self.setting)
+            self.scheduler.spawn("treasury", compare, after=days * 86_400)
         self.until(began + ALL_ENDS)
         for invariant in self.invariants:
             invariant.at_end()

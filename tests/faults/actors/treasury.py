@@ -1,0 +1,44 @@
+"""The daily reconciliation of provider, ledger and library system: what nobody told us is found by it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ils_payment.errors import ILSPaymentError
+from ils_payment.flows.reconcile import reconcile
+from ils_payment.model import Actor
+from tests.faults.instance import BrokenError
+
+if TYPE_CHECKING:
+    from ils_payment.flows.house import House
+    from tests.faults.setting import Setting
+
+DAYS = 8
+"""How far back it looks: longer than any storm."""
+
+
+def start(setting: Setting) -> None:
+    """In one schedule of ten it runs in the storm, too."""
+    if setting.seed % 10 == 0:
+        setting.scheduler.spawn("treasury", partial(compare, setting), after=setting.rng.uniform(50, 4000))
+
+
+def compare(setting: Setting) -> None:
+    """Compare everything once; remotes that do not answer are asked again tomorrow."""
+
+    def work(house: House) -> None:
+        until = house.world.now()
+        for desk in house.libraries.values():
+            reconcile(house, desk, until - timedelta(days=DAYS), until, Actor("cron", "system"))
+
+    instance = setting.alive()
+    if instance is None:
+        return
+    try:
+        instance.call("reconcile", work)
+    except BrokenError:
+        setting.scheduler.note("the process died over the reconciliation")
+    except ILSPaymentError as error:
+        setting.scheduler.note(f"reconcile: {type(error).__name__}")
