@@ -68,7 +68,7 @@ audit: $(AUDITED) ## Look through the workflows with zizmor, where there are any
 sbom: .venv ## Write the bill of materials of the locked components to dist/sbom.json
 	@$(BIN)/python scripts/sbom.py
 
-coverage: .venv ## Measure the branches of money, domain, flows and store that narrow tests take (LEAST=100)
+coverage: .venv ## Measure the branches of money, domain, flows and store that narrow tests take (ARGS="--least 100")
 	@$(BIN)/python scripts/coverage_of_rooms.py $(ARGS)
 
 mutate: $(AUDITED) ## Change the same rooms bit by bit and count what tests notice (ROOMS=, SAMPLE=, SEED=)
