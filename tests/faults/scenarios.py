@@ -49,9 +49,16 @@ def scenario(*ends: str, money: bool = False, proof: bool = True) -> Callable[[S
 def every_scenario() -> dict[str, Scenario]:
     """Return all scenarios by name."""
     # They enter themselves when they are imported.
-    from tests.faults import scenarios_deciding, scenarios_paying, scenarios_settling, scenarios_world
+    from tests.faults import (
+        scenarios_books,
+        scenarios_deciding,
+        scenarios_paying,
+        scenarios_settling,
+        scenarios_world,
+    )
 
-    for module in (scenarios_paying, scenarios_settling, scenarios_world, scenarios_deciding):
+    modules = (scenarios_paying, scenarios_settling, scenarios_world, scenarios_deciding, scenarios_books)
+    for module in modules:
         if module.__doc__ is None:  # pragma: no cover - it also keeps the imports used
             raise ValueError(module.__name__)
     return SCENARIOS

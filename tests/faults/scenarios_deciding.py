@@ -9,7 +9,7 @@ from tests.faults.failpoints_clerks import approve, ask_refund, compare, resolve
 from tests.faults.failpoints_stage import CREDIT, Stage
 from tests.faults.scenarios import scenario
 
-CHARGE = "POST /patrons/{patron_id}/account/debits"
+CHARGE = "debits.add"
 REFUND = "refunds.create"
 
 
@@ -113,7 +113,7 @@ def refund_withdrawn(s: Stage) -> None:
     withdraw(s)
 
 
-@scenario("settled")
+@scenario("settled held")
 def refund_also_made_in_the_dashboard(s: Stage) -> None:
     """Somebody gives the money back at the provider while the refund waits for the second person."""
     _settled(s)
