@@ -54,6 +54,7 @@ def add(house: House, login: str, role: Role, libraries: Collection[str], actor:
         known = ", ".join(house.settings.libraries)
         raise StaffAccountError(f"There is no library {unknown[0]!r}.", mend=f"Name one of these: {known}.")
     with house.store.unit() as unit:
+        staff.line_up(unit)
         if staff.by_login(unit, name) is not None:
             raise StaffAccountError(
                 f"There is an account {name!r} already.", mend=f"Type: ils-payment staff reset {name}"
@@ -213,6 +214,7 @@ def welcomed(
     Name, role and libraries are taken over at each sign-in: the identity provider knows best.
     """
     with house.store.unit() as unit:
+        staff.line_up(unit)
         account = staff.by_subject(unit, subject)
         if account is not None and account.disabled_at is not None:
             journal.append(unit, account.id, "staff_sign_in_failed", {"way": "oidc"})

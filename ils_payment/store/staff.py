@@ -16,6 +16,7 @@ from ils_payment.store.staff_tables import (
     private_staff_links,
     private_staff_sessions,
 )
+from ils_payment.store.tables import installation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,6 +57,11 @@ class StaffSession:
     seen_at: datetime
     ends_at: datetime
     fresh_at: datetime
+
+
+def line_up(unit: Unit) -> None:
+    """Wait for all others that make accounts: two that are made at once would be one too many."""
+    unit.connection.execute(select(installation.c.id).with_for_update())
 
 
 # --- accounts ----------------------------------------------------------------------------------

@@ -62,6 +62,7 @@ def test_reset_and_disable_take_everything_away(ils_payment, config, town):
     assert ran.code == 0
     with town.house.store.read() as unit:
         account = staff.by_login(unit, "ada")
+    assert account is not None
     assert (account.password, account.totp) == (None, None)
     assert account.disabled_at is not None
     link = ils_payment("--config", config, "staff", "reset", "ada").out.strip()
@@ -70,6 +71,7 @@ def test_reset_and_disable_take_everything_away(ils_payment, config, town):
 
 def test_an_account_of_an_identity_provider_needs_no_link(ils_payment, config, town):
     person = accounts.welcomed(town.house, "s" * 64, name="Eva", role=Role.AUDITOR, libraries=None)
+    assert person is not None
     assert ils_payment("--config", config, "staff", "disable", person.id).code == 0
     assert accounts.welcomed(town.house, "s" * 64, name="Eva", role=Role.AUDITOR, libraries=None) is None
     ran = ils_payment("--config", config, "staff", "reset", person.id)

@@ -88,7 +88,7 @@ class OidcProvider:
         assert challenge.rstrip(b"=").decode() == asked["code_challenge"]
         assert form["redirect_uri"] == asked["redirect_uri"]
         if self.sign_with == "none":
-            token = jwt.encode(held["claims"], None, algorithm="none")
+            token = jwt.encode(held["claims"], "", algorithm="none")
         elif self.sign_with == "shared":
             token = jwt.encode(held["claims"], SECRET, algorithm="HS256", headers=self.header)
         else:

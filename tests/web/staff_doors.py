@@ -13,7 +13,7 @@ from ils_payment.domain.roles import Role
 from ils_payment.flows import factors
 from ils_payment.flows import staff_accounts as accounts
 from ils_payment.staff_config import Staff
-from ils_payment.store import journal
+from ils_payment.store import journal, staff
 from ils_payment.store.schema import metadata
 from tests.web.doors import Doors, csrf_of
 
@@ -40,8 +40,8 @@ class Colleague:
 class StaffDoors(Doors):
     """The application with the staff pages."""
 
-    def __init__(self, town: Town, **staff: Any) -> None:
-        town.house.settings = town.settings.model_copy(update={"staff": Staff.model_validate(staff)})
+    def __init__(self, town: Town, **table: Any) -> None:
+        town.house.settings = town.settings.model_copy(update={"staff": Staff.model_validate(table)})
         super().__init__(town)
         libraries = {key: desk.settings for key, desk in self.house.libraries.items()}
         self.house.settings = self.house.settings.model_copy(update={"libraries": libraries})
@@ -69,7 +69,7 @@ class StaffDoors(Doors):
         codes = accounts.enrol(self.house, link, PASSWORD, factors.code_now(shared, self.world.now()))
         assert codes is not None
         with self.house.store.read() as unit:
-            account = accounts.staff.by_login(unit, login)
+            account = staff.by_login(unit, login)
         assert account is not None
         # The code of this half minute is used up.
         self.world.pass_time(seconds=30)

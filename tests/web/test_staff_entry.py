@@ -172,7 +172,7 @@ def test_whatever_is_wrong_the_answer_is_the_same(room):
     accounts.disable(room.house, "eva", "cli:test")
     room.link_for("new")
     right = {"name": "ada", "password": PASSWORD, "code": room.code(ada)}
-    answers = set()
+    answers: set[tuple[int, str]] = set()
     for changes in (
         {"password": PASSWORD + "x"},
         {"code": "000000"},
@@ -195,11 +195,14 @@ def test_whatever_is_wrong_the_answer_is_the_same(room):
 
 def test_an_unknown_name_costs_a_hash_like_a_known_one(room, monkeypatch):
     room.colleague()
-    hashed: list = []
+    hashed: list[str | None] = []
     fits = factors.password_fits
-    monkeypatch.setattr(
-        factors, "password_fits", lambda stored, typed: hashed.append(stored) or fits(stored, typed)
-    )
+
+    def noting(stored, typed):
+        hashed.append(stored)
+        return fits(stored, typed)
+
+    monkeypatch.setattr(factors, "password_fits", noting)
     for name in ("ada", "nobody"):
         assert accounts.proven(room.house, name, "wrong password", "000000") is None
     assert [stored is None for stored in hashed] == [False, True]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -66,7 +67,7 @@ def room(lasting):
 @pytest.fixture
 def make(tmp_path, arrival_settings, monkeypatch):
     monkeypatch.setenv("OIDC_SECRET", SECRET)
-    towns = []
+    towns: list[Town] = []
 
     def room(**oidc):
         towns.append(Town(f"sqlite:///{tmp_path}/ledger{len(towns)}.db", arrival=arrival_settings))
@@ -75,6 +76,14 @@ def make(tmp_path, arrival_settings, monkeypatch):
     yield room
     for town in towns:
         town.close()
+
+
+@pytest.fixture
+def make_each(database_url, arrival_settings, monkeypatch):
+    monkeypatch.setenv("OIDC_SECRET", SECRET)
+    town = Town(database_url, arrival=arrival_settings)
+    yield Room(town)
+    town.close()
 
 
 def account_of(room):
@@ -127,6 +136,20 @@ def test_role_and_name_follow_the_identity_provider_at_each_sign_in(room):
     again = account_of(room)
     assert (again.id, again.role, again.name) == (first.id, Role.TREASURER, "Ada Neu")
     assert room.journal("staff_changed")[0]["facts"]["role"] == "treasurer"
+
+
+def test_two_first_sign_ins_at_once_make_one_account(make_each):
+    room = make_each
+    with ThreadPoolExecutor(4) as pool:
+        made = list(
+            pool.map(
+                lambda _: accounts.welcomed(
+                    room.house, "s" * 64, name="Ada", role=Role.CLERK, libraries=None
+                ),
+                range(8),
+            )
+        )
+    assert {account and account.id for account in made} == {account_of(room).id}
 
 
 def test_the_first_role_of_the_configuration_counts(room):
@@ -262,17 +285,22 @@ def test_a_disabled_person_does_not_come_in_again(room):
     assert room.come_in(room.browser()).status_code == 403
 
 
+def is_fresh(room, cookie):
+    visit = sessions.find(room.house, cookie)
+    return visit is not None and visit.fresh
+
+
 def test_who_is_signed_in_is_proven_once_more(room):
     browser = room.browser()
     now = int(room.world.now().timestamp())
     room.come_in(browser, auth_time=now - 3600)
     held = browser.cookies["__Host-ils-payment-staff"]
-    assert sessions.find(room.house, held).fresh is False, "the identity provider only remembered the person"
+    assert is_fresh(room, held) is False, "the identity provider only remembered the person"
     address = room.leave(browser)
     asked = parse_qs(urlsplit(address).query)
     assert (asked["prompt"], asked["max_age"]) == (["login"], ["0"])
     browser.get("/staff/oidc/return", params=room.provider.allow(address))
-    assert sessions.find(room.house, browser.cookies["__Host-ils-payment-staff"]).fresh is True
+    assert is_fresh(room, browser.cookies["__Host-ils-payment-staff"]) is True
 
 
 def test_the_way_is_the_same_over_real_http(room, monkeypatch):
