@@ -34,7 +34,7 @@ def print_checklist(config: Path | None, library: str | None, checked: str, *, a
         return
     for key, items in lists.items():
         click.echo(f"GOING LIVE: {names[key]} ({key})")
-        click.echo(f"ils-payment {__version__}, installation {ours}, printed on {day}")
+        click.echo(f"ils-payment {__version__}, installation {ours}, {day}")
         click.echo("[x] the program has seen it in its own books   [ ] a person has to see it")
         click.echo("=" * WIDTH)
         for number, item in enumerate(items, 1):

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from sqlalchemy import text
 
 from ils_payment.cli import export as export_command
-from ils_payment.cli import golive
+from ils_payment.cli import golive, logs
 from ils_payment.cli import verify as verify_command
 from ils_payment.cli.main import cli
 from ils_payment.errors import ILSPaymentError
@@ -26,6 +26,8 @@ DAY = YESTERDAY.isoformat()
 @pytest.fixture
 def typed(books, monkeypatch):
     """Type a command; it works on the town's house. Returns exit code and what was told."""
+    # Logging is set up for a process, and this one has other tests.
+    monkeypatch.setattr(logs, "configure", lambda: None)
     for module, name in ((export_command, "whole_house"), (verify_command, "ledger"), (golive, "ledger")):
         monkeypatch.setattr(module, name, lambda _config: nullcontext(books.house))
 
@@ -131,6 +133,7 @@ def test_the_list_for_going_live_ticks_off_what_the_books_have_seen(books, typed
         unit.connection.execute(text("UPDATE payments SET live = true"))
     assert typed(*days())[0] == 0
     seal(books.house)
+    capsys.readouterr()
     golive.print_checklist(None, None, "no error, 0 warning(s), 9 times ok", as_json=False)
     out = capsys.readouterr().out
     number = books.view(books.paid).number

@@ -11,7 +11,7 @@ from typing import Any
 from click.testing import CliRunner
 from sqlalchemy import text
 
-from ils_payment.cli import subject
+from ils_payment.cli import logs, subject
 from ils_payment.cli.main import cli
 from ils_payment.flows.verify import verify
 from tests.books.conftest import pay_one
@@ -30,6 +30,8 @@ def test_the_handbook_tells_and_erases_a_patron_and_keeps_the_books(town: Any, m
     from contextlib import nullcontext
 
     pay_one(town, only=1)
+    # Logging is set up for a process, and this one has other tests.
+    monkeypatch.setattr(logs, "configure", lambda: None)
     monkeypatch.setattr(subject, "whole_house", lambda _config: nullcontext(town.house))
     telling, erasing = commands()
     # The handbook's number of a patron is made up; its card is that of the patron here.
