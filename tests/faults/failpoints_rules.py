@@ -18,6 +18,8 @@ def hold_rules(town: Town) -> dict[str, str]:
         ended[payment_id] = f"{end['state']} held" if end["held"] else str(end["state"])
         # Each captured cent is in exactly one place, and nothing is there that was not captured.
         assert end["captured"] == -books.get("provider", 0), (payment_id, end)
+        # What went back to the payer went back once, and the ledger says so.
+        assert books.get("returned", 0) == min(returned(town, payment_id), end["captured"]), (payment_id, end)
         # One credit at most carries a payment's marker; a settled one has just one, all of it used.
         assert len(end["credits"]) <= 1, (payment_id, end)
         if end["state"] == "settled" and "marker_missing" not in end["cases"]:
@@ -40,6 +42,20 @@ def hold_rules(town: Town) -> dict[str, str]:
     _staff_was_told(town)
     town.house.store.check()
     return ended
+
+
+def returned(town: Town, payment_id: str) -> int:
+    """The cents of a payment that left again at the provider, by refunds and chargebacks."""
+    truth = town.stripe.truth()
+    intents = {
+        one["payment_intent"]
+        for one in truth["sessions"].values()
+        if one["metadata"]["payment"] == payment_id
+    }
+    charges = {key for key, one in truth["charges"].items() if one["payment_intent"] in intents}
+    gone = [one for one in truth["refunds"].values() if one["status"] not in {"failed", "canceled"}]
+    gone += [one for one in truth["disputes"].values() if one["status"] != "won"]
+    return sum(one["amount"] for one in gone if one["charge"] in charges)
 
 
 def _staff_was_told(town: Town) -> None:

@@ -348,6 +348,9 @@ class Stage:
             self.hear()
             self.chores()
             self.bank(pays=False)
+            for key, one in list(self.stripe.book.refunds.items()):
+                if one["status"] == "pending":
+                    self.stripe.finish_refund(key)
             following = self._next_instant()
             if following is None:
                 return
