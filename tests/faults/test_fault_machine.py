@@ -117,7 +117,7 @@ def good_reports(kit):
     """The reports of a schedule in which a payment was settled and nobody has to decide anything."""
     for seed in range(100):
         setting = Setting(kit, seed)
-        setting.mix.chance.clear()
+        setting.mix.forgo()
         try:
             Play(setting).run()
             made = reports.write(setting)
