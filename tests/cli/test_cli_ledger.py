@@ -129,6 +129,7 @@ def test_a_case_is_listed_and_shown_with_the_next_steps(ils_payment, config, hel
     assert "1. compare the fees" in shown.out
     told = json.loads(ils_payment("--config", config, "cases", "show", listed["case_id"], "--json").out)
     where = told.pop("whereabouts")
+    assert "booked_by_hand" in told.pop("choices")
     assert told == listed
     assert where["patron"] in shown.out
     assert where["fees"][0] in shown.out
