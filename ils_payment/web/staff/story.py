@@ -118,6 +118,21 @@ DONE: Mapping[str, str] = {
     "refund_asked": N_("Asked for a refund"),
     "refund_approved": N_("Approved a refund"),
     "refund_withdrawn": N_("Did not approve a refund, or took it back"),
+    "reconciled": N_("Compared provider, ledger and library system"),
+    "reconcile_incomplete": N_("Compared, but something could not be asked"),
+    "restored_ledger_compared": N_("The restored ledger was compared"),
+    "export": N_("Exported days for the treasury"),
+    "export_again": N_("Handed out an export once more"),
+    "seal": N_("Sealed what changed"),
+    "backup": N_("Backed up the ledger"),
+    "restore": N_("Restored the ledger from a backup"),
+    "upgrade": N_("Upgraded the database"),
+    "pause": N_("Accepted no new payments any more"),
+    "pause_until_reconciled": N_("Stopped writing outside until a comparison"),
+    "resume": N_("Accepted new payments again"),
+    "subject_export": N_("Gave out what is stored about a person"),
+    "subject_erase": N_("Erased what is stored about a person"),
+    "retention": N_("Erased what was kept long enough"),
 }
 """What stands in the journal."""
 
