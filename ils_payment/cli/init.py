@@ -24,7 +24,7 @@ def init(config: Path | None, path: Path | None, library: str, library_system: s
     An existing file is never overwritten. The file is readable by its owner and group only.
     """
     from ils_payment.cli.template import write_template
-    from ils_payment.fields import plain_key
+    from ils_payment.config.fields import plain_key
     from ils_payment.loading import config_path
     from ils_payment.plugins import Plugins
 

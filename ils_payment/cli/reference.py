@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 from pydantic import BaseModel, SecretStr
 
 from ils_payment.config import PluginTable
-from ils_payment.fields import Text
+from ils_payment.config.fields import Text
 from ils_payment.problems import bare
 
 if TYPE_CHECKING:

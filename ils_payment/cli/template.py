@@ -7,9 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ils_payment.cli.reference import NO_DEFAULT, Entry, entries_of, tables_of
-from ils_payment.config import Library, Mail, PluginTable, Server, Settings
+from ils_payment.config import Library, Mail, Oidc, PluginTable, Server, Settings, Staff
 from ils_payment.problems import toml
-from ils_payment.staff_config import Oidc, Staff
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

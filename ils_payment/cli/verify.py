@@ -74,13 +74,9 @@ def _print(report: Report, seal: str | None) -> None:
         f"{report.journal_rows} rows of the journal, {report.seals} seal(s), {report.exports} export(s)."
     )
     if report.unsealed:
-        click.echo(
-            f"{report.unsealed} payment(s) changed since the last seal; serve or worker seals them."
-        )
+        click.echo(f"{report.unsealed} payment(s) changed since the last seal; serve or worker seals them.")
     if seal and report.sealed_at is not None:
-        click.echo(
-            f"Seal {report.seal_number} of {instant(report.sealed_at)} stands, and what it covers."
-        )
+        click.echo(f"Seal {report.seal_number} of {instant(report.sealed_at)} stands, and what it covers.")
     for finding in report.findings:
         click.echo(f"WRONG: {finding}")
     if report.findings:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from datetime import date, datetime
@@ -175,7 +175,7 @@ class CaseView:
     cents: int | None
     currency: str | None
     state: State | None
-    facts: dict[str, str]
+    facts: dict[str, Any]
     next_steps: tuple[str, ...]
 
 

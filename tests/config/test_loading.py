@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import pytest
 from pydantic import Field
 
-from ils_payment.appearance import Pages
+from ils_payment.config.appearance import Pages
 from ils_payment.errors import ConfigurationError
 from ils_payment.loading import check_live, config_path, load_settings, plugin_config
 from ils_payment.ports import PluginConfig, Secret

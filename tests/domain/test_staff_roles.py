@@ -7,8 +7,8 @@ from typing import get_args
 
 import pytest
 
+from ils_payment.config import RoleName
 from ils_payment.domain.roles import RIGHTS, Right, Role, belongs, may
-from ils_payment.staff_config import RoleName
 
 # clerk, treasurer, auditor, technician
 TABLE = {

@@ -9,10 +9,10 @@ from urllib.parse import parse_qs, urlsplit
 from argon2 import PasswordHasher
 from sqlalchemy import delete
 
+from ils_payment.config import Staff
 from ils_payment.domain.roles import Role
 from ils_payment.flows import factors
 from ils_payment.flows import staff_accounts as accounts
-from ils_payment.staff_config import Staff
 from ils_payment.store import journal, staff
 from ils_payment.store.schema import metadata
 from tests.web.doors import Doors, csrf_of

@@ -8,9 +8,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from pydantic import ValidationError
 
+from ils_payment.config import Oidc, Staff
 from ils_payment.domain.roles import Role
 from ils_payment.flows import staff_accounts as accounts
-from ils_payment.staff_config import Oidc, Staff
 from ils_payment.store import staff
 from ils_payment.testing.simulator import serve
 from ils_payment.web.staff import sessions

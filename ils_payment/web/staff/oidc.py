@@ -22,8 +22,8 @@ from ils_payment.domain.roles import Role
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ils_payment.config import Oidc
     from ils_payment.flows.house import House
-    from ils_payment.staff_config import Oidc
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA")
 """Signatures with a public key only: a shared secret or none at all would let a forged token pass."""

@@ -8,9 +8,9 @@ import structlog
 from fastapi import APIRouter, Query, Request
 from starlette.responses import RedirectResponse, Response
 
+from ils_payment.config import Oidc
 from ils_payment.flows import staff_accounts as accounts
 from ils_payment.flows.house import House
-from ils_payment.staff_config import Oidc
 from ils_payment.store import journal
 from ils_payment.web import cookies, render
 from ils_payment.web.sessions import HouseHere

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from ils_payment.fields import Network, Table, wrong_at
+from ils_payment.config.fields import Network, Table, wrong_at
 from ils_payment.secret import Secret
 
 RoleName = Literal["clerk", "treasurer", "auditor", "technician"]

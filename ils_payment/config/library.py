@@ -1,153 +1,25 @@
-"""What the configuration file may say. Loading it, and telling what is wrong in it, is in ``loading.py``.
-
-Every field has a description: ``ils-payment init`` writes it as a comment and
-``docs/configuration.md`` lists it; a test holds both against this file.
-"""
+"""``[libraries.x]``: one library with its plugins, methods, ways in, and patience."""
 
 from __future__ import annotations
 
 import re
 from datetime import timedelta
 from typing import Any, Literal
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
-from ils_payment.appearance import Contact, FeeKind, NotPayable, Pages, Receipt
-from ils_payment.fields import MAIL, WEB, Network, PlainKey, Table, wrong_at
+from ils_payment.config.appearance import Contact, FeeKind, NotPayable, Pages, Receipt
+from ils_payment.config.fields import MAIL, WEB, PlainKey, Table, wrong_at
 from ils_payment.money import MoneyError, minor_digits, parse
 from ils_payment.problems import Source
 from ils_payment.secret import Secret
-from ils_payment.staff_config import Staff
-
-__all__ = [
-    "EMBEDDED",
-    "GONE_METHODS",
-    "Arrival",
-    "Contact",
-    "FeeKind",
-    "Key",
-    "Library",
-    "Mail",
-    "Method",
-    "NotPayable",
-    "Pages",
-    "PluginTable",
-    "Receipt",
-    "Retention",
-    "Server",
-    "Settings",
-    "Settle",
-]
 
 GONE_METHODS = {
     "giropay": "giropay was shut down at the end of 2024; use instant_bank_transfer",
     "sofort": "Sofort was discontinued in March 2025; use instant_bank_transfer",
     "paydirekt": "paydirekt was shut down with giropay; use instant_bank_transfer",
 }
-
-EMBEDDED = "embedded"
-"""The runner that the core brings; every other one is a plugin."""
-
-
-class Server(Table):
-    """``[server]``: the process, its address and its database."""
-
-    public_url: str = Field(
-        description="Address under which patrons and providers reach this program, without a path.",
-        examples=["https://pay.library.example"],
-    )
-    database: str = Field(
-        "sqlite:////var/lib/ils-payment/ledger.db",
-        description="SQLAlchemy URL of the ledger: sqlite:////absolute/path or postgresql://user@host/name.",
-    )
-    database_password: Secret | None = Field(
-        None,
-        description="Password of the PostgreSQL user, if it needs one.",
-        examples=[{"env": "DATABASE_PASSWORD"}],
-    )
-    runner: str = Field(
-        "embedded",
-        min_length=1,
-        description="Who settles: embedded, or procrastinate for several hosts over one PostgreSQL.",
-    )
-    bind: str = Field(
-        "127.0.0.1", description="Address on which the program listens (the web server is in front)."
-    )
-    port: int = Field(8480, ge=1, le=65535, description="Port on which the program listens.")
-    trusted_proxies: tuple[Network, ...] = Field(
-        ("127.0.0.1", "::1"),
-        description="Addresses or networks of the web servers in front: only these may say X-Forwarded-For.",
-    )
-    ca_bundle: str | None = Field(
-        None,
-        description="File with additional certificate authorities (PEM), if needed.",
-        examples=["/etc/ssl/certs/town-ca.pem"],
-    )
-    log_format: Literal["text", "json"] = Field("text", description="Form of the log lines: text or json.")
-    metrics_token: Secret | None = Field(
-        None,
-        description="Bearer token for /metrics; without it only this host may ask.",
-        examples=[{"env": "METRICS_TOKEN"}],
-    )
-
-    @field_validator("public_url")
-    @classmethod
-    def _https(cls, value: str) -> str:
-        parts = urlsplit(value.rstrip("/"))
-        loopback = parts.hostname in {"127.0.0.1", "localhost", "::1"}
-        if not parts.hostname or parts.path or parts.query or parts.scheme not in {"https", "http"}:
-            raise ValueError("write it as https://pay.library.example, without a path")
-        if parts.scheme == "http" and not loopback:
-            raise ValueError("must begin with https:// (payments need an encrypted connection)")
-        return value.rstrip("/")
-
-    @field_validator("database")
-    @classmethod
-    def _without_password(cls, value: str) -> str:
-        if not value.startswith(("sqlite:////", "postgresql://", "postgresql+psycopg://")):
-            raise ValueError("write it as sqlite:////absolute/path or postgresql://user@host/name")
-        if urlsplit(value).password:
-            raise ValueError("a password must not stand here in clear; use database_password")
-        return value
-
-    @model_validator(mode="after")
-    def _one_writer_needs_one_host(self) -> Server:
-        if self.runner != EMBEDDED and self.database.startswith("sqlite:"):
-            raise wrong_at(
-                "runner",
-                f"{self.runner} works on several hosts, and SQLite has one writer; "
-                f"set database to postgresql://user@host/name, or runner to {EMBEDDED}",
-            )
-        return self
-
-
-class Mail(Table):
-    """``[mail]``: the mail server for staff messages and receipts. Without it no mail is sent."""
-
-    host: str = Field(description="Name of the mail server.", examples=["mail.library.example"])
-    port: int = Field(587, ge=1, le=65535, description="Port: 587 (STARTTLS), 465 (TLS) or 25 on this host.")
-    security: Literal["starttls", "tls", "none"] = Field(
-        "starttls", description="Encryption: starttls, tls, or none."
-    )
-    user: str | None = Field(
-        None, description="User name at the mail server, if it wants one.", examples=["ils-payment"]
-    )
-    password: Secret | None = Field(
-        None, description="Password at the mail server.", examples=[{"env": "MAIL_PASSWORD"}]
-    )
-    sender: str = Field(
-        pattern=MAIL, description="From address of all mails.", examples=["pay@library.example"]
-    )
-
-    @model_validator(mode="after")
-    def _user_and_password(self) -> Mail:
-        if (self.user is None) != (self.password is None):
-            raise wrong_at("user", "user and password belong together")
-        if self.password is not None and self.security == "none":
-            raise wrong_at("security", "a password goes over starttls or tls only")
-        return self
 
 
 class Key(Table):
@@ -382,30 +254,3 @@ class Library(Table):
     def zone(self) -> ZoneInfo:
         """Return the time zone as an object."""
         return ZoneInfo(self.time_zone)
-
-
-class Settings(Table):
-    """The whole configuration file."""
-
-    server: Server
-    mail: Mail | None = None
-    staff: Staff | None = None
-    libraries: dict[PlainKey, Library] = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def _staff_has_an_address(self) -> Settings:
-        if self.staff is not None and "staff" in self.libraries:
-            raise wrong_at(
-                "libraries.staff", "the staff pages have this address; give the library another key"
-            )
-        return self
-
-    def plugin_names(self) -> set[str]:
-        """Return the names of all plugins that the configuration uses."""
-        systems = {library.library_system.plugin for library in self.libraries.values()}
-        runners = {self.server.runner} - {EMBEDDED}
-        return (
-            runners
-            | systems
-            | {table.plugin for library in self.libraries.values() for table in library.providers.values()}
-        )

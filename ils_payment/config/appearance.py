@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field, field_validator, model_validator
 
-from ils_payment.fields import MAIL, WEB, Table, Text
+from ils_payment.config.fields import MAIL, WEB, Table, Text
 
 LOGO_BYTES = 25_000
 

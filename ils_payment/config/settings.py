@@ -1,0 +1,37 @@
+"""The whole configuration file as one object."""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+
+from ils_payment.config.fields import PlainKey, Table, wrong_at
+from ils_payment.config.library import Library
+from ils_payment.config.server import EMBEDDED, Mail, Server
+from ils_payment.config.staff import Staff
+
+
+class Settings(Table):
+    """The whole configuration file."""
+
+    server: Server
+    mail: Mail | None = None
+    staff: Staff | None = None
+    libraries: dict[PlainKey, Library] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _staff_has_an_address(self) -> Settings:
+        if self.staff is not None and "staff" in self.libraries:
+            raise wrong_at(
+                "libraries.staff", "the staff pages have this address; give the library another key"
+            )
+        return self
+
+    def plugin_names(self) -> set[str]:
+        """Return the names of all plugins that the configuration uses."""
+        systems = {library.library_system.plugin for library in self.libraries.values()}
+        runners = {self.server.runner} - {EMBEDDED}
+        return (
+            runners
+            | systems
+            | {table.plugin for library in self.libraries.values() for table in library.providers.values()}
+        )
