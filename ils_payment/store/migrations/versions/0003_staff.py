@@ -3,6 +3,8 @@
 Revision 0003.
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -62,7 +64,9 @@ def upgrade() -> None:
         ("private_staff_codes", "SHA-256 of a recovery code (120 random bits)."),
         ("private_staff_links", "SHA-256 of a one-time link's token."),
     ):
-        expiry = [sa.Column("expires_at", Instant(), nullable=False)] if table.endswith("links") else []
+        expiry: list[sa.Column[Any]] = []
+        if table.endswith("links"):
+            expiry = [sa.Column("expires_at", Instant(), nullable=False)]
         op.create_table(
             table,
             sa.Column("digest", sa.String(length=64), nullable=False, comment=comment),
