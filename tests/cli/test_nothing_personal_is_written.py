@@ -168,7 +168,7 @@ class Scene:
         self.config.write_text(text, encoding="utf-8")
         self.address = f"http://127.0.0.1:{port}"
         self.stripe.webhook_url = f"{self.address}/webhooks/town/stripe"
-        self.written = {}
+        self.written: dict[str, str] = {}
         self.command("db", "upgrade")
 
     def charge(self):
@@ -220,7 +220,9 @@ def visit(scene):
     assert answer.status_code != 200
     confirmed = confirm_everything(browser, start, PERSON["card"], PERSON["pin"])
     paid = pay_by_card(browser, confirmed.page)
-    payment = re.search(r"/payments/(\w+)", paid.url)[1]
+    found = re.search(r"/payments/(\w+)", paid.url)
+    assert found, paid.url
+    payment = found[1]
     address = f"{scene.address}/town/payments/{payment}"
     until(lambda: browser.open(address).state == "settled", "it settles")
     page = browser.open(f"{scene.address}/town/payments/{payment}/receipt")
