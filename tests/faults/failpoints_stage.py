@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,8 @@ class _Watched:
 
 class StageTown(Town):
     """The town on a copied database that is not synced to the disk: it lies in memory anyway."""
+
+    world: Effects
 
     def __init__(self, ledger: Path) -> None:
         from ils_payment_koha.simulator import KohaSimulator
@@ -248,7 +251,7 @@ class Stage:
     def cancel(self) -> None:
         """Cancel every payment that has not been paid, from the status page."""
         for payment_id in every_id(self.town):
-            self.program(lambda one=payment_id: pay.cancel(self.town.house, one))
+            self.program(partial(pay.cancel, self.town.house, payment_id))
 
     def hear(self) -> None:
         """Take in the webhooks that are due, and do what follows from them at this instant."""
@@ -258,7 +261,7 @@ class Stage:
     def chores(self) -> None:
         """Do what is done every half minute: tell staff, send mails, forget old notices."""
         for chore in (tell.alarms, tell.send_mails, forget_old_notices):
-            self.program(lambda one=chore: one(self.town.house))
+            self.program(partial(chore, self.town.house))
 
     def advance_all(self) -> None:
         """Let another worker try to advance every payment, whoever has it."""
