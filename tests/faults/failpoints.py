@@ -101,7 +101,7 @@ def same_deaths(log: list[str]) -> list[list[Death]]:
             continue
         if what == "effect":
             marks += 1
-        if what != "world":
+        if what != "world" and open_after:
             # The effect that was announced, or the end of the step in which there is none.
             groups.setdefault(marks, []).extend(Death(one, after=True) for one in open_after)
             open_after.clear()
