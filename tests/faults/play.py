@@ -127,18 +127,25 @@ class Play:
         self.until(STORM_SECONDS, storm=True)
         self.calm()
         began = self.scheduler.seconds
-        self.until(began + PAID_ENDS)
+        self.until(began + PAID_ENDS, rests=True)
         for invariant in self.invariants:
             invariant.paid_ended()
-        for days in (0.5, 2):
+        for days in self.comparisons():
             compare = partial(treasury.compare, self.setting)
             self.scheduler.spawn("treasury", compare, after=days * 86_400)
-        self.until(began + ALL_ENDS)
+        self.until(began + ALL_ENDS, rests=True)
         for invariant in self.invariants:
             invariant.at_end()
         disagreements = recheck(*reports.write(self.setting))
         if disagreements:
             raise Broken("recheck", "; ".join(disagreements))
+
+    def comparisons(self) -> tuple[float, ...]:
+        """Return after how many days the books are compared: always where no webhook told what happened."""
+        if self.setting.seed % 10 == 0:
+            return (0.5, 2)
+        deliveries = self.setting.stripe._outbox.deliveries.values()
+        return () if all(one.state == "delivered" for one in deliveries) else (0.5,)
 
     def calm(self) -> None:
         """Switch every fault off; what is on its way already still takes effect."""
@@ -156,8 +163,11 @@ class Play:
         for instance in setting.instances:
             instance.starts_at = min(instance.starts_at, setting.scheduler.seconds)
 
-    def until(self, end: float, *, storm: bool = False) -> None:
-        """Let everything happen up to *end*; the storm is over when nobody outside does anything any more."""
+    def until(self, end: float, *, storm: bool = False, rests: bool = False) -> None:
+        """Let everything happen up to *end*; the storm is over when nobody outside does anything any more.
+
+        *rests*: stop as soon as nothing can happen that anybody would wait for.
+        """
         scheduler = self.scheduler
         while True:
             self._processes()
@@ -165,11 +175,23 @@ class Play:
                 continue
             if storm and not any(task.instance is None for task in scheduler.tasks):
                 return
+            if rests and self._rests():
+                return
             following = self._next_instant()
             if following > end:
                 scheduler.seconds = max(scheduler.seconds, min(end, following))
                 return
             scheduler.seconds = max(scheduler.seconds, following)
+
+    def _rests(self) -> bool:
+        """Tell whether every payment is at its end or with a person, and nothing is on its way."""
+        setting = self.setting
+        if self.scheduler.tasks or self.post.next_due() < float("inf"):
+            return False
+        if any(at is not None for at, _ in setting.stripe.book.pending.values()):
+            return False
+        (row,) = setting.query(_UNFINISHED)
+        return not row[0]
 
     def _once(self) -> bool:
         """Let one task go on, or a runner or the post begin; False when all is quiet at this instant."""
@@ -230,3 +252,9 @@ class Play:
             self.postings = row[0]
             for invariant in self.invariants:
                 invariant.after_posting()
+
+
+_UNFINISHED = """
+SELECT EXISTS (SELECT 1 FROM payments WHERE state NOT IN ('void', 'settled', 'resolved') AND NOT held)
+    OR EXISTS (SELECT 1 FROM notices WHERE handled IS NULL)
+"""

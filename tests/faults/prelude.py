@@ -20,7 +20,7 @@ SECONDS = 60.0
 def play(hub: Play) -> None:
     """Let one more patron pay undisturbed, before anybody else comes and anything goes wrong."""
     setting = hub.setting
-    if setting.rng.random() < 0.4:
+    if setting.rng.random() >= setting.size.prelude:
         return
     setting.mix.calm = True
     name = f"Kanari{setting.seed}x"

@@ -15,10 +15,11 @@ from ils_payment.model import PatronRef
 from tests.conftest import KOHA, STRIPE
 from tests.faults.fault_world import FaultWorld, RemoteWorld
 from tests.faults.instance import Instance
-from tests.faults.kit import CARDS, INSTANCES, Kit
+from tests.faults.kit import CARDS, Kit
 from tests.faults.mix import Mix
 from tests.faults.remotes import KohaGate, StripeGate
 from tests.faults.scheduler import Scheduler
+from tests.faults.size import draw
 
 if TYPE_CHECKING:
     from ils_payment.model import RawRequest, Reply
@@ -39,6 +40,7 @@ class Setting:
         self.rng = Random(seed)
         self.scheduler = Scheduler(self.rng)
         self.mix = Mix(self.rng)
+        self.size = draw(self.rng)
         start = _STARTS[self._calendar()]
         kit.fresh_ledger()
         kit.strings.mix, kit.strings.scheduler = self.mix, self.scheduler
@@ -55,7 +57,7 @@ class Setting:
         self.world.exchange = self._exchange
         self.canaries: list[str] = [f"kanari{seed}x", *CARDS, "demo-secret", "sk_test_sim", "whsec_sim"]
         self.patrons: list[PatronRef] = self._populate()
-        count = self.rng.choice((1, 2, 2, INSTANCES))
+        count = self.rng.choice(self.size.processes)
         self.instances = [Instance(self, number, kit.stores[number]) for number in range(count)]
         self._zero = start.timestamp()
         self._due = float("inf")
@@ -85,7 +87,7 @@ class Setting:
         api = koha.add_patron("M0002", "demo-secret", surname="Kasse", userid="kasse", rights=RIGHTS, **staff)
         koha.add_client("ils-payment", "demo-secret", api)
         refs = []
-        for number in range(rng.choice((1, 1, 2, 3))):
+        for number in range(rng.choice(self.size.patrons)):
             name = f"Kanari{self.seed}x"
             patron = koha.add_patron(CARDS[number], "4711", surname=name, firstname=f"{name}vor", **staff)
             for _ in range(rng.choice((1, 2, 2, 3))):

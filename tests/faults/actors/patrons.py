@@ -41,7 +41,7 @@ class Person:
 
     def live(self) -> None:
         self.scheduler.sleep(self.rng.uniform(0, 30))
-        for _ in range(self.rng.choice((1, 1, 2, 2))):
+        for _ in range(self.rng.choice(self.setting.size.visits)):
             page = self.look()
             if page is not None:
                 self.confirm_all(*page)

@@ -145,7 +145,7 @@ def _answer(house: House, request: RawRequest) -> int:
 
 def chores(setting: Setting) -> None:
     """Do what the runner does about every half minute, now and then."""
-    for seconds in (40, 300, 2400, 4000, 90_000):
+    for seconds in setting.size.chores:
         setting.scheduler.sleep(seconds * setting.rng.uniform(0.5, 1.5))
         instance = setting.alive()
         if instance is None:
