@@ -40,6 +40,12 @@ HARMLESS = frozenset(
 NEWS = timedelta(seconds=90)
 """What has changed in an account so long before a settle call was to be seen before the call was made."""
 
+STALE_PROVIDER = timedelta(seconds=400)
+"""A paid payment that has waited longer for its settle call is read again at the provider before."""
+
+SLOW = frozenset({"ils_stale_read", "stall", "clock_step"})
+"""Faults that may lie between a question and the call that follows from its answer."""
+
 OLD_NEWS = timedelta(seconds=1_800)
 """The same where copies lag behind, clocks jump or workers stand still."""
 
@@ -125,6 +131,8 @@ class AcknowledgedIsStored(Invariant):
 
     def at_end(self) -> None:
         stored = {row["key"] for row in self.setting.query("SELECT key FROM notices")}
+        if self.setting.lost is not None:
+            stored |= self.setting.lost.notices
         for key, delivery in self.setting.stripe._outbox.deliveries.items():
             if delivery.state == "delivered" and delivery.event["type"] in EVENTS:
                 self.hold(
@@ -184,6 +192,25 @@ class SettleCallsAreGuarded(Invariant):
                 )
                 self.hold(right, f"{order['marker']}: the session has another reference or mode")
 
+        self._is_still_there(order)
+
+    def _is_still_there(self, order: Any) -> None:
+        """Hold that money which left the provider long ago is not settled any more."""
+        mix = set(self.setting.mix.chance)
+        if {"provider_down", "provider_error"} & mix:
+            return
+        book = self.setting.stripe.book
+        patience = OLD_NEWS if SLOW & mix else STALE_PROVIDER
+        before = (self.setting.stripe.book.world.now() - patience).timestamp()
+        intents = {
+            one["id"]
+            for one in book.intents.values()
+            if one["metadata"].get("payment") == order["payment_id"]
+        }
+        for one in [*book.refunds.values(), *book.disputes.values()]:
+            gone = one["payment_intent"] in intents and one["status"] not in {"won", "failed"}
+            self.hold(not gone or one["created"] > before, f"{order['marker']} settles what was given back")
+
     def _is_in_hands(self, order: Any) -> None:
         now = int(self.setting.world.now().timestamp() * 1_000_000)
         self.hold(not order["held"], f"{order['marker']} is sent for a payment that waits for a person")
@@ -196,7 +223,7 @@ class SettleCallsAreGuarded(Invariant):
         tables = self.setting.koha.tables
         if patron not in tables.patrons:
             return
-        slow = {"ils_stale_read", "stall", "clock_step"} & set(self.setting.mix.chance)
+        slow = SLOW & set(self.setting.mix.chance)
         since = self.setting.koha.world.now() - (OLD_NEWS if slow else NEWS)
         lines = tables.lines_of(patron)
         if any(line.timestamp > since or line.date > since for line in lines):
