@@ -15,7 +15,16 @@ import pytest
 from ils_payment import hookspecs
 from ils_payment._markers import PROJECT
 from ils_payment.model import SettledPayment
-from ils_payment.ports import Host, LibrarySystem, PaymentProvider, Runner
+from ils_payment.ports import (
+    Charging,
+    Host,
+    LibrarySystem,
+    Listing,
+    PayingOut,
+    PaymentProvider,
+    Refunding,
+    Runner,
+)
 
 PAGE = (Path(__file__).parents[2] / "docs" / "hooks.md").read_text(encoding="utf-8")
 HOOKS = {name: value for name, value in vars(hookspecs).items() if name.startswith("ils_payment_")}
@@ -50,6 +59,14 @@ def advances_what_is_due_until_stopped(runner):
     assert done.wait(10)
     runner.stop()
     assert not runner.thread.is_alive()
+
+
+@pytest.mark.parametrize("door", [Charging, Refunding, Listing, PayingOut])
+def test_every_small_door_is_told_with_its_methods(door):
+    section = SECTIONS["What only some can"]
+    assert f"`{door.__name__}`" in section
+    for method in methods(door):
+        assert f"`{method}`" in section
 
 
 def test_there_are_hooks():
