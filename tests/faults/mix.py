@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from tests.faults.switches import NAMES
+from tests.faults.switches import AFTERWARDS, NAMES, REFUND_FAULTS
 
 if TYPE_CHECKING:
     import random
+    from collections.abc import Sequence
 
 _KILLS = {"kill_before_commit": 0.02, "kill_after_commit": 0.02, "kill_after_call": 0.06}
 _DATABASE = {
@@ -32,6 +33,14 @@ _RARE = {"ils_down_days": 0.1, "ils_down_minutes": 0.4, "provider_down": 0.4, "r
 CHANCES = {**_RARE, **_KILLS, **_DATABASE, **_SETTLE_CALLS, **_QUESTIONS}
 """How likely a fault is where it can strike, in a seed that has it; others: an even chance."""
 
+AFTER_CHANCES = {
+    "backup_restored": 0.3,
+    "refund_keys_forgotten": 0.4,
+    "clerk_decides": 0.9,
+    "refund_approved": 0.9,
+}
+"""The same for what happens afterwards."""
+
 
 class Mix:
     """Which faults a seed has, how likely each is, and how often each struck."""
@@ -40,10 +49,11 @@ class Mix:
         self.rng = rng
         self.fired: Counter[str] = Counter()
         self.calm = False
+        self.people_rng = rng
         density = rng.choice((0.08, 0.2, 0.35))
         self.chance = {
             name: CHANCES.get(name, 0.5) * rng.choice((0.5, 1.0, 2.0))
-            for name in sorted(NAMES)
+            for name in sorted(NAMES - AFTERWARDS)
             if rng.random() < density
         }
         self.left = {name: rng.choice((1, 1, 2, 3, 5)) for name in self.chance}
@@ -52,6 +62,28 @@ class Mix:
         """Seconds that each step takes."""
         self.switching = rng.choice((0.02, 0.2, 0.5))
         """How likely another task goes on at a failpoint."""
+
+    def add_people(self, rng: random.Random) -> None:
+        """Draw what happens after the happy journey; in every second seed nothing does."""
+        density = rng.choice((0.0, 0.0, 0.3, 0.6))
+        self.people_rng = rng
+        for name in sorted(AFTERWARDS):
+            if rng.random() < density:
+                self.chance[name] = AFTER_CHANCES.get(name, 0.5)
+                self.left[name] = rng.choice((1, 1, 2, 4))
+        if REFUND_FAULTS & set(self.chance):
+            for name in ("refund_asked", "refund_approved"):
+                self.chance[name], self.left[name] = 0.9, 4
+
+    def wants(self, names: Sequence[str]) -> str | None:
+        """Roll which one of *names* somebody does now, in the calm as well; count it."""
+        able = [name for name in names if self.left.get(name)]
+        name = self.people_rng.choice(able) if able else None
+        if name is None or self.people_rng.random() >= self.chance[name]:
+            return None
+        self.left[name] -= 1
+        self.fired[name] += 1
+        return name
 
     def forgo(self) -> None:
         """Let nothing go wrong in this seed."""

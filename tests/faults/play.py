@@ -9,7 +9,17 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tests.faults import prelude, reports
-from tests.faults.actors import desk, oddities, patrons, post, treasury, weather
+from tests.faults.actors import (
+    bookkeeping,
+    desk,
+    oddities,
+    office,
+    patrons,
+    post,
+    returns,
+    treasury,
+    weather,
+)
 from tests.faults.invariants import INVARIANTS, Broken
 from tests.faults.recheck import recheck
 from tests.faults.scheduler import StuckError
@@ -18,7 +28,8 @@ from tests.faults.setting import Setting
 if TYPE_CHECKING:
     from tests.faults.kit import Kit
 
-ACTORS = (patrons, desk, oddities, weather, post, treasury)
+AFTERWARDS = (returns, office, bookkeeping)
+ACTORS = (patrons, desk, oddities, weather, post, treasury, *AFTERWARDS)
 """Plug-ins: modules with ``start(setting)``, which spawn their tasks."""
 
 STORM_SECONDS = 4 * 86_400.0
@@ -127,6 +138,8 @@ class Play:
         self.until(STORM_SECONDS, storm=True)
         self.calm()
         began = self.scheduler.seconds
+        for actor in (office, bookkeeping):
+            actor.calm(self.setting)
         self.until(began + PAID_ENDS, rests=True)
         for invariant in self.invariants:
             invariant.paid_ended()

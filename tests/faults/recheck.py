@@ -4,8 +4,9 @@
 
 * provider: ``reference, captured, returned`` (cents) for each payment that took money;
 * koha: ``credit, patron, note, cents, unused, fees, fee_amounts`` for each credit;
-* ledger: ``payment, receipt_number, marker, line, source, destination, cents, currency, at, open_case``
-  for each posting.
+* ledger: ``payment, receipt_number, marker, line, source, destination, cents, currency, at, open_case,
+  decided`` for each posting; several markers of one payment are joined by ``+``. ``decided``: a person has
+  closed a case of the payment, so a credit may be booked by hand.
 
 It derives anew: every captured cent is in exactly one place (I1); a marker has one credit at most, and
 exactly one where the ledger says settled (I2); credits and ledger have the same sum (I3); no fee got more
@@ -59,29 +60,46 @@ def _captured(provider, balances):
 def _credits(koha, ledger, balances, held):
     """I2 and I3: credits with our markers, against what the ledger says was settled."""
     found = []
-    payment_of = {row["marker"]: row["payment"] for row in ledger if row["marker"]}
-    sums: dict = defaultdict(int)
-    counts: dict = defaultdict(int)
+    payment_of = _markers(ledger)
+    booked: dict = defaultdict(int)
+    for row in ledger:
+        if (row["source"], row["destination"]) == ("to_settle", "library_system"):
+            booked[row["payment"]] += int(row["cents"])
+    decided = {row["payment"] for row in ledger if _truth(row["decided"])}
+    there: dict = defaultdict(list)
+    markers: dict = defaultdict(set)
+    for marker, payment in payment_of.items():
+        markers[payment].add(marker)
     for row in koha:
         if str(row["note"]).startswith("ILSP-"):
-            counts[row["note"]] += 1
-            sums[row["note"]] += int(row["cents"])
-    for marker in sorted(set(counts) | set(payment_of)):
-        payment = payment_of.get(marker)
-        if payment in held:
-            continue
-        settled = balances[payment]["library_system"] if payment else 0
-        if counts[marker] > 1 or bool(counts[marker]) != bool(settled):
-            found.append(f"I2 {marker}: {counts[marker]} credits, {settled} cents settled")
-        elif sums[marker] != settled:
-            found.append(f"I3 {marker}: {sums[marker]} cents credited, {settled} settled")
+            payment = payment_of.get(row["note"], "")
+            there[payment].append(int(row["cents"]))
+            markers[payment].add(row["note"])
+    for payment in sorted(set(markers) - held):
+        by_hand = balances[payment]["by_hand"] if payment in decided else 0
+        wrong = _differs(there[payment], booked[payment], by_hand, decided=payment in decided)
+        if wrong:
+            found.append(f"{wrong[0]} {', '.join(sorted(markers[payment]))}: {wrong[1]}")
     return found
+
+
+def _differs(credited, settled, by_hand, *, decided):
+    """Return the rule that a payment's credits break, and how; a person may have booked one by hand."""
+    if decided:
+        if sum(credited) < settled or (len(credited) == 1 and sum(credited) > settled + by_hand):
+            return "I3", f"{credited} credited, {settled} settled, {by_hand} by hand"
+    elif len(credited) > 1 or bool(credited) != bool(settled):
+        return "I2", f"{len(credited)} credits, {settled} cents settled"
+    elif sum(credited) != settled:
+        return "I3", f"{sum(credited)} cents credited, {settled} settled"
+    return None
 
 
 def _fees(koha, ledger, held):
     """I4: what our credits gave to each fee, against the fee's amount and the lines we were paid for."""
     found = []
-    ours = {row["marker"]: row["payment"] for row in ledger if row["marker"]}
+    ours = _markers(ledger)
+    decided = {row["payment"] for row in ledger if _truth(row["decided"])}
     lines: dict = defaultdict(set)
     for row in ledger:
         lines[row["payment"]].add(str(row["line"]))
@@ -89,7 +107,7 @@ def _fees(koha, ledger, held):
     amounts: dict = {}
     for row in koha:
         payment = ours.get(row["note"])
-        if payment is None or payment in held:
+        if payment is None or payment in held or payment in decided:
             continue
         if int(row["unused"]):
             found.append(f"I4 {row['note']}: {row['unused']} cents are left unused")
@@ -105,6 +123,10 @@ def _fees(koha, ledger, held):
         if cents > amounts[fee]
     ]
     return found
+
+
+def _markers(ledger):
+    return {one: row["payment"] for row in ledger for one in str(row["marker"] or "").split("+") if one}
 
 
 def _truth(value):

@@ -49,7 +49,13 @@ def _lost(book: Any, charge: Row) -> int:
 
 def write(setting: Setting) -> tuple[list[Row], list[Row], list[Row]]:
     """Return the provider's list, Koha's credits, and our export of postings, as rows of plain values."""
-    return provider_list(setting), koha_credits(setting), postings(setting)
+    lost = setting.lost
+    provider, koha, ledger = provider_list(setting), koha_credits(setting), postings(setting)
+    if lost is not None:
+        # What a restored ledger never heard of is in cases of their own, which another invariant holds.
+        provider = [row for row in provider if row["reference"] not in lost.payments]
+        koha = [row for row in koha if row["note"] not in lost.markers]
+    return provider, koha, ledger
 
 
 def provider_list(setting: Setting) -> list[Row]:
@@ -92,12 +98,14 @@ def postings(setting: Setting) -> list[Row]:
 
 
 _POSTINGS = """
-SELECT p.payment_id AS payment, y.receipt_number, o.marker, l.fee_ref AS line, p.source, p.destination,
+SELECT p.payment_id AS payment, y.receipt_number,
+       (SELECT group_concat(o.marker, '+') FROM credit_orders o WHERE o.payment_id = p.payment_id) AS marker,
+       l.fee_ref AS line, p.source, p.destination,
        p.cents, y.currency, p.at,
-       EXISTS (SELECT 1 FROM cases c WHERE c.payment_id = p.payment_id AND c.closed_at IS NULL) AS open_case
+       EXISTS (SELECT 1 FROM cases c WHERE c.payment_id = p.payment_id AND c.closed_at IS NULL) AS open_case,
+       EXISTS (SELECT 1 FROM cases c WHERE c.payment_id = p.payment_id AND c.closed_at IS NOT NULL) AS decided
 FROM postings p
 JOIN payments y ON y.id = p.payment_id
-LEFT JOIN credit_orders o ON o.payment_id = p.payment_id
 LEFT JOIN payment_lines l ON l.id = p.line_id
 ORDER BY p.payment_id, p.number
 """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from tests.faults.size import draw
 
 if TYPE_CHECKING:
     from ils_payment.model import RawRequest, Reply
+    from tests.faults.actors.bookkeeping import Lost
 
 _STARTS = {
     "": datetime(2026, 11, 21, 21, 0, tzinfo=UTC),
@@ -40,6 +41,9 @@ class Setting:
         self.rng = Random(seed)
         self.scheduler = Scheduler(self.rng)
         self.mix = Mix(self.rng)
+        self.mix.add_people(Random(f"{seed} afterwards"))
+        self.lost: Lost | None = None
+        self.exported: dict[tuple[date, date], list[str]] = {}
         self.size = draw(self.rng)
         start = _STARTS[self._calendar()]
         kit.fresh_ledger()
@@ -63,6 +67,13 @@ class Setting:
         self._due = float("inf")
         self.rows = sqlite3.connect(kit.path, isolation_level=None)
         self.rows.row_factory = sqlite3.Row
+
+    def reopen(self) -> None:
+        """Read the file that lies where the ledger was, after it was put back from a backup."""
+        self.rows.close()
+        self.rows = sqlite3.connect(self.kit.path, isolation_level=None)
+        self.rows.row_factory = sqlite3.Row
+        self.kit.strings.changed = True
 
     def close(self) -> None:
         self.rows.close()

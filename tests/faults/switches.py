@@ -50,7 +50,27 @@ SWITCHES = (
     Switch("refund_partial", "after pay", "a part goes back to the payer"),
     Switch("chargeback", "after pay", "the payer's bank takes the money back"),
     Switch("chargeback_won", "after pay", "and has to give it back"),
-    Switch("payout_differs", "after pay", "a payout is not the sum", absent="nothing reads payouts yet"),
+    Switch("payout_differs", "books", "a payout is not the sum of its entries"),
+    Switch("exports_at_once", "books", "two processes export the same closed days at the same time"),
+    Switch("sealed", "books", "changes are sealed while everybody works"),
+    Switch("backup_restored", "books", "the ledger is put back from a backup of an hour or a day ago"),
+    Switch("clerk_decides", "staff", "a clerk decides an open case"),
+    Switch("clerk_stale", "staff", "a clerk decides a case that somebody else has changed meanwhile"),
+    Switch("clerks_at_once", "staff", "two clerks decide the same case at the same time"),
+    Switch("refund_asked", "staff", "a clerk asks for a refund of a payment that needs no decision"),
+    Switch("refund_approved", "staff", "the treasurer approves it"),
+    Switch("refund_same_person", "staff", "who asked for a refund tries to approve it"),
+    Switch("refund_withdrawn", "staff", "the treasurer does not approve it"),
+    Switch("refund_both_at_once", "staff", "it is approved and withdrawn at the same time"),
+    Switch("refund_answer_lost", "refund", "the provider gives money back, the answer never comes"),
+    Switch("refund_keys_forgotten", "refund", "and the provider is away until it has forgotten the key"),
+    Switch("refund_pending_fails", "refund", "a refund is on its way, and fails days later"),
+    Switch("refund_fails_late", "refund", "a refund that had succeeded comes back"),
+    Switch("refund_beside_ours", "refund", "somebody refunds at the provider while our refund is on its way"),
+    Switch("chargeback_beside_ours", "refund", "a chargeback comes while our refund is on its way"),
+    Switch("charge_answer_lost", "refund", "the counter-debit is booked, the answer never comes"),
+    Switch("charge_not_applied", "refund", "the counter-debit is lost, and so is its answer"),
+    Switch("charge_applied_late", "refund", "the counter-debit is booked minutes after its time-out"),
     Switch("ils_down_minutes", "library system", "it cannot be reached for minutes"),
     Switch("ils_down_days", "library system", "it cannot be reached for days"),
     Switch("ils_lost_not_applied", "library system", "no answer to a settle call that did nothing"),
@@ -83,3 +103,7 @@ SWITCHES = (
 )
 
 NAMES = {switch.name for switch in SWITCHES if not switch.absent}
+
+AFTERWARDS = {switch.name for switch in SWITCHES if switch.group in {"books", "staff", "refund"}}
+"""What happens after the happy journey: drawn by dice of their own."""
+REFUND_FAULTS = {switch.name for switch in SWITCHES if switch.group == "refund"}

@@ -179,10 +179,12 @@ class Person:
         stripe = self.setting.stripe
         self.scheduler.note(f"provider: {kind} of {session['id']}")
         match kind:
-            case "refund_full":
-                stripe.refund_in_dashboard(session["id"])
-            case "refund_partial":
-                stripe.refund_in_dashboard(session["id"], 1)
+            case "refund_full" | "refund_partial":
+                try:
+                    stripe.refund_in_dashboard(session["id"], 1 if kind == "refund_partial" else None)
+                except NotPayableError as error:
+                    # The staff was faster.
+                    self.scheduler.note(f"provider: {error}")
             case "chargeback":
                 stripe.dispute(session["id"])
             case _:

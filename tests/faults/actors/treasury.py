@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ils_payment.errors import ILSPaymentError
-from ils_payment.flows.reconcile import reconcile
+from ils_payment.flows.reconcile import reconcile, release
 from ils_payment.model import Actor
 from tests.faults.instance import BrokenError
 
@@ -30,8 +30,13 @@ def compare(setting: Setting) -> None:
 
     def work(house: House) -> None:
         until = house.world.now()
-        for desk in house.libraries.values():
-            reconcile(house, desk, until - timedelta(days=DAYS), until, Actor("cron", "system"))
+        actor = Actor("cron", "system")
+        reports = [
+            reconcile(house, desk, until - timedelta(days=DAYS), until, actor)
+            for desk in house.libraries.values()
+        ]
+        if setting.lost is not None:
+            release(house, reports, actor)
 
     instance = setting.alive()
     if instance is None:

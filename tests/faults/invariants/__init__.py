@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.faults.invariants.afterwards import AFTERWARDS
 from tests.faults.invariants.base import Broken, Invariant
 from tests.faults.invariants.books import EachCentInOnePlace, LedgerIsWhole
 from tests.faults.invariants.credits import NoDoubleCredit, NothingOverpaidUnseen, SettledIsCredited
@@ -23,6 +24,7 @@ INVARIANTS: tuple[type[Invariant], ...] = (
     CasesAreComplete,
     NothingPersonalGetsOut,
     *GUARDS,
+    *AFTERWARDS,
 )
 
 __all__ = ["INVARIANTS", "Broken", "Invariant"]

@@ -42,7 +42,7 @@ class Invariant:
             raise Broken(self.name, what)
 
     def payments(self) -> list[dict[str, Any]]:
-        """Return the rows of all payments, with the marker and whether a case is open."""
+        """Return the rows of all payments, with the markers, and whether a case is or was open."""
         return [dict(row) for row in self.setting.query(_PAYMENTS)]
 
     def books(self) -> dict[str, dict[str, int]]:
@@ -54,9 +54,23 @@ class Invariant:
             of[row["destination"]] = of.get(row["destination"], 0) + row["cents"]
         return sums
 
+    def credited(self) -> dict[str, int]:
+        """Return the cents of each payment that the ledger ever booked as settled by a credit."""
+        rows = self.setting.query(
+            "SELECT payment_id, sum(cents) FROM postings WHERE destination = 'library_system' "
+            "AND source = 'to_settle' GROUP BY payment_id"
+        )
+        return {row[0]: row[1] for row in rows}
+
 
 _PAYMENTS = """
 SELECT p.*, (SELECT group_concat(marker) FROM credit_orders o WHERE o.payment_id = p.id) AS markers,
-       EXISTS (SELECT 1 FROM cases c WHERE c.payment_id = p.id AND c.closed_at IS NULL) AS open_case
+       EXISTS (SELECT 1 FROM cases c WHERE c.payment_id = p.id AND c.closed_at IS NULL) AS open_case,
+       EXISTS (SELECT 1 FROM cases c WHERE c.payment_id = p.id) AS any_case,
+       EXISTS (SELECT 1 FROM cases c WHERE c.payment_id = p.id AND c.closed_at IS NOT NULL)
+         OR EXISTS (SELECT 1 FROM refunds r WHERE r.payment_id = p.id AND r.kind = 'refund'
+                    AND r.asked_by <> 'provider') AS decided,
+       EXISTS (SELECT 1 FROM refunds r WHERE r.payment_id = p.id
+               AND r.state IN ('asked', 'due', 'tried', 'pending')) AS refunding
 FROM payments p ORDER BY p.created_at, p.id
 """

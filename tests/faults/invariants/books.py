@@ -23,7 +23,9 @@ class EachCentInOnePlace(Invariant):
             self.hold(took == -of.get("provider", 0), f"{payment['id']}: {took} captured, books {of}")
             waiting = of.get("to_settle", 0)
             self.hold(waiting == 0 or not payment["held"], f"{payment['id']} is held, and {waiting} wait")
-        strangers = set(captured) - {payment["id"] for payment in self.payments()}
+            self.hold(sum(of.values()) == 0, f"{payment['id']}: the accounts hold {of}")
+        lost = self.setting.lost.payments if self.setting.lost else set()
+        strangers = set(captured) - {payment["id"] for payment in self.payments()} - lost
         self.hold(not strangers, f"captured for payments that we do not know: {strangers}")
 
 

@@ -23,8 +23,10 @@ class CasesAreComplete(Invariant):
             missing = kinds - set(staff.words(language)["cases"])
             self.hold(not missing, f"no words in {language} for {missing}")
         for payment in self.payments():
+            # Money that is on its way back holds a payment that was never settled.
             self.hold(
-                bool(payment["held"]) == bool(payment["open_case"]),
+                (payment["held"] and payment["refunding"])
+                or bool(payment["held"]) == bool(payment["open_case"]),
                 f"{payment['id']}: held {payment['held']}, open case {payment['open_case']}",
             )
         broken = self.setting.query("SELECT payment_id, facts FROM cases WHERE kind = 'broken_rule'")
