@@ -240,6 +240,11 @@ class Stage:
     def restart(self) -> None:
         """Start the program anew on the same database."""
         self.town.house.close()
+        outbox = self.stripe._outbox
+        for key, delivery in outbox.deliveries.items():
+            if delivery.state == "sent":
+                # Whoever was to answer this webhook has died: it comes again.
+                outbox.answered(key, None, self.world.now())
         self.town.open()
 
     # --- the program ----------------------------------------------------------------------------
@@ -370,7 +375,9 @@ class Stage:
         leases = [timedelta(microseconds=row.lease_until or 0) + _EPOCH for row in due]
         instants = [max(row.due_at, lease) for row, lease in zip(due, leases, strict=True)]
         instants += [] if mail is None else [mail]
-        instants += [one.due for one in self.stripe._outbox.deliveries.values() if one.due]
+        instants += [
+            one.due for one in self.stripe._outbox.deliveries.values() if one.state == "waiting" and one.due
+        ]
         instants += [at for at, _ in self.koha.faults.late]
         return min(instants, default=None)
 
