@@ -58,15 +58,15 @@ def _look_and_call(
 ) -> datetime | None:
     """Look for an earlier try first; call once when it is right to."""
     now = house.world.now()
+    # Also before the first try: a restored ledger may have forgotten one.
+    found = desk.system.find_charges(patron, str(refund.charge_marker))  # type: ignore[attr-defined]  # the caller has looked
+    if found:
+        if [one.cents for one in found] == [refund.cents]:
+            _done(house, payment, refund, found[0].remote_ref)
+        else:
+            _by_hand(house, payment, refund, "the counter-debit is not there exactly once")
+        return None
     if refund.charge_tries:
-        found = desk.system.find_charges(patron, str(refund.charge_marker))  # type: ignore[attr-defined]  # the caller has looked
-        if found:
-            right = [one.cents for one in found] == [refund.cents]
-            if right:
-                _done(house, payment, refund, found[0].remote_ref)
-            else:
-                _by_hand(house, payment, refund, "the counter-debit is not there exactly once")
-            return None
         over = refund.charge_tried_at + quarantine(desk) if refund.charge_tried_at else now
         if now < over:
             return over

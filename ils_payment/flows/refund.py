@@ -85,7 +85,8 @@ def _send_one(house: House, desk: Desk, payment: Payment, refund: Refund) -> dat
         refund = _fresh(house, refund)
         if refund.state is RefundState.FAILED:
             return None
-        found = provider.find_refunds(session) if refund.tries else ()
+        # Also before the first try: a restored ledger may have forgotten one, and the provider its key.
+        found = provider.find_refunds(session)
         if any(one.key == refund.key for one in found):
             return _follow(house, payment, refund, found)
         due = _try(house, payment, refund, provider, session)

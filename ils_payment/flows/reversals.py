@@ -1,6 +1,7 @@
 """Reversals: what left again at the provider. Each becomes a refund object; the unforeseen ones a case.
 
 A refund that was asked for here is found again by its key and followed by :mod:`ils_payment.flows.refund`.
+That holds also where a restored ledger forgot that it was approved or sent.
 Everything else was made at the provider alone (or is a chargeback): an object in state ``external``,
 posted at once because the money is gone, and a case, because only a person can say whether the fee
 is owed again. Nothing here blocks a patron.
@@ -30,6 +31,12 @@ def take(unit: Unit, payment: Payment, seen: Sequence[Reversal]) -> Payment:
     for reversal in seen:
         known = refunds.of_payment(unit, payment.id)
         ours = next((one for one in known if _is_same(one, reversal)), None)
+        if ours is not None and ours.state is RefundState.ASKED:
+            payment = _approved_before(unit, payment, ours, reversal)
+            continue
+        if ours is not None and ours.state is RefundState.WITHDRAWN:
+            # A restored ledger forgot that it was approved, and somebody has withdrawn it since.
+            ours = next((one for one in known if one.provider_ref == reversal.ref), None)
         if ours is None:
             payment = _external(unit, payment, reversal, known)
         elif reversal.state is ReversalState.FAILED:
@@ -62,6 +69,17 @@ def catch_up(unit: Unit, payment: Payment) -> Payment:
 
 def _is_same(refund: Refund, reversal: Reversal) -> bool:
     return refund.key == reversal.key or refund.provider_ref == reversal.ref
+
+
+def _approved_before(unit: Unit, payment: Payment, refund: Refund, reversal: Reversal) -> Payment:
+    """Take up a refund that the provider has, and whose approval a restored ledger forgot."""
+    if refunds.change(
+        unit, refund, state=RefundState.TRIED, tries=1, tried_at=unit.now, approved_by="provider"
+    ):
+        facts = {"refund": refund.id, "actor": "provider", "at_provider": reversal.ref}
+        payment = payments.move(unit, payment, "refund_approved", facts=facts)
+        payments.make_due(unit, payment.id)
+    return payment
 
 
 def _external(unit: Unit, payment: Payment, reversal: Reversal, known: Sequence[Refund]) -> Payment:

@@ -1,0 +1,113 @@
+"""A ledger put back from a backup that is older than a refund: nothing is given back or charged twice."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from ils_payment.domain.refunds import Meaning
+from ils_payment.flows import backup, decide, show
+from ils_payment.flows.house import open_house, open_store
+from ils_payment.flows.reconcile import reconcile, release
+from ils_payment.model import Actor
+from tests.flows.decisions import (
+    CLERK,
+    TREASURER,
+    approved,
+    books,
+    only_refund,
+    refund,
+    refunded,
+    settled_payment,
+)
+from tests.flows.truths import DUE, hear, load
+
+ROOT = Actor("root", "command line")
+
+
+@pytest.fixture
+def keeper(town, tmp_path):
+    """Keep a copy of the ledger, and put it back; compare it then, as the operator does."""
+    kept = tmp_path / "kept.db"
+
+    class Keeper:
+        def keep(self):
+            backup.backup(town.house.store, ROOT, kept)
+
+        def put_back(self):
+            town.house.close()
+            for left in tmp_path.glob("ledger.db*"):
+                left.unlink()
+            store = open_store(town.settings, town.world)
+            backup.restore(store, tmp_path / "ledger.db", ROOT, kept)
+            store.close()
+            town.house = open_house(town.settings, town.world)
+            town.desk = town.house.libraries["lindental"]
+
+        def compare(self):
+            now = town.world.now()
+            report = reconcile(town.house, town.desk, now - timedelta(days=30), now, ROOT)
+            assert release(town.house, [report], ROOT)
+            hear(town)
+            town.run_for(hours=30, rounds=60)
+
+    return Keeper()
+
+
+def test_a_part_that_was_given_back_before_is_not_given_back_again_when_the_key_is_forgotten(town, keeper):
+    payment_id = settled_payment(town)
+    line = show.line_ids(town.house, payment_id)[0]
+    cents = load(town, payment_id).lines[0].cents
+    assert cents * 2 <= DUE
+    approved(town, payment_id, lines=(line,))
+    keeper.keep()
+    town.run()
+    assert refunded(town) == cents
+    town.world.pass_time(hours=30)
+    keeper.put_back()
+    keeper.compare()
+    assert refunded(town) == cents
+    assert only_refund(town, payment_id).state == "done"
+    assert books(town, payment_id) == {"provider": -DUE, "returned": cents, "library_system": DUE - cents}
+
+
+def test_a_counter_debit_that_was_made_before_is_not_made_again(town, keeper):
+    payment_id = settled_payment(town)
+    before = set(town.koha_account()["fees"])
+    approved(town, payment_id, Meaning.FEE_STAYS)
+    keeper.keep()
+    town.run()
+    keeper.put_back()
+    keeper.compare()
+    new = [one for line, one in town.koha_account()["fees"].items() if line not in before]
+    assert [one["outstanding"] for one in new] == [DUE]
+    assert only_refund(town, payment_id).charge_state == "done"
+
+
+def test_a_refund_whose_approval_was_forgotten_is_taken_up_where_the_provider_has_it(town, keeper):
+    payment_id = settled_payment(town)
+    asked = refund(town, payment_id)
+    keeper.keep()
+    assert decide.approve(town.house, TREASURER, asked.refund_id).code == "done"
+    town.run()
+    keeper.put_back()
+    keeper.compare()
+    assert decide.withdraw(town.house, TREASURER, asked.refund_id, "too late").code == "conflict"
+    assert only_refund(town, payment_id).state == "done"
+    assert books(town, payment_id) == {"provider": -DUE, "returned": DUE}
+    assert refunded(town) == DUE
+
+
+def test_a_refund_that_was_withdrawn_before_anybody_compared_is_booked_as_gone(town, keeper):
+    payment_id = settled_payment(town)
+    asked = refund(town, payment_id, who=CLERK)
+    keeper.keep()
+    assert decide.approve(town.house, TREASURER, asked.refund_id).code == "done"
+    town.run()
+    keeper.put_back()
+    assert decide.withdraw(town.house, TREASURER, asked.refund_id, "nobody remembers").code == "done"
+    keeper.compare()
+    assert sorted(one.state for one in show.refunds_of(town.house, payment_id)) == ["external", "withdrawn"]
+    assert books(town, payment_id) == {"provider": -DUE, "returned": DUE}
+    assert [one.kind for one in show.case_list(town.house)] == ["reversed"]
