@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy import bindparam, delete, func, insert, or_, select, update
 
 from ils_payment.store.records import AttemptRow
 from ils_payment.store.tables import attempts, notices, payments
@@ -14,6 +14,30 @@ if TYPE_CHECKING:
 
     from ils_payment.model import Started
     from ils_payment.store.unit import Unit
+
+# Each look at a payment needs these: building them anew takes longer than executing them.
+_LATEST = (
+    select(attempts)
+    .where(attempts.c.payment_id == bindparam("payment"))
+    .order_by(attempts.c.number.desc())
+    .limit(1)
+)
+_NEW_NOTICES = (
+    select(notices)
+    .where(notices.c.handled.is_(None))
+    .order_by(notices.c.received_at)
+    .limit(bindparam("most"))
+)
+_TAKE_NOTICES = _NEW_NOTICES.with_for_update(skip_locked=True)
+_LEARN_MONEY = (
+    update(attempts)
+    .where(
+        attempts.c.payment_id == bindparam("payment"),
+        attempts.c.session_ref.is_not(None),
+        attempts.c.money_ref.is_(None),
+    )
+    .values(money_ref=bindparam("money"))
+)
 
 
 def add(unit: Unit, *, key: str, payment_id: str, number: int, provider: str, request: str) -> None:
@@ -52,16 +76,7 @@ def ended(unit: Unit, key: str, outcome: str) -> None:
 
 def latest(unit: Unit, payment_id: str) -> AttemptRow | None:
     """Return the newest attempt of a payment."""
-    row = (
-        unit.connection.execute(
-            select(attempts)
-            .where(attempts.c.payment_id == payment_id)
-            .order_by(attempts.c.number.desc())
-            .limit(1)
-        )
-        .mappings()
-        .first()
-    )
+    row = unit.connection.execute(_LATEST, {"payment": payment_id}).mappings().first()
     return AttemptRow(**{name: row[name] for name in AttemptRow.__dataclass_fields__}) if row else None
 
 
@@ -71,8 +86,7 @@ def new_notices(unit: Unit, limit: int, *, take: bool = False) -> list[Any]:
     With *take*, those that another process is handling are left out, and others leave out these until
     the commit: so several processes share the work instead of waiting for each other to do it twice.
     """
-    query = select(notices).where(notices.c.handled.is_(None)).order_by(notices.c.received_at).limit(limit)
-    return list(unit.connection.execute(query.with_for_update(skip_locked=True) if take else query))
+    return list(unit.connection.execute(_TAKE_NOTICES if take else _NEW_NOTICES, {"most": limit}))
 
 
 def forget_notices(unit: Unit, before: datetime) -> None:
@@ -108,15 +122,7 @@ def payment_of(unit: Unit, notice: Any) -> str | None:  # noqa: ANN401 - a row o
 
 def learned_money(unit: Unit, payment_id: str, money_ref: str) -> None:
     """Keep the provider's id of the money itself: notices of refunds and chargebacks name only that."""
-    unit.connection.execute(
-        update(attempts)
-        .where(
-            attempts.c.payment_id == payment_id,
-            attempts.c.session_ref.is_not(None),
-            attempts.c.money_ref.is_(None),
-        )
-        .values(money_ref=money_ref)
-    )
+    unit.connection.execute(_LEARN_MONEY, {"payment": payment_id, "money": money_ref})
 
 
 def payment_of_money(unit: Unit, provider: str, money_ref: str) -> str | None:

@@ -11,7 +11,7 @@ import json
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import bindparam, func, insert, select
 
 from ils_payment.domain.ledger import Book, Posting
 from ils_payment.errors import InvariantError
@@ -26,6 +26,20 @@ if TYPE_CHECKING:
 
 GENESIS = "0" * 64
 
+# Each step of a payment needs these: building them anew takes longer than executing them.
+_LAST = (
+    select(audit.c.number, audit.c.hash)
+    .where(audit.c.payment_id == bindparam("payment"))
+    .order_by(audit.c.number.desc())
+    .limit(1)
+)
+_APPEND = insert(audit)
+_HIGHEST = select(func.coalesce(func.max(postings.c.number), 0)).where(
+    postings.c.payment_id == bindparam("payment")
+)
+_POST = insert(postings)
+_POSTINGS = select(postings).where(postings.c.payment_id == bindparam("payment")).order_by(postings.c.number)
+
 
 def append(
     unit: Unit,
@@ -36,12 +50,7 @@ def append(
     moved: Sequence[Posting] = (),
 ) -> None:
     """Append one audit row with its postings. The caller holds the payment's row in this unit."""
-    last = unit.connection.execute(
-        select(audit.c.number, audit.c.hash)
-        .where(audit.c.payment_id == payment_id)
-        .order_by(audit.c.number.desc())
-        .limit(1)
-    ).first()
+    last = unit.connection.execute(_LAST, {"payment": payment_id}).first()
     number, previous = (last.number + 1, last.hash) if last else (1, GENESIS)
     text = to_json(facts or {})
     row = {
@@ -53,14 +62,12 @@ def append(
         "facts": text,
         "previous": previous,
     }
-    unit.connection.execute(insert(audit).values(**row, hash=digest(row, moved)))
+    unit.connection.execute(_APPEND, {**row, "hash": digest(row, moved)})
     if not moved:
         return
-    first = unit.connection.execute(
-        select(func.coalesce(func.max(postings.c.number), 0)).where(postings.c.payment_id == payment_id)
-    ).scalar_one()
+    first = unit.connection.execute(_HIGHEST, {"payment": payment_id}).scalar_one()
     unit.connection.execute(
-        insert(postings),
+        _POST,
         [
             {
                 "payment_id": payment_id,
@@ -94,10 +101,7 @@ def digest(row: dict[str, Any], moved: Sequence[Posting]) -> str:
 
 def read_postings(unit: Unit, payment_id: str) -> list[Posting]:
     """Return the postings of a payment in order."""
-    rows = unit.connection.execute(
-        select(postings).where(postings.c.payment_id == payment_id).order_by(postings.c.number)
-    )
-    return [posting(row) for row in rows]
+    return [posting(row) for row in unit.connection.execute(_POSTINGS, {"payment": payment_id})]
 
 
 def posting(row: Any) -> Posting:  # noqa: ANN401 - a row
@@ -133,8 +137,7 @@ def broken_at(unit: Unit, payment_id: str) -> int | None:
     The last row has to tell the payment's present state, so that an end that was cut off shows, too;
     its number is then that of the first row that is missing.
     """
-    query = select(postings).where(postings.c.payment_id == payment_id).order_by(postings.c.number)
-    moved = unit.connection.execute(query).all()
+    moved = unit.connection.execute(_POSTINGS, {"payment": payment_id}).all()
     state = unit.connection.execute(select(payments.c.state).where(payments.c.id == payment_id)).scalar()
     return broken_in(read_audit(unit, payment_id), moved, state)
 

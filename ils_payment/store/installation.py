@@ -12,6 +12,10 @@ from ils_payment.store.tables import installation
 if TYPE_CHECKING:
     from ils_payment.store.unit import Unit
 
+_READ = select(installation)
+_PAUSED = select(installation.c.paused)
+_UNRECONCILED = select(installation.c.unreconciled)
+
 
 @dataclass(frozen=True, slots=True)
 class Installation:
@@ -23,18 +27,18 @@ class Installation:
 
 def read(unit: Unit) -> Installation:
     """Return the installation; ``db upgrade`` has made it."""
-    row = unit.connection.execute(select(installation)).one()
+    row = unit.connection.execute(_READ).one()
     return Installation(row.name, bytes(row.secret))
 
 
 def is_paused(unit: Unit) -> bool:
     """Tell whether no new payments are accepted."""
-    return bool(unit.connection.execute(select(installation.c.paused)).scalar())
+    return bool(unit.connection.execute(_PAUSED).scalar())
 
 
 def is_unreconciled(unit: Unit) -> bool:
     """Tell whether the ledger was restored and not compared since: nothing is written outside meanwhile."""
-    return bool(unit.connection.execute(select(installation.c.unreconciled)).scalar())
+    return bool(unit.connection.execute(_UNRECONCILED).scalar())
 
 
 def set_unreconciled(unit: Unit, *, unreconciled: bool) -> None:

@@ -6,7 +6,7 @@ import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from ils_payment.domain import marker
@@ -20,6 +20,16 @@ if TYPE_CHECKING:
 
     from ils_payment.store.records import Payment
     from ils_payment.store.unit import Unit
+
+# Each step of a payment reads these: building them anew takes longer than executing them.
+_OF_PAYMENT = (
+    select(credit_orders)
+    .where(credit_orders.c.payment_id == bindparam("payment"))
+    .order_by(credit_orders.c.position)
+)
+_TRIES = (
+    select(credit_tries).where(credit_tries.c.order_id == bindparam("order")).order_by(credit_tries.c.number)
+)
 
 
 def new_marker(unit: Unit) -> str:
@@ -52,18 +62,12 @@ def add(unit: Unit, payment: Payment, position: int, number: str, line_ids: Sequ
 
 def of_payment(unit: Unit, payment_id: str) -> list[Order]:
     """Return the credit orders of a payment in order."""
-    rows = unit.connection.execute(
-        select(credit_orders)
-        .where(credit_orders.c.payment_id == payment_id)
-        .order_by(credit_orders.c.position)
-    ).mappings()
+    rows = unit.connection.execute(_OF_PAYMENT, {"payment": payment_id}).mappings()
     return [_order(unit, row) for row in rows]
 
 
 def _order(unit: Unit, row: Any) -> Order:  # noqa: ANN401 - a row mapping
-    tries = unit.connection.execute(
-        select(credit_tries).where(credit_tries.c.order_id == row["id"]).order_by(credit_tries.c.number)
-    )
+    tries = unit.connection.execute(_TRIES, {"order": row["id"]})
     return Order(
         id=row["id"],
         payment_id=row["payment_id"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ils_payment.model import PatronRef
@@ -13,11 +13,16 @@ from ils_payment.store.tables import patron_leases, private_patrons
 if TYPE_CHECKING:
     from ils_payment.store.unit import Unit
 
+_KNOWN = select(private_patrons.c.id).where(
+    private_patrons.c.library == bindparam("at"), private_patrons.c.patron_ref == bindparam("ref")
+)
+_MET = _KNOWN.with_for_update(key_share=True)
+_REF = select(private_patrons.c.patron_ref).where(private_patrons.c.id == bindparam("patron"))
+
 
 def patron_id(unit: Unit, library: str, ref: PatronRef) -> str:
     """Return our random id of a patron, a new one at the first meeting; the row stays until the commit."""
     dialect = sqlite if unit.connection.dialect.name == "sqlite" else postgresql
-    same = (private_patrons.c.library == library, private_patrons.c.patron_ref == ref)
     while True:
         unit.connection.execute(
             dialect.insert(private_patrons)
@@ -25,26 +30,20 @@ def patron_id(unit: Unit, library: str, ref: PatronRef) -> str:
             .on_conflict_do_nothing()
         )
         # The lock keeps the purge away, which may have taken the row just before it.
-        query = select(private_patrons.c.id).where(*same).with_for_update(key_share=True)
-        found = unit.connection.execute(query).scalar()
+        found = unit.connection.execute(_MET, {"at": library, "ref": ref}).scalar()
         if found is not None:
             return str(found)
 
 
 def known_id(unit: Unit, library: str, ref: PatronRef) -> str | None:
     """Return our id of a patron that was met before, None otherwise."""
-    return unit.connection.execute(
-        select(private_patrons.c.id).where(
-            private_patrons.c.library == library, private_patrons.c.patron_ref == ref
-        )
-    ).scalar()
+    found: str | None = unit.connection.execute(_KNOWN, {"at": library, "ref": ref}).scalar()
+    return found
 
 
 def patron_ref(unit: Unit, patron: str) -> PatronRef | None:
     """Return the library system's id of a patron, None once it has been erased."""
-    found = unit.connection.execute(
-        select(private_patrons.c.patron_ref).where(private_patrons.c.id == patron)
-    ).scalar()
+    found = unit.connection.execute(_REF, {"patron": patron}).scalar()
     return PatronRef(found) if found is not None else None
 
 

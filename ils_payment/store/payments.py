@@ -9,7 +9,19 @@ from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, delete, func, insert, literal, or_, select, text, type_coerce, update
+from sqlalchemy import (
+    BigInteger,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    text,
+    type_coerce,
+    update,
+)
 from sqlalchemy import case as whether
 from sqlalchemy.exc import IntegrityError
 
@@ -34,6 +46,42 @@ if TYPE_CHECKING:
 
     from ils_payment.domain.ledger import Posting
     from ils_payment.store.unit import Unit
+
+# Statements that each step needs are built once: building takes longer than executing.
+_LOAD = select(payments).where(payments.c.id == bindparam("payment"))
+_LOAD_LOCKED = _LOAD.with_for_update()
+_LINES = (
+    select(payment_lines)
+    .where(payment_lines.c.payment_id == bindparam("payment"))
+    .order_by(payment_lines.c.position)
+)
+_HOLDER = select(payments.c.lease_owner).where(payments.c.id == bindparam("payment")).with_for_update()
+_AS_READ = (payments.c.id == bindparam("payment"), payments.c.fence == bindparam("as_read"))
+"""The payment, if nobody else has taken it since it was read."""
+_WOKEN = select(payments.c.due_at).where(*_AS_READ).with_for_update()
+_RELEASE = (
+    update(payments).where(*_AS_READ).values(lease_owner=None, lease_until=None, due_at=bindparam("due"))
+)
+_MOVE = update(payments).where(*_AS_READ).returning(payments.c.held)
+_WAKE = (
+    update(payments)
+    .where(payments.c.id == bindparam("payment"))
+    .values(
+        due_at=whether(
+            (
+                type_coerce(payments.c.due_at, BigInteger) <= bindparam("now", type_=BigInteger),
+                type_coerce(payments.c.due_at, BigInteger) - literal(1, BigInteger),
+            ),
+            else_=bindparam("now", type_=BigInteger),
+        )
+    )
+)
+_HOLD_PATRON = (
+    select(private_patrons.c.id).where(private_patrons.c.id == bindparam("patron")).with_for_update()
+)
+_CLAIMED_CENTS = select(func.coalesce(func.sum(payments.c.cents), 0)).where(
+    payments.c.id.in_(select(claims.c.payment_id).where(claims.c.patron_id == bindparam("patron")))
+)
 
 
 class AlreadyClaimedError(Exception):
@@ -135,8 +183,8 @@ def settled_meanwhile(unit: Unit, payment: Payment) -> bool:
 
 def load(unit: Unit, payment_id: str, *, lock: bool = False) -> Payment | None:
     """Return a payment with its lines; *lock* keeps others from changing it in this transaction."""
-    query = select(payments).where(payments.c.id == payment_id)
-    row = unit.connection.execute(query.with_for_update() if lock else query).mappings().first()
+    query = _LOAD_LOCKED if lock else _LOAD
+    row = unit.connection.execute(query, {"payment": payment_id}).mappings().first()
     return _payment(unit, row) if row else None
 
 
@@ -150,11 +198,7 @@ def id_of_number(unit: Unit, number: str) -> str | None:
 
 
 def _payment(unit: Unit, row: Any) -> Payment:  # noqa: ANN401 - a row mapping
-    lines = unit.connection.execute(
-        select(payment_lines)
-        .where(payment_lines.c.payment_id == row["id"])
-        .order_by(payment_lines.c.position)
-    ).mappings()
+    lines = unit.connection.execute(_LINES, {"payment": row["id"]}).mappings()
     fields = {
         name: row[name] for name in Payment.__dataclass_fields__ if name not in {"lines", "state", "left"}
     }
@@ -194,8 +238,7 @@ def lease(unit: Unit, payment_id: str, owner: str, seconds: float) -> Payment | 
     ``left`` is set when its last worker never gave it back: that one has died, or sleeps.
     """
     now = unit.lease_clock()
-    holder = select(payments.c.lease_owner).where(payments.c.id == payment_id).with_for_update()
-    left = unit.connection.execute(holder).scalar() is not None
+    left = unit.connection.execute(_HOLDER, {"payment": payment_id}).scalar() is not None
     taken = unit.connection.execute(
         update(payments)
         .where(
@@ -212,18 +255,11 @@ def release(unit: Unit, payment: Payment, due_at: datetime | None) -> None:
 
     A wake-up that came meanwhile (``due_at`` earlier than what was read) is not overwritten.
     """
-    woken = unit.connection.execute(
-        select(payments.c.due_at)
-        .where(payments.c.id == payment.id, payments.c.fence == payment.fence)
-        .with_for_update()
-    ).scalar()
+    as_read = {"payment": payment.id, "as_read": payment.fence}
+    woken = unit.connection.execute(_WOKEN, as_read).scalar()
     if woken is not None and woken != payment.due_at and (due_at is None or woken < due_at):
         due_at = woken
-    unit.connection.execute(
-        update(payments)
-        .where(payments.c.id == payment.id, payments.c.fence == payment.fence)
-        .values(lease_owner=None, lease_until=None, due_at=due_at)
-    )
+    unit.connection.execute(_RELEASE, {**as_read, "due": due_at})
 
 
 def due(unit: Unit, limit: int) -> list[str]:
@@ -248,21 +284,16 @@ def make_due(unit: Unit, payment_id: str) -> bool:
     One that is due already becomes due a microsecond earlier: whoever has it in hands sees by another
     ``due_at`` that somebody called, even within the same instant (:func:`release`).
     """
-    due_at = type_coerce(payments.c.due_at, BigInteger)
-    now = literal(micros(unit.now), BigInteger)
-    done = unit.connection.execute(
-        update(payments)
-        .where(payments.c.id == payment_id)
-        .values(due_at=whether((due_at <= now, due_at - literal(1, BigInteger)), else_=now))
-    )
+    done = unit.connection.execute(_WAKE, {"payment": payment_id, "now": micros(unit.now)})
     return bool(done.rowcount)
 
 
-def check_fence(unit: Unit, payment: Payment) -> None:
-    """Raise StaleFenceError when the payment has passed into other hands since it was read."""
+def check_fence(unit: Unit, payment: Payment) -> Payment:
+    """Return the payment as it is now; StaleFenceError when it has passed into other hands since."""
     current = load(unit, payment.id, lock=True)
     if current is None or current.fence != payment.fence:
         raise StaleFenceError(payment.id)
+    return current
 
 
 def move(
@@ -284,14 +315,14 @@ def move(
     to the account of cases.
     """
     state = to or payment.state
+    if case is not None and cases.was_decided(unit, payment.library, case, subject):
+        # A person has looked at just this before.
+        case = None
     if case is not None:
         # Only a case holds, and what was held meanwhile by somebody else stays so.
         columns["held"] = True
     held = unit.connection.execute(
-        update(payments)
-        .where(payments.c.id == payment.id, payments.c.fence == payment.fence)
-        .values(state=state, **columns)
-        .returning(payments.c.held)
+        _MOVE.values(state=state, **columns), {"payment": payment.id, "as_read": payment.fence}
     ).scalar()
     if held is None:
         raise StaleFenceError(payment.id)
@@ -363,12 +394,8 @@ def claimed_cents(unit: Unit, patron: str) -> int:
 
     Two tabs that freeze at the same time wait for each other here.
     """
-    unit.connection.execute(
-        select(private_patrons.c.id).where(private_patrons.c.id == patron).with_for_update()
-    )
-    holding = select(claims.c.payment_id).where(claims.c.patron_id == patron)
-    total = select(func.coalesce(func.sum(payments.c.cents), 0)).where(payments.c.id.in_(holding))
-    return int(unit.connection.execute(total).scalar_one())
+    unit.connection.execute(_HOLD_PATRON, {"patron": patron})
+    return int(unit.connection.execute(_CLAIMED_CENTS, {"patron": patron}).scalar_one())
 
 
 def fee_texts(unit: Unit, payment_id: str) -> dict[str, str]:

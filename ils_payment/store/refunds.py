@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 
 from ils_payment.domain.ledger import Book
 from ils_payment.domain.refunds import RUNNING, Part, RefundState
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from ils_payment.store.records import Payment
     from ils_payment.store.unit import Unit
+
+_OF_PAYMENT = select(refunds).where(refunds.c.payment_id == bindparam("payment")).order_by(refunds.c.number)
 
 
 def add(
@@ -62,9 +64,7 @@ def get(unit: Unit, refund_id: str) -> Refund:
 
 def of_payment(unit: Unit, payment_id: str) -> list[Refund]:
     """Return the refunds and chargebacks of a payment in order."""
-    rows = unit.connection.execute(
-        select(refunds).where(refunds.c.payment_id == payment_id).order_by(refunds.c.number)
-    ).mappings()
+    rows = unit.connection.execute(_OF_PAYMENT, {"payment": payment_id}).mappings()
     return [_refund(row) for row in rows]
 
 
