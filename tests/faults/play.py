@@ -21,7 +21,7 @@ from tests.faults.actors import (
     weather,
 )
 from tests.faults.invariants import INVARIANTS, Broken
-from tests.faults.recheck import recheck
+from tests.faults.recheck import read_export, recheck
 from tests.faults.scheduler import StuckError
 from tests.faults.setting import Setting
 
@@ -73,6 +73,7 @@ def play(kit: Kit, seed: int, *, told: bool = False) -> Outcome:
         setting.scheduler.end()
         for instance in setting.instances:
             instance.bury()
+        setting.scheduler.seal("".join(row["hash"] for row in setting.query(_AUDIT)))
         outcome.story = [*setting.scheduler.trace, *ledger(setting)] if outcome.broken or told else []
         setting.close()
     outcome.fingerprint = setting.scheduler.fingerprint()
@@ -149,7 +150,9 @@ class Play:
         self.until(began + ALL_ENDS, rests=True)
         for invariant in self.invariants:
             invariant.at_end()
-        disagreements = recheck(*reports.write(self.setting))
+        files = reports.exports(self.setting)
+        rows = [row for text in files for row in read_export(text)] if files else None
+        disagreements = recheck(*reports.write(self.setting), rows)
         if disagreements:
             raise Broken("recheck", "; ".join(disagreements))
 
@@ -267,6 +270,7 @@ class Play:
                 invariant.after_posting()
 
 
+_AUDIT = "SELECT hash FROM audit ORDER BY payment_id, number"
 _UNFINISHED = """
 SELECT EXISTS (SELECT 1 FROM payments WHERE state NOT IN ('void', 'settled', 'resolved') AND NOT held)
     OR EXISTS (SELECT 1 FROM notices WHERE handled IS NULL)

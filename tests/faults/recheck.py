@@ -1,12 +1,13 @@
 """An outsider's check of the books: three reports in, disagreements out. Shares no code with the program.
 
-``python recheck.py PROVIDER KOHA LEDGER`` reads three JSON lists (or CSV files with the same columns):
+``python recheck.py PROVIDER KOHA LEDGER [EXPORT ...]`` reads three JSON lists (or CSV files with the same
+columns), and the export files that the treasury has got (docs/books.md has their columns):
 
 * provider: ``reference, captured, returned`` (cents) for each payment that took money;
 * koha: ``credit, patron, note, cents, unused, fees, fee_amounts`` for each credit;
 * ledger: ``payment, receipt_number, marker, line, source, destination, cents, currency, at, open_case,
-  decided`` for each posting; several markers of one payment are joined by ``+``. ``decided``: a person has
-  closed a case of the payment, so a credit may be booked by hand.
+  decided, exported`` for each posting; several markers of one payment are joined by ``+``. ``decided``:
+  a person has closed a case of the payment, so a credit may be booked by hand.
 
 It derives anew: every captured cent is in exactly one place (I1); a marker has one credit at most, and
 exactly one where the ledger says settled (I2); credits and ledger have the same sum (I3); no fee got more
@@ -17,20 +18,94 @@ disagreement.
 from __future__ import annotations
 
 import csv
+import io
 import json
 import sys
 from collections import defaultdict
 from pathlib import Path
 
 
-def recheck(provider, koha, ledger):
-    """Return the disagreements of the three reports, as sentences; none: they agree."""
+def recheck(provider, koha, ledger, export=None):
+    """Return the disagreements of the reports, as sentences; none: they agree.
+
+    *export* holds the rows of all export files together, cell by cell.
+    """
     held = {row["payment"] for row in ledger if _truth(row["open_case"])}
     balances = _balances(ledger)
     found = _captured(provider, balances)
     found += _credits(koha, ledger, balances, held)
     found += _fees(koha, ledger, held)
+    if export is not None:
+        found += _exported(provider, koha, ledger, export)
     return found
+
+
+def _exported(provider, koha, ledger, export):
+    """I1 to I4 out of the treasury's own file, by the receipt numbers that it has.
+
+    The file has closed days only: what it says came in and went back is at most what the provider says,
+    and all of it where every posting of the payment lies in a closed day (``exported`` of the ledger).
+    """
+    found = []
+    sums: dict = defaultdict(lambda: defaultdict(int))
+    state_of: dict = defaultdict(set)
+    markers: dict = defaultdict(set)
+    for row in export:
+        if row["type"] in _OF_PAYMENTS:
+            number = row["receipt_number"]
+            for column in ("gross", "refund", "moved"):
+                sums[number][row["type"]] += _cents(row[column])
+            if row["type"] in {"payment", "settled"}:
+                state_of[number] |= set(row["state"].split("+"))
+                markers[number] |= {row["marker"]} - {""}
+    ids = [row["id"] for row in export]
+    if len(set(ids)) != len(ids):
+        found.append("I13 the export has the same line twice")
+    payment_of = {row["receipt_number"]: row["payment"] for row in ledger}
+    # A payment in another currency is written with that currency; its cents are compared all the same.
+    whole = _whole(ledger)
+    took = {row["reference"]: row for row in provider}
+    credited = {row["note"]: row for row in koha}
+    for number, of in sorted(sums.items()):
+        payment = payment_of.get(number)
+        captured = int(took.get(payment, {}).get("captured", 0))
+        if of["payment"] > captured or (payment in whole and of["payment"] != captured):
+            found.append(f"I1 export {number}: {of['payment']} came in, the provider took {captured}")
+        net = of["refund"] + of["chargeback"] - of["money_back"]
+        returned = int(took.get(payment, {}).get("returned", 0))
+        if payment in whole and net > returned:
+            found.append(f"I1 export {number}: {net} went back, the provider says {returned}")
+        if state_of[number] == {"settled"} and not any(one in credited for one in markers[number]):
+            found.append(f"I2 export {number}: settled, and no credit has {sorted(markers[number])}")
+        found += _export_credits(number, markers[number], credited, captured)
+    return found
+
+
+def _export_credits(number, markers, credited, captured):
+    """I3 and I4: no credit that the file names is more than came in."""
+    there = [credited[one] for one in sorted(markers) if one in credited]
+    return [
+        f"I3 export {number}: {one['note']} credits {one['cents']}, {captured} came in"
+        for one in there
+        if int(one["cents"]) > captured
+    ]
+
+
+_OF_PAYMENTS = {"payment", "refund", "chargeback", "money_back", "refund_outside", "by_hand", "settled"}
+
+
+def _whole(ledger):
+    """Return the payments all of whose postings were exported."""
+    parts: dict = defaultdict(set)
+    for row in ledger:
+        parts[row["payment"]].add(_truth(row["exported"]))
+    return {payment for payment, seen in parts.items() if seen == {True}}
+
+
+def _cents(cell):
+    whole, _, part = str(cell).partition(",")
+    sign = -1 if whole.startswith("-") else 1
+    return sign * (abs(int(whole or 0)) * 100 + int((part + "00")[:2]))
 
 
 def _balances(ledger):
@@ -142,13 +217,20 @@ def _read(path):
     return json.loads(text) if path.endswith(".json") else list(csv.DictReader(text.splitlines()))
 
 
+def read_export(text):
+    """Return the rows of an export file: semicolons, a byte order mark, CRLF."""
+    return list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline=""), delimiter=";"))
+
+
 def main(paths):
-    """Read the three reports and print what does not fit."""
-    found = recheck(*(_read(path) for path in paths))
+    """Read the reports and print what does not fit."""
+    exports = [row for path in paths[3:] for row in read_export(Path(path).read_bytes().decode())]
+    provider, koha, ledger = (_read(path) for path in paths[:3])
+    found = recheck(provider, koha, ledger, exports if paths[3:] else None)
     for sentence in found:
         sys.stdout.write(f"{sentence}\n")
     return 1 if found else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:4]))
+    sys.exit(main(sys.argv[1:]))

@@ -58,6 +58,11 @@ def write(setting: Setting) -> tuple[list[Row], list[Row], list[Row]]:
     return provider, koha, ledger
 
 
+def exports(setting: Setting) -> list[str]:
+    """Return the export files that were made, each as the treasury has got it."""
+    return [row["content"] for row in setting.query("SELECT content FROM exports ORDER BY number")]
+
+
 def provider_list(setting: Setting) -> list[Row]:
     """Return one row for each payment at the provider, as its dashboard exports them."""
     truth = Truth(setting)
@@ -103,7 +108,9 @@ SELECT p.payment_id AS payment, y.receipt_number,
        l.fee_ref AS line, p.source, p.destination,
        p.cents, y.currency, p.at,
        EXISTS (SELECT 1 FROM cases c WHERE c.payment_id = p.payment_id AND c.closed_at IS NULL) AS open_case,
-       EXISTS (SELECT 1 FROM cases c WHERE c.payment_id = p.payment_id AND c.closed_at IS NOT NULL) AS decided
+       EXISTS (SELECT 1 FROM cases c
+               WHERE c.payment_id = p.payment_id AND c.closed_at IS NOT NULL) AS decided,
+       EXISTS (SELECT 1 FROM exported e WHERE e.payment_id = p.payment_id AND e.number = p.number) AS exported
 FROM postings p
 JOIN payments y ON y.id = p.payment_id
 LEFT JOIN payment_lines l ON l.id = p.line_id

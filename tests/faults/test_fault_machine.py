@@ -161,6 +161,30 @@ def test_the_recheck_sees_what_does_not_fit(good_reports, spoil, rule):
     assert any(sentence.startswith(rule) for sentence in recheck(*good_reports)), recheck(*good_reports)
 
 
+def test_the_recheck_reads_the_export_too(good_reports):
+    provider, koha, ledger = good_reports
+    paid = next(row for row in ledger if row["destination"] == "library_system")
+    came_in = sum(row["cents"] for row in ledger if row["source"] == "provider" and _same(row, paid))
+    row = {"id": "1-1", "type": "payment", "receipt_number": paid["receipt_number"], "state": "settled"}
+    row |= {
+        "marker": paid["marker"],
+        "gross": f"{came_in // 100},{came_in % 100:02}",
+        "refund": "",
+        "moved": "",
+    }
+    whole = [{**one, "exported": 1} for one in ledger]
+    assert recheck(provider, koha, whole, [row]) == []
+    (wrong,) = recheck(provider, koha, whole, [{**row, "gross": "0,01"}])
+    assert wrong.startswith("I1 export")
+    (wrong,) = recheck(provider, koha, whole, [{**row, "marker": "ILSP-NOBODY-0"}])
+    assert wrong.startswith("I2 export")
+    assert any(one.startswith("I13") for one in recheck(provider, koha, whole, [row, row]))
+
+
+def _same(one, other):
+    return one["payment"] == other["payment"]
+
+
 def _ours(koha):
     return next(row for row in koha if row["note"].startswith("ILSP-"))
 
