@@ -5,13 +5,12 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from datetime import timedelta
-from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import BaseAdapter, HTTPAdapter
-from urllib3 import HTTPHeaderDict, HTTPResponse
+from requests.adapters import BaseAdapter
+from requests.utils import get_encoding_from_headers
 from urllib3.exceptions import NewConnectionError, ProtocolError
 
 from ils_payment.model import RawRequest
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
 COMMIT_BEFORE = "commit.before"
 COMMIT_AFTER = "commit.after"
-_BUILDER = HTTPAdapter()
 
 
 class RemoteWorld:
@@ -107,8 +105,7 @@ class FaultWorld(SimulatedWorld):
         return True
 
     def session(self, *, deadline: float, max_bytes: int) -> requests.Session:
-        session = requests.Session()
-        session.trust_env = False
+        session = _Session()
         wire = _Wire(self, deadline)
         session.mount("https://", wire)
         session.mount("http://", wire)
@@ -127,6 +124,23 @@ def _caller() -> str:
 
 
 _KILLED_BY = {COMMIT_BEFORE: "kill_before_commit", COMMIT_AFTER: "kill_after_commit"}
+
+
+class _Session(requests.Session):
+    """Prepares requests as always, and gives them to the wire without cookies, proxies and redirects.
+
+    The world's own session follows no redirect either, and nobody here sets a cookie.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trust_env = False
+
+    def merge_environment_settings(self, *_args: Any, **_kwargs: Any) -> dict[str, Any]:
+        return {}
+
+    def send(self, request: requests.PreparedRequest, **_kwargs: Any) -> requests.Response:
+        return self.get_adapter(str(request.url)).send(request)
 
 
 class _Wire(BaseAdapter):
@@ -169,12 +183,11 @@ class _Wire(BaseAdapter):
 
 
 def _response(request: requests.PreparedRequest, reply: Reply) -> requests.Response:
-    raw = HTTPResponse(
-        body=BytesIO(reply.body),
-        headers=HTTPHeaderDict(reply.headers),
-        status=reply.status,
-        preload_content=False,
-    )
-    response = _BUILDER.build_response(request, raw)
+    response = requests.Response()
+    response.status_code = reply.status
+    response.headers.update(reply.headers)
+    response.encoding = get_encoding_from_headers(response.headers)
+    response.url = str(request.url)
+    response.request = request
     response._content = reply.body
     return response

@@ -26,6 +26,8 @@ class Strings:
         self.scheduler: Scheduler | None = None
         self.changed = True
         """Whether anything was committed since somebody last looked."""
+        self.commits = 0
+        """How often anything was committed."""
         self.failpoint: Callable[[str], None] = lambda _name: None
 
     def strikes(self, name: str) -> bool:
@@ -52,6 +54,7 @@ class Strings:
             raise sqlite3.OperationalError("disk I/O error")
         commit()
         self.changed = True
+        self.commits += 1
         if self.strikes("commit_lost_after"):
             self.writing(begun=False)
             raise sqlite3.OperationalError("disk I/O error")

@@ -75,7 +75,12 @@ class Scheduler:
         self.trace.append(entry)
         self._digest.update(entry.encode())
 
+    def seal(self, text: str) -> None:
+        """Let the fingerprint cover *text*, which is no part of the story."""
+        self._digest.update(text.encode())
+
     def fingerprint(self) -> str:
+        """Return a hash of every step, of the story, and of what was sealed."""
         return self._digest.hexdigest()
 
     @property
@@ -126,6 +131,7 @@ class Scheduler:
         self.steps += 1
         if self.steps > self.limit:
             raise StuckError(f"{self.limit} steps and no end; the last was {task.name}")
+        self._digest.update(f"{self.seconds} {task.name}".encode())
         task.awaits = None if task.awaits is not None and task.awaits.finished else task.awaits
         task.switch()
         if task.finished:

@@ -60,10 +60,10 @@ class OneOpenPaymentForEachFee(Invariant):
         self.version = -1
 
     def after_step(self) -> None:
-        (row,) = self.setting.query("PRAGMA data_version")
-        if row[0] == self.version:
+        commits = self.setting.kit.strings.commits
+        if commits == self.version:
             return
-        self.version = row[0]
+        self.version = commits
         twice = self.setting.query(_TWICE)
         self.hold(not twice, f"two open payments for one fee: {[tuple(one) for one in twice]}")
         loose = self.setting.query(_UNCLAIMED)
