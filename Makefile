@@ -71,8 +71,8 @@ sbom: .venv ## Write the bill of materials of the locked components to dist/sbom
 coverage: .venv ## Measure the branches of money, domain, flows and store that narrow tests take (ARGS="--least 100")
 	@$(BIN)/python scripts/coverage_of_rooms.py $(ARGS)
 
-mutate: $(AUDITED) ## Change the same rooms bit by bit and count what tests notice (ROOMS=, SAMPLE=, SEED=)
-	@$(BIN)/python scripts/mutate.py --rooms "$(ROOMS)" --sample $(or $(SAMPLE),0) --seed $(or $(SEED),1)
+mutate: .venv ## Change the same rooms bit by bit and count what tests notice (ROOMS=, SAMPLE=5 of each module, SEED=)
+	@$(BIN)/python scripts/mutate.py --rooms "$(ROOMS)" --sample $(or $(SAMPLE),5) --seed $(or $(SEED),1) $(ARGS)
 
 bench: .venv ## Measure; prints ratios to limits taken in the same run
 	@$(BIN)/python benchmarks/run.py $(ARGS)
