@@ -152,6 +152,9 @@ def _credits(koha, ledger, balances, held):
             markers[payment].add(row["note"])
     for payment in sorted(set(markers) - held):
         by_hand = balances[payment]["by_hand"] if payment in decided else 0
+        if payment in decided and not booked[payment]:
+            # Whoever closed the case of an unfit credit knew that its money had left.
+            by_hand += balances[payment]["returned"] + balances[payment]["outside"]
         wrong = _differs(there[payment], booked[payment], by_hand, decided=payment in decided)
         if wrong:
             found.append(f"{wrong[0]} {', '.join(sorted(markers[payment]))}: {wrong[1]}")
