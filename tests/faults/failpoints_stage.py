@@ -353,6 +353,7 @@ class Stage:
         self.interludes.clear()
         end = self.world.now() + HORIZON
         while (now := self.world.now()) < end:
+            deaths = len(self.died)
             self.hear()
             self.chores()
             self.bank(pays=False)
@@ -361,7 +362,10 @@ class Stage:
                     self.stripe.finish_refund(key)
             following = self._next_instant()
             if following is None:
-                return
+                if len(self.died) == deaths:
+                    return
+                # What it was about to do when it died is still to be done.
+                following = now
             # Whole seconds in the way of a clock, and never none.
             self.world.pass_time(seconds=max((following - now).total_seconds(), 0) + 1)
 

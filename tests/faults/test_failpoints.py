@@ -68,3 +68,12 @@ def test_deaths_between_the_same_two_effects_are_one():
 def test_a_failpoint_that_no_scenario_passes_is_named():
     assert "koha.settle.before" in never_passed(["settle.applied"])
     assert "settle.{what}" not in never_passed(["settle.unclear"])
+
+
+def test_a_decision_outlives_a_death_before_the_payment_is_given_back(empty_ledger):
+    scenario = every_scenario()["settled_again_by_a_clerk"]
+    stage, _ = play(scenario, empty_ledger)
+    place = stage.passed.index("decide.done")
+    stage, ended = play(scenario, empty_ledger, (Death(place, after=False),))
+    assert stage.died == ["decide.done"]
+    assert ended == ["settled"]
