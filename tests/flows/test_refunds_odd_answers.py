@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +11,11 @@ from sqlalchemy import update
 
 from ils_payment.domain.refunds import Meaning
 from ils_payment.errors import RemoteAbsentError, RemoteUnavailableError
+from ils_payment.flows import pay
+from ils_payment.flows.advance import advance
 from ils_payment.flows.readback import MAX_UNCLEAR
+from ils_payment.flows.views import NotBegun
+from ils_payment.flows.work import SEND_WITHIN
 from ils_payment.model import (
     Applied,
     Charge,
@@ -21,7 +26,7 @@ from ils_payment.model import (
     ReversalState,
     Unclear,
 )
-from ils_payment.store import patrons, refunds
+from ils_payment.store import orders, patrons, refunds
 from ils_payment.store.tables import private_patrons
 from tests.flows.decisions import (
     approved,
@@ -32,7 +37,7 @@ from tests.flows.decisions import (
     refunded,
     settled_payment,
 )
-from tests.flows.truths import DUE, load, trail
+from tests.flows.truths import DUE, hear, load, paid, trail
 
 
 class Answers:
@@ -97,6 +102,8 @@ def test_a_counter_debit_over_another_amount_is_a_case(town):
     )
     with town.house.store.read() as unit:
         (sent,) = refunds.of_payment(unit, payment_id)
+    assert sent.charge_tried_at is not None
+    assert order.send_before == sent.charge_tried_at + SEND_WITHIN
     first_line = sent.parts[0][0]
     assert order.kind in [line.kind for line in load(town, payment_id).lines if line.id == first_line]
 
@@ -229,6 +236,8 @@ def test_a_refusal_for_now_is_tried_again_until_patience_ends(town):
     town.run_for(hours=3, rounds=20)
     assert only_refund(town, payment_id).state == "tried"
     assert len(asked.asked["refund"]) > 1
+    with town.house.store.read() as unit:
+        assert [one.tries for one in refunds.of_payment(unit, payment_id)] == [len(asked.asked["refund"])]
     town.run_for(days=60, rounds=60)
     assert only_refund(town, payment_id).state == "failed"
     assert case_of(town, payment_id, "refund_failed").facts["reason"] == "no balance"
@@ -246,3 +255,59 @@ def test_a_refund_of_another_amount_than_asked_is_a_case_and_booked_as_what_it_i
     assert case_of(town, payment_id, "refund_failed").facts["reason"] == (
         "the provider gave back another amount"
     )
+
+
+def test_an_external_refund_and_one_that_came_back_have_ended_when_they_were_seen(town):
+    payment_id = settled_payment(town)
+    (session,) = town.stripe.truth()["sessions"].values()
+    town.stripe.refund_in_dashboard(session["id"], 300)
+    hear(town)
+    approved(town, payment_id)
+    town.run()
+    refs = [ref for ref, one in town.stripe.truth()["refunds"].items() if one["amount"] != 300]
+    town.stripe.finish_refund(refs[0], success=False)
+    town.world.pass_time(hours=1)
+    hear(town)
+    with town.house.store.read() as unit:
+        external, ours = sorted(refunds.of_payment(unit, payment_id), key=lambda one: one.cents)
+    assert (external.state, ours.state) == ("external", "failed")
+    assert external.ended_at is not None
+    assert ours.ended_at == town.world.now()
+
+
+def test_an_order_that_is_held_no_longer_keeps_the_patrons_other_payments_waiting(town):
+    payment_id = paid(town)
+    library_answers(town, settle=Applied(remote_ref="9", applied=DUE - 1, unapplied=1))
+    hear(town)
+    assert kinds(town, payment_id) == ["read_back"]
+    with town.house.store.read() as unit:
+        assert [one.state for one in orders.of_payment(unit, payment_id)] == ["given_up"]
+        assert orders.open_of_patron(unit, load(town, payment_id).patron_id) is None
+
+
+def test_a_browser_is_sent_to_no_page_of_a_stranger(town):
+    known = town.desk.providers["stripe"].capabilities()
+    provider_answers(town, capabilities=replace(known, redirect_origins=frozenset({"https://other.example"})))
+    assert isinstance(town.begin(), NotBegun)
+
+
+def test_a_payment_of_a_library_that_is_not_configured_any_more_waits(town):
+    payment_id = town.started()
+    town.house.make_due(payment_id)
+    desk = town.house.libraries.pop("lindental")
+    advance(town.house, payment_id)
+    assert load(town, payment_id).due_at == town.world.now() + timedelta(hours=1)
+    town.house.libraries["lindental"] = desk
+
+
+def test_a_payment_of_a_provider_that_cannot_close_stays_open_when_it_is_cancelled(town):
+    payment_id = town.started()
+    known = town.desk.providers["stripe"].capabilities()
+    asked = provider_answers(town, capabilities=replace(known, close=False), close=None)
+    assert pay.cancel(town.house, payment_id).state == load(town, payment_id).state
+    assert asked.asked["close"] == []
+
+
+def test_a_payment_that_does_not_exist_cannot_be_cancelled(town):
+    with pytest.raises(LookupError):
+        pay.cancel(town.house, "nothing")
