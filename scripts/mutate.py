@@ -35,7 +35,9 @@ REACHED = COPY / ".coverage"
 PATHS = (".", "adapters/koha", "providers/stripe", "runners/procrastinate", "examples/ils-payment-example")
 FOLDERS = ("ils_payment", "adapters", "providers", "runners", "tests", "examples", "benchmarks")
 _FLOWS = "pay observe settle readback work advance refund charge reversals decide reconcile"
-_STORIES = "journeys_of_payments settle_protocol gates_and_observers decisions refunds reconcile"
+_STORIES = (
+    "journeys_of_payments settle_protocol gates_and_observers decisions refunds refunds_odd_answers reconcile"
+)
 _FLOW_TESTS = [f"tests/flows/test_{name}.py" for name in _STORIES.split()]
 ROOMS: dict[str, tuple[list[str], list[str]]] = {
     "money": (["money"], ["tests/domain"]),
