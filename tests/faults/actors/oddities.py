@@ -22,6 +22,9 @@ def start(setting: Setting) -> None:
         _garble_answers(setting)
     if mix.has("stall"):
         _stand_still_around_the_call(setting)
+    stubborn = [name for name in ("ils_lost_not_applied", "ils_applied_late") if mix.has(name)]
+    if stubborn and setting.rng.random() < 0.3:
+        _stay_stubborn(setting, stubborn)
     if mix.has("credit_appears"):
         setting.scheduler.spawn("credit", lambda: _let_credit_appear(setting))
 
@@ -49,6 +52,14 @@ def _alter_paid_sessions(setting: Setting) -> None:
 
     stripe._complete = altered  # type: ignore[method-assign]  # this Stripe only
     gate.handle = handle  # type: ignore[method-assign]  # this Stripe only
+
+
+def _stay_stubborn(setting: Setting, names: list[str]) -> None:
+    """Let settle calls go wrong again and again, for longer than all repetitions take."""
+    for name in names:
+        setting.mix.left[name] = 9
+        setting.mix.chance[name] = 0.8 if len(names) == 1 else 0.5
+    setting.scheduler.spawn("stubborn", lambda: setting.scheduler.sleep(5000))
 
 
 def _stand_still_around_the_call(setting: Setting) -> None:
