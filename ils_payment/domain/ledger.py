@@ -77,10 +77,19 @@ def paid_wrong(captured: int, currency: str = "") -> list[Posting]:
     ]
 
 
-def settled(lines: Iterable[tuple[str, int]]) -> list[Posting]:
-    """Post lines that the library system has booked."""
+def settled(lines: Iterable[tuple[str, int]], postings: Iterable[Posting]) -> list[Posting]:
+    """Post lines that the library system has booked, from where their cents lie by *postings*.
+
+    A case that was opened while the call was under way has moved them to the account of cases.
+    """
+    held = balances(postings)
     return [
-        Posting(line_id=line, source=Book.TO_SETTLE, destination=Book.LIBRARY_SYSTEM, cents=cents)
+        Posting(
+            line_id=line,
+            source=Book.TO_SETTLE if (Book.TO_SETTLE, line) in held else Book.CASE,
+            destination=Book.LIBRARY_SYSTEM,
+            cents=cents,
+        )
         for line, cents in lines
     ]
 

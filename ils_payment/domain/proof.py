@@ -90,8 +90,10 @@ def _state(facts: Facts) -> Iterator[str]:
         yield f"it is {facts.state}, and has no postings"
     if facts.state in ENDED and waiting:
         yield f"it is {facts.state}, and {waiting} cents wait for settling"
-    if facts.state in PAID_UNSETTLED and not facts.held and total(facts, Book.CASE):
-        yield f"it is {facts.state} and not held, and {total(facts, Book.CASE)} cents lie with the cases"
+    if not facts.held and total(facts, Book.CASE):
+        yield f"it is not held, and {total(facts, Book.CASE)} cents lie with the cases"
+    if facts.state in PAID_UNSETTLED and not facts.held and total(facts, Book.TO_RETURN):
+        yield f"it is not held, and {total(facts, Book.TO_RETURN)} cents are reserved for a refund"
     if facts.held and waiting:
         yield f"it is held, and {waiting} cents wait for settling"
     in_system = sum(one.cents for one in facts.postings if one.destination is Book.LIBRARY_SYSTEM)

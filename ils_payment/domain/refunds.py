@@ -97,10 +97,10 @@ def returned(parts: Iterable[Part], currency: str = "") -> list[Posting]:
     ]
 
 
-def undo(parts: Iterable[Part], currency: str = "") -> list[Posting]:
-    """Post a reservation back to where it was taken from."""
+def undo(parts: Iterable[Part], currency: str = "", source: Book = Book.TO_RETURN) -> list[Posting]:
+    """Post a reservation (or what had been returned) back to where it was taken from."""
     return [
-        Posting(line_id=line, source=Book.TO_RETURN, destination=book, cents=cents, currency=currency)
+        Posting(line_id=line, source=source, destination=book, cents=cents, currency=currency)
         for line, book, cents in parts
     ]
 

@@ -104,7 +104,7 @@ _ROWS: dict[State, tuple[Move | Either, ...]] = {
     _S.RESOLVED: (
         STAY,
         Either("it is the same capture", STAY, HOLD),
-        HOLD,
+        Either("it is the same capture", STAY, HOLD),
         HOLD,
         STAY,
         HOLD,

@@ -9,7 +9,7 @@ import structlog
 
 from ils_payment.domain.states import PAID_UNSETTLED
 from ils_payment.errors import RemoteError
-from ils_payment.flows.hands import in_hands
+from ils_payment.flows.hands import backoff, in_hands
 from ils_payment.flows.observe import observe
 from ils_payment.flows.refund import send as send_refunds
 from ils_payment.flows.settle import settle
@@ -32,6 +32,11 @@ KEEP_NOTICES = timedelta(days=90)
 
 def advance(house: House, payment_id: str) -> None:
     """Bring a payment as far as it gets now; doing it twice, or at the same time, does no harm."""
+    take_up(house, payment_id)
+
+
+def take_up(house: House, payment_id: str) -> bool:
+    """Do what :func:`advance` does, and say whether it could: False when somebody else has it in hands."""
 
     def work(payment: Payment) -> datetime | None:
         desk = house.libraries.get(payment.library)
@@ -51,22 +56,22 @@ def advance(house: House, payment_id: str) -> None:
         payment = current
         # A held payment makes no outside writes but the refunds that persons have approved.
         if payment.state in PAID_UNSETTLED and not payment.held:
-            return settle(house, desk, payment)
+            due = settle(house, desk, payment)
         again = send_refunds(house, desk, payment) if payment.captured else None
         return min((one for one in (due, again) if one is not None), default=None)
 
-    in_hands(house, payment_id, work)
+    return in_hands(house, payment_id, work)
 
 
 def _look(house: House, desk: Desk, payment: Payment) -> datetime | None:
-    """Ask the provider; a paid payment is settled also while the provider does not answer."""
+    """Ask the provider; what was paid goes on (settle, refund) also while the provider does not answer."""
     try:
         return observe(house, desk, payment)
     except RemoteError as error:
-        if payment.state not in PAID_UNSETTLED:
+        if not payment.captured:
             raise
         log.warning("not_read_again", payment=payment.id, library=desk.key, reason=str(error))
-        return None
+        return None if payment.state in PAID_UNSETTLED else house.world.now() + backoff(house, payment)
 
 
 def due(house: House, limit: int) -> Sequence[str]:

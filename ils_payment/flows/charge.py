@@ -61,7 +61,7 @@ def _look_and_call(
     # Also before the first try: a restored ledger may have forgotten one.
     found = desk.system.find_charges(patron, str(refund.charge_marker))  # type: ignore[attr-defined]  # the caller has looked
     if found:
-        if [one.cents for one in found] == [refund.cents]:
+        if [one.cents for one in found] == [refund.charge_cents]:
             _done(house, payment, refund, found[0].remote_ref)
         else:
             _by_hand(house, payment, refund, "the counter-debit is not there exactly once")
@@ -96,7 +96,7 @@ def _call(house: House, desk: Desk, payment: Payment, refund: Refund, patron: Pa
         ChargeOrder(
             patron=patron,
             marker=str(tried.charge_marker),
-            cents=tried.cents,
+            cents=tried.charge_cents,
             currency=payment.currency,
             kind=kind,
             settled_with=payment.receipt_number,
@@ -105,7 +105,7 @@ def _call(house: House, desk: Desk, payment: Payment, refund: Refund, patron: Pa
     )
     house.world.failpoint("charge.after_call")
     if isinstance(outcome, Applied):
-        if outcome.applied == tried.cents:
+        if outcome.applied == tried.charge_cents:
             _done(house, payment, tried, outcome.remote_ref)
         else:
             _by_hand(house, payment, tried, "another amount was charged")
@@ -124,7 +124,7 @@ def _done(house: House, payment: Payment, refund: Refund, ref: str) -> None:
                 "refund": refund.id,
                 "charge": ref,
                 "marker": refund.charge_marker,
-                "cents": refund.cents,
+                "cents": refund.charge_cents,
             }
             payments.record(unit, payment, "charged", facts)
     house.world.failpoint("charge.done")
@@ -137,7 +137,7 @@ def _by_hand(house: House, payment: Payment, refund: Refund, reason: str) -> Non
             facts = {
                 "refund": refund.id,
                 "marker": refund.charge_marker,
-                "cents": refund.cents,
+                "cents": refund.charge_cents,
                 "reason": reason[:200],
             }
             payments.move(

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 ORPHAN_CHOICES = (Choice.BOOKED_BY_HAND, Choice.REFUNDED_OUTSIDE, Choice.NO_ACTION)
 """What can be decided about something that no payment here belongs to."""
 
+_NOT_GIVEN = frozenset({RefundState.WITHDRAWN, RefundState.FAILED, RefundState.EXTERNAL})
+
 _WAITING = frozenset({Book.TO_SETTLE, Book.CASE, Book.TO_RETURN})
 """While anything lies here, a payment is not at its end."""
 
@@ -83,6 +85,14 @@ CODES = (
 )
 
 
+class _RefusedError(Exception):
+    """A decision was refused: the transaction is undone."""
+
+    def __init__(self, decided: Decided) -> None:
+        super().__init__(decided.code)
+        self.decided = decided
+
+
 def resolve(house: House, actor: Actor, case_id: str, version: int, decision: Decision) -> Decided:
     """Decide an open case in the *version* that the person has seen. LookupError: there is no such case."""
     with house.store.read() as unit:
@@ -121,8 +131,9 @@ def refund(house: House, actor: Actor, payment_id: str, decision: Decision) -> D
                 # A settle call may be on its way: what it did has to be known first.
                 return Decided(code="busy")
             payment = payments.move(unit, payment, "refund_wanted", case="refund_wanted", facts={})
-        known = [one for one in cases.open_of_payment(unit, payment.id) if one.kind == "refund_wanted"]
-        return _decide(unit, desk, payment, actor, decision, known[0] if known else None)
+        known = cases.open_of_payment(unit, payment.id)
+        # The one question that is open about it is answered by this, too.
+        return _decide(unit, desk, payment, actor, decision, known[0] if len(known) == 1 else None)
 
     return _with(house, payment_id, work)
 
@@ -165,7 +176,8 @@ def withdraw(house: House, actor: Actor, refund_id: str, reason: str) -> Decided
         payment = payments.move(unit, payment, "refund_withdrawn", facts=facts, postings=postings)
         payment = catch_up(unit, payment)
         journal.append(unit, actor.name, "refund_withdrawn", {"refund": refund_id}, payment.library)
-        if payment.state not in PAID_UNSETTLED or cases.open_of_payment(unit, payment.id):
+        held = ledger.balances(chain.read_postings(unit, payment.id))
+        if all(book is not Book.CASE for book, _ in held) or cases.open_of_payment(unit, payment.id):
             return Decided(code="done", refund_id=refund_id)
         # The money lies in the account of cases again, and no case says so yet.
         payments.move(unit, payment, "refund_withdrawn", case="refund_wanted", facts={"refund": refund_id})
@@ -212,11 +224,23 @@ def _with(house: House, payment_id: str, work: Callable[[Unit, Desk, Payment], D
 
     def in_hand(payment: Payment) -> datetime | None:
         nonlocal answer
-        desk = house.libraries[payment.library]
-        with house.store.unit() as unit:
-            current = payments.load(unit, payment.id, lock=True) or payment
-            answer = work(unit, desk, current)
-            due = _due(unit, current.id)
+        desk = house.libraries.get(payment.library)
+        if desk is None:
+            answer = Decided(code="not_possible")
+            return payment.due_at
+        try:
+            with house.store.unit() as unit:
+                current = payments.load(unit, payment.id, lock=True) or payment
+                made = _accepted(work(unit, desk, current))
+                due = _due(unit, current.id)
+                if due is not None and due <= unit.now:
+                    # In the same transaction: a death before the payment is given back loses no decision.
+                    payments.make_due(unit, current.id)
+        except _RefusedError as refused:
+            answer = refused.decided
+            return payment.due_at
+        # Only what is committed has happened.
+        answer = made
         house.world.failpoint("decide.done")
         return due
 
@@ -226,6 +250,13 @@ def _with(house: House, payment_id: str, work: Callable[[Unit, Desk, Payment], D
     in_hands(house, payment_id, in_hand)
     house.wake()
     return answer
+
+
+def _accepted(decided: Decided) -> Decided:
+    """Return a decision that counts; what was refused leaves nothing behind."""
+    if not decided.ok:
+        raise _RefusedError(decided)
+    return decided
 
 
 def _due(unit: Unit, payment_id: str) -> datetime | None:
@@ -266,7 +297,8 @@ def _decide(
     orders.give_up(unit, payment.id)
     if case is not None:
         cases.change(unit, case, by=actor.name, resolution=str(decision.choice) if closes else None)
-    held = not closes or bool(cases.open_of_payment(unit, payment.id))
+    still = payment.state in PAID_UNSETTLED and to is None and Book.TO_RETURN in waits
+    held = not closes or still or bool(cases.open_of_payment(unit, payment.id))
     facts = _facts(unit, payment, actor, decision, case)
     payments.move(unit, payment, str(decision.choice), to=to, facts=facts, postings=moved, held=held)
     journal.append(unit, actor.name, f"decided_{decision.choice}", _short(payment, case), payment.library)
@@ -310,7 +342,9 @@ def _ask(
     journal.append(unit, actor.name, "refund_asked", _short(payment, case), payment.library)
     if case is not None:
         cases.change(unit, case)
-    if needs_second_person(asked.cents, desk.two_persons_from):
+    # Many small refunds of one payment are one large one.
+    wanted = sum(one.cents for one in refunds.of_payment(unit, payment.id) if one.state not in _NOT_GIVEN)
+    if needs_second_person(wanted, desk.two_persons_from):
         return Decided(code="second_person", refund_id=asked.id)
     _release(unit, payment, asked, actor)
     return Decided(code="done", refund_id=asked.id)

@@ -13,16 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from ils_payment.domain import ledger
 from ils_payment.domain.refunds import RefundState
 from ils_payment.domain.states import PAID_UNSETTLED
 from ils_payment.errors import RemoteAbsentError, RemoteError
-from ils_payment.flows.advance import advance
+from ils_payment.flows.advance import take_up
 from ils_payment.flows.work import quarantine
 from ils_payment.model import MarkerSupport, PayState
 from ils_payment.ports import Charging, Listing
 from ils_payment.store import (
     attempts,
     cases,
+    chain,
     installation,
     journal,
     orders,
@@ -83,7 +85,8 @@ class _Comparison:
     def differs(self, kind: str, subject: str, payment_id: str | None, facts: dict[str, Any]) -> None:
         """Open a case for a difference, unless there was one for just this before."""
         with self.house.store.unit() as unit:
-            known = rows.case_known(unit, self.desk.key, kind, subject)
+            # What no payment here belongs to is one case for all libraries that share an account.
+            known = rows.case_known(unit, self.desk.key if payment_id else None, kind, subject)
             if known:
                 pass
             elif payment_id is None:
@@ -122,20 +125,36 @@ def reconcile(house: House, desk: Desk, since: datetime, until: datetime, actor:
 
 
 def begin(house: House, desk: Desk, days: int) -> datetime:
-    """Return from when on to compare: *days* before the last complete comparison, or the first payment."""
+    """Return from when on to compare: *days* before the end of what was compared without a gap so far.
+
+    After a restore: from the backup on, and from the oldest payment that was not at its end then.
+    """
     with house.store.read() as unit:
-        last = next(iter(journal.newest(unit, what="reconciled", library=desk.key, limit=1)), None)
-        first = rows.first_payment(unit, desk.key)
-        unreconciled = installation.is_unreconciled(unit)
-        now = unit.now
-    if last is not None and not unreconciled:
-        first = datetime.fromisoformat(last["facts"]["until"])
-    return (first or now) - timedelta(days=days)
+        if installation.is_unreconciled(unit):
+            return (rows.unsettled_since(unit, desk.key) or unit.now) - timedelta(days=days)
+        covered = rows.first_payment(unit, desk.key) or unit.now
+        for row in reversed(journal.newest(unit, what="reconciled", library=desk.key, limit=1000)):
+            since, until = (datetime.fromisoformat(row["facts"][key]) for key in ("since", "until"))
+            if since <= covered:
+                covered = max(covered, until)
+    return covered - timedelta(days=days)
 
 
 def release(house: House, reports: Sequence[Report], actor: Actor) -> bool:
-    """After a restore: let the program write outside again once every library was compared without a gap."""
-    complete = {report.library for report in reports if not report.gaps}
+    """After a restore: let the program write outside again once every library was compared without a gap.
+
+    A comparison counts only if it begins before anything that the lost ledger may have changed.
+    """
+    with house.store.read() as unit:
+        needed = {key: rows.unsettled_since(unit, key) or unit.now for key in house.libraries}
+        restored = journal.last_at(unit, "restore") or journal.last_at(unit, "pause_until_reconciled")
+    complete = {
+        report.library
+        for report in reports
+        if not report.gaps
+        and report.since <= needed[report.library]
+        and (restored is None or report.until >= restored)
+    }
     if complete != set(house.libraries):
         return False
     with house.store.unit() as unit:
@@ -185,8 +204,10 @@ def _ours(work: _Comparison, name: str, listed: ListedPayment) -> str | None:
     with work.house.store.read() as unit:
         found = payments.load(unit, listed.reference) if listed.reference else None
         known = found.id if found else attempts.payment_of_money(unit, name, listed.money_ref)
+        library = rows.library_of(unit, known) if known else None
     if known is not None:
-        return known
+        # Another library of this installation may share the account: it compares its own.
+        return known if library == work.desk.key else None
     if listed.installation != work.house.installation.name:
         work.report.count("foreign")
         return None
@@ -202,16 +223,26 @@ def _compare(work: _Comparison, payment_id: str, listed: ListedPayment) -> None:
         # Late money, or a notice that never came: look once more, as a notice would have made us.
         with work.house.store.unit() as unit:
             payments.make_due(unit, payment_id)
-        advance(work.house, payment_id)
+        if not take_up(work.house, payment_id):
+            # A worker has it in hands: what it learns now is compared the next time.
+            work.report.count("in_progress")
+            return
         payment, gone = _now(work, payment_id)
     facts = {"at_provider": listed.money_ref, "listed": listed.captured, "ledger": payment.captured}
-    if payment.captured != listed.captured or (payment.currency != listed.currency and not payment.held):
+    if payment.captured != listed.captured or _currency(work, payment) != listed.currency:
         work.differs("other_amount", f"{payment_id}:{listed.captured}{listed.currency}", payment_id, facts)
     elif gone != listed.reversed:
         facts = {"at_provider": listed.money_ref, "listed": listed.reversed, "ledger": gone}
         work.differs("other_reversals", f"{payment_id}:{listed.reversed}", payment_id, facts)
     else:
         work.report.count("provider_agrees")
+
+
+def _currency(work: _Comparison, payment: records.Payment) -> str:
+    """Return the currency in which the ledger has a payment's money."""
+    with work.house.store.read() as unit:
+        postings = chain.read_postings(unit, payment.id)
+    return ledger.currency_of(postings, {one.line_id for one in postings}) or payment.currency
 
 
 def _now(work: _Comparison, payment_id: str) -> tuple[records.Payment, int]:
@@ -349,9 +380,10 @@ def _charge(work: _Comparison, ref: PatronRef, refund: records.Refund) -> None:
     if not isinstance(work.desk.system, Charging):
         return
     there = work.desk.system.find_charges(ref, str(refund.charge_marker))
-    right = [one.cents for one in there] == [refund.cents]
-    if refund.charge_state == "done" and not right:
-        facts = {"marker": refund.charge_marker, "found": len(there), "cents": refund.cents}
+    right = [one.cents for one in there] == [refund.charge_cents]
+    unexpected = bool(there) and refund.charge_state not in {"due", "tried", "done"}
+    if unexpected or (refund.charge_state == "done" and not right):
+        facts = {"marker": refund.charge_marker, "found": len(there), "cents": refund.charge_cents}
         subject = f"{refund.charge_marker}:{len(there)}"
         work.differs("charge_differs", subject, refund.payment_id, facts)
     else:

@@ -19,7 +19,7 @@ from ils_payment.domain import refunds as rules
 from ils_payment.domain.ledger import Book, balances
 from ils_payment.domain.refunds import RefundState
 from ils_payment.domain.states import PAID_UNSETTLED
-from ils_payment.errors import RemoteError
+from ils_payment.errors import InvariantError, RemoteError
 from ils_payment.flows.charge import charge
 from ils_payment.flows.hands import backoff
 from ils_payment.flows.reversals import catch_up
@@ -50,6 +50,9 @@ log = structlog.get_logger(__name__)
 PATIENCE = timedelta(days=4)
 """A refund that cannot be sent for so long becomes a case."""
 
+LONGEST_PENDING = timedelta(days=14)
+"""A refund that has not left for so long becomes a case: banks take up to ten working days."""
+
 
 def send(house: House, desk: Desk, payment: Payment) -> datetime | None:
     """Bring the approved refunds of a payment as far as they get now; return when to come back."""
@@ -57,6 +60,7 @@ def send(house: House, desk: Desk, payment: Payment) -> datetime | None:
         if installation.is_unreconciled(unit):
             return unit.now + timedelta(minutes=1)
         running = refunds.running(unit, payment.id)
+        payment = (payments.load(unit, payment.id) if running else None) or payment
     due: list[datetime] = []
     for refund in running:
         try:
@@ -66,8 +70,22 @@ def send(house: House, desk: Desk, payment: Payment) -> datetime | None:
             again = house.world.now() + backoff(house, payment)
         if again is not None:
             due.append(again)
+            _tell_if_stuck(house, payment, refund)
         payment = _reread(house, payment)
     return min(due, default=None)
+
+
+def _tell_if_stuck(house: House, payment: Payment, refund: Refund) -> None:
+    """Open a case, once, about a refund or counter-debit that does not come to its end; it is tried on."""
+    patience = LONGEST_PENDING if refund.state is RefundState.PENDING else PATIENCE
+    if house.world.now() - refund.asked_at < patience:
+        return
+    with house.store.unit() as unit:
+        if not cases.was_opened(unit, payment.library, "refund_stuck", refund.id):
+            facts = {"refund": refund.id, "cents": refund.cents, "is": str(refund.state)}
+            payments.hold_late(
+                unit, payment.id, "refund_stuck", facts, what="refund_stuck", subject=refund.id
+            )
 
 
 def _send_one(house: House, desk: Desk, payment: Payment, refund: Refund) -> datetime | None:
@@ -110,7 +128,8 @@ def _wait_for_settling(house: House, desk: Desk, payment: Payment, refund: Refun
         patron = patrons.patron_ref(unit, payment.patron_id)
     now = house.world.now()
     for order in tried:
-        doubtful = [one for one in order.tries if one.outcome != "not_applied"]
+        # A credit that was confirmed is why a person decided; only what nobody knew can stop the refund.
+        doubtful = [one for one in order.tries if one.unclear]
         if doubtful and now < doubtful[-1].started_at + quarantine(desk):
             return doubtful[-1].started_at + quarantine(desk)
         can = desk.system.capabilities()
@@ -129,6 +148,8 @@ def _try(
     """Commit the try, make the one call, and take what it answered."""
     with house.store.unit() as unit:
         payments.check_fence(unit, payment)
+        if not _is_as_approved(unit, refund):
+            raise InvariantError("the refund is not as it was asked for and approved")
         begun = refunds.change(
             unit, refund, state=RefundState.TRIED, tries=refund.tries + 1, tried_at=unit.now
         )
@@ -162,13 +183,24 @@ def _try(
     return house.world.now() + backoff(house, payment)
 
 
+def _is_as_approved(unit: Unit, refund: Refund) -> bool:
+    """Hold a refund against the chain: the same cents were asked for, and somebody approved it."""
+    same = {"refund": refund.id}
+    return (
+        refund.cents == sum(cents for _, _, cents in refund.parts)
+        and chain.has_said(unit, refund.payment_id, "refund_asked", {**same, "cents": refund.cents})
+        and chain.has_said(unit, refund.payment_id, "refund_approved", same)
+    )
+
+
 def _follow(house: House, payment: Payment, refund: Refund, found: Sequence[Reversal]) -> datetime | None:
     """Take what the provider's own list says of this refund."""
     for one in found:
         if one.key == refund.key or (refund.provider_ref is not None and one.ref == refund.provider_ref):
             if one.cents != refund.cents:
                 _fail(house, payment, refund, "the provider gave back another amount", one.ref)
-                return None
+                # The next look books what has left as what it is: not this refund.
+                return house.world.now()
             return _taken(house, payment, refund, one.ref, one.state)
     return house.world.now() + backoff(house, payment)
 

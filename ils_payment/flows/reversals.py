@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ils_payment.domain import refunds as rules
 from ils_payment.domain.ledger import Book, currency_of
-from ils_payment.domain.refunds import RUNNING, RefundState
+from ils_payment.domain.refunds import RefundState
 from ils_payment.model import ReversalState
 from ils_payment.store import chain, payments, refunds
 from ils_payment.store.records import to_json
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from ils_payment.store.unit import Unit
 
 
+_NOT_SENT = frozenset({RefundState.WITHDRAWN, RefundState.FAILED})
+
+
 def take(unit: Unit, payment: Payment, seen: Sequence[Reversal]) -> Payment:
     """Compare the provider's reversals with the refunds that are known, and book what is new."""
     for reversal in seen:
@@ -34,16 +37,15 @@ def take(unit: Unit, payment: Payment, seen: Sequence[Reversal]) -> Payment:
         if ours is not None and ours.state is RefundState.ASKED:
             payment = _approved_before(unit, payment, ours, reversal)
             continue
-        if ours is not None and ours.state is RefundState.WITHDRAWN:
-            # A restored ledger forgot that it was approved, and somebody has withdrawn it since.
+        if ours is not None and ours.state in _NOT_SENT:
+            # A restored ledger forgot that it was approved, and somebody has withdrawn it since; or the
+            # provider gave back another amount than it was told to.
             ours = next((one for one in known if one.provider_ref == reversal.ref), None)
         if ours is None:
             payment = _external(unit, payment, reversal, known)
         elif reversal.state is ReversalState.FAILED:
             payment = _came_back(unit, payment, ours, reversal)
-        elif ours.state in RUNNING:
-            # The refund's own journey takes it up.
-            payments.make_due(unit, payment.id)
+        # One that is running is taken up by the refund's own journey, which follows each look.
     return payment
 
 
@@ -83,7 +85,7 @@ def _approved_before(unit: Unit, payment: Payment, refund: Refund, reversal: Rev
 
 
 def _external(unit: Unit, payment: Payment, reversal: Reversal, known: Sequence[Refund]) -> Payment:
-    """Book money that left at the provider alone; a sum that grows under one name counts by what is new."""
+    """Book money that left at the provider alone."""
     if reversal.state is ReversalState.FAILED or reversal.cents <= 0:
         return payment
     postings = chain.read_postings(unit, payment.id)
@@ -123,12 +125,16 @@ def _external(unit: Unit, payment: Payment, reversal: Reversal, known: Sequence[
 def _came_back(unit: Unit, payment: Payment, refund: Refund, reversal: Reversal) -> Payment:
     """Book money that did not leave after all: a refund that failed late, a chargeback that was won."""
     if refund.state not in {RefundState.DONE, RefundState.EXTERNAL}:
-        if refund.state in RUNNING:
-            payments.make_due(unit, payment.id)
         return payment
     if refunds.change(unit, refund, state=RefundState.FAILED, ended_at=unit.now) is None:
         return payment
     currency = currency_of(chain.read_postings(unit, payment.id), {line for line, _, _ in refund.parts})
+    # What the provider did alone is undone as if it had not been; a refund that persons wanted needs them.
+    back = (
+        rules.undo(refund.parts, currency, Book.RETURNED)
+        if refund.state is RefundState.EXTERNAL
+        else rules.undo_return(refund.parts, Book.RETURNED, currency)
+    )
     return payments.move(
         unit,
         payment,
@@ -136,5 +142,5 @@ def _came_back(unit: Unit, payment: Payment, refund: Refund, reversal: Reversal)
         case="came_back",
         subject=f"{refund.id}:{reversal.ref}",
         facts={"refund": refund.id, "at_provider": reversal.ref, "cents": refund.cents},
-        postings=rules.undo_return(refund.parts, Book.RETURNED, currency),
+        postings=back,
     )

@@ -106,7 +106,7 @@ def _settle_order(work: Work) -> datetime | None:
         return None
     step(work, Input.FEES_STAND)
     if not _begin_try(work, before):
-        # The patron's lease ran out while the account was read, and another payment went first.
+        # A case was opened while the account was read, or the patron's lease ran out and another went first.
         return work.now + backoff(work.house, work.payment)
     outcome = _call(work)
     _record(work, outcome)
@@ -120,9 +120,11 @@ def _settle_order(work: Work) -> datetime | None:
 
 
 def _begin_try(work: Work, before: Before) -> bool:
-    """Commit the try before the call; False when another payment of the patron is being settled."""
+    """Commit the try before the call; False when it is held, or another payment of the patron goes first."""
     with work.house.store.unit() as unit:
-        payments.check_fence(unit, work.payment)
+        if payments.check_fence(unit, work.payment).held:
+            # Somebody has found a question meanwhile: a held payment makes no outside writes.
+            return False
         if not orders.begin_try(unit, work.order, work.payment.fence, before):
             return False
         work.order = orders.of_payment(unit, work.payment.id)[work.order.position]

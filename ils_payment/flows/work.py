@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ils_payment.domain import ledger
 from ils_payment.domain.states import decide
 from ils_payment.model import Input, OrderLine, SettledPayment
-from ils_payment.store import orders, payments
+from ils_payment.store import chain, orders, payments
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -113,7 +113,9 @@ def applied(work: Work, what: Input, remote_ref: str) -> None:
             str(what),
             to=decide(work.payment.state, what).to if last else None,
             facts={"order": work.order.id, "credit": remote_ref},
-            postings=ledger.settled(work.payment.amounts(line_ids)),
+            postings=ledger.settled(
+                work.payment.amounts(line_ids), chain.read_postings(unit, work.payment.id)
+            ),
             **columns,
         )
     work.house.world.failpoint("settle.applied")

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from ils_payment.store.case_tables import cases
 from ils_payment.store.records import Case, to_json
@@ -27,19 +28,39 @@ def open_case(
         same += [cases.c.payment_id == payment_id, cases.c.closed_at.is_(None)]
     if unit.connection.execute(select(cases.c.id).where(*same)).first() is not None:
         return False
-    unit.connection.execute(
-        insert(cases).values(
-            id=unit.world.new_id(),
-            library=library,
-            payment_id=payment_id,
-            kind=kind,
-            subject=subject,
-            facts=to_json(facts),
-            version=1,
-            opened_at=unit.now,
-        )
-    )
+    try:
+        with unit.connection.begin_nested():
+            unit.connection.execute(
+                insert(cases).values(
+                    id=unit.world.new_id(),
+                    library=library,
+                    payment_id=payment_id,
+                    kind=kind,
+                    subject=subject,
+                    facts=to_json(facts),
+                    version=1,
+                    opened_at=unit.now,
+                )
+            )
+    except IntegrityError:
+        # Another process has found the same at the same time.
+        return False
     return True
+
+
+def was_opened(unit: Unit, library: str, kind: str, subject: str) -> bool:
+    """Tell whether there was ever a case of this *kind* about this *subject*."""
+    same = (cases.c.library == library, cases.c.kind == kind, cases.c.subject == subject)
+    return unit.connection.execute(select(cases.c.id).where(*same)).first() is not None
+
+
+def was_decided(unit: Unit, library: str, kind: str, subject: str) -> bool:
+    """Tell whether a person has closed a case of this *kind* about just this *subject* before."""
+    if not subject:
+        return False
+    same = (cases.c.library == library, cases.c.kind == kind, cases.c.subject == subject)
+    query = select(cases.c.id).where(*same, cases.c.closed_at.is_not(None))
+    return unit.connection.execute(query).first() is not None
 
 
 def change(unit: Unit, case: Case, *, by: str = "", resolution: str | None = None) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, func, select
 
 from ils_payment.domain.proof import Facts
-from ils_payment.domain.refunds import RefundState
+from ils_payment.domain.refunds import RUNNING, RefundState
 from ils_payment.model import State
 from ils_payment.store import chain
 from ils_payment.store.case_tables import cases, private_reasons, refunds
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 BATCH = 500
 """So many payments are read at a time."""
+
+
+_SENT = RUNNING | {RefundState.DONE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,22 @@ class Rows:
             said = {row["at"] for row in self.trail if row["state"] in states}
             if self.payment[name] is not None and self.payment[name] not in said:
                 found.append(f"its {name} is no instant of its history")
-        return found + self._texts(first)
+        return [*found, *self._refunds(), *self._texts(first)]
+
+    def _refunds(self) -> list[str]:
+        """Compare each refund that was asked for here with what the history says of asking and approving."""
+        said = [(row["what"], json.loads(row["facts"])) for row in self.trail]
+        asked = {facts.get("refund"): facts.get("cents") for what, facts in said if what == "refund_asked"}
+        approved = {facts.get("refund") for what, facts in said if what == "refund_approved"}
+        found = []
+        for row in self.refunds:
+            if row.asked_by == "provider":
+                continue
+            if row.cents != sum(part[2] for part in json.loads(row.parts)) or asked.get(row.id) != row.cents:
+                found.append(f"refund {row.number} is not as it was asked for")
+            elif RefundState(row.state) in _SENT and row.id not in approved:
+                found.append(f"refund {row.number} was approved by nobody")
+        return found
 
     def _texts(self, first: Mapping[str, Any]) -> list[str]:
         """Compare private texts with their digests; what was erased is not there and not compared."""

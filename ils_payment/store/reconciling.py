@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, func, or_, select
 
 from ils_payment.store import orders, refunds
 from ils_payment.store.case_tables import cases
 from ils_payment.store.case_tables import refunds as refunds_table
-from ils_payment.store.tables import credit_orders, credit_tries, payments
+from ils_payment.store.tables import audit, credit_orders, credit_tries, payments
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from ils_payment.store.unit import Unit
 
 
-def case_known(unit: Unit, library: str, kind: str, subject: str) -> bool:
-    """Tell whether there was ever a case of this *kind* about this *subject*."""
-    query = select(cases.c.id).where(
-        cases.c.library == library, cases.c.kind == kind, cases.c.subject == subject
-    )
+def case_known(unit: Unit, library: str | None, kind: str, subject: str) -> bool:
+    """Tell whether there was ever a case of this *kind* about this *subject* (None: in any library)."""
+    query = select(cases.c.id).where(cases.c.kind == kind, cases.c.subject == subject)
+    if library is not None:
+        query = query.where(cases.c.library == library)
     return unit.connection.execute(query).first() is not None
 
 
@@ -101,3 +101,31 @@ def first_payment(unit: Unit, library: str) -> datetime | None:
         .order_by(payments.c.created_at)
         .limit(1)
     ).scalar()
+
+
+def unsettled_since(unit: Unit, library: str) -> datetime | None:
+    """Return from when on a restored ledger may lack something: None when it has no payments.
+
+    That is its own last moment, or the beginning of the oldest payment (or refund) that was not at its
+    end then, whichever is earlier.
+    """
+    here = payments.c.library == library
+    newest = unit.connection.execute(
+        select(func.max(audit.c.at)).join(payments, payments.c.id == audit.c.payment_id).where(here)
+    ).scalar()
+    running = select(payments.c.created_at).where(
+        here, payments.c.state.not_in(["void", "settled", "resolved"])
+    )
+    refunding = (
+        select(payments.c.created_at)
+        .join(refunds_table, refunds_table.c.payment_id == payments.c.id)
+        .where(
+            here,
+            or_(
+                refunds_table.c.state.in_(["asked", "due", "tried", "pending"]),
+                refunds_table.c.charge_state.in_(["due", "tried"]),
+            ),
+        )
+    )
+    begun = unit.connection.execute(running.union(refunding)).scalars()
+    return min([one for one in (newest, *begun) if one is not None], default=None)

@@ -154,6 +154,12 @@ class Refund:
     charge_tries: int
     charge_tried_at: datetime | None
 
+    @property
+    def charge_cents(self) -> int:
+        """Return what the patron owes again where the fee stays: what had been settled, nothing else."""
+        settled = {Book.LIBRARY_SYSTEM, Book.BY_HAND}
+        return sum(cents for _, book, cents in self.parts if book in settled)
+
 
 def to_json(value: Any) -> str:  # noqa: ANN401 - any JSON value
     """Return canonical JSON: the same value is always the same text, so that hashes can cover it."""

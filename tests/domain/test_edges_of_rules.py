@@ -91,7 +91,8 @@ def test_an_amount_of_another_currency_keeps_its_currency_through_every_account(
 
 
 def test_what_has_left_an_account_is_not_posted_again():
-    gone = [*ledger.paid([("a", 100)]), *ledger.settled([("a", 100)])]
+    paid = ledger.paid([("a", 100)])
+    gone = [*paid, *ledger.settled([("a", 100)], paid)]
     assert ledger.to_case(gone) == []
     assert ledger.everything(gone, Book.PROVIDER, Book.CASE) == [], "a source is below zero and has nothing"
 

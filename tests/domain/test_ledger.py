@@ -41,7 +41,7 @@ def test_paid_lines_go_through_settling_or_into_the_case_and_nothing_is_left_bet
     settled = data.draw(st.sets(st.sampled_from(sorted(lines))))
     postings = ledger.paid(lines.items())
     assert _of(Book.PROVIDER, postings) == -sum(lines.values())
-    postings += ledger.settled((line, lines[line]) for line in settled)
+    postings += ledger.settled(((line, lines[line]) for line in settled), postings)
     postings += ledger.to_case(postings)
     assert _of(Book.TO_SETTLE, postings) == 0
     assert _of(Book.LIBRARY_SYSTEM, postings) == sum(lines[line] for line in settled)

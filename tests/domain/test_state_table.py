@@ -19,7 +19,7 @@ DESIGN = """
 | settling | . | . | ! | ! | . | ! | settled | paid (retry) or ! | unknown | settled |
 | unknown | . | . | ! | ! | settling, after quarantine, if allowed | ! | settled | ! | . | settled |
 | settled | . | . | ! | ! | . | . | . (same reference, else !) | . | . | . |
-| resolved | . | . (same capture, else !) | ! | ! | . | ! | ! | ! | ! | ! |
+| resolved | . | . (same capture, else !) | . (same capture, else !) | ! | . | ! | ! | ! | ! | ! |
 """
 COLUMNS = {
     "pending": Input.PENDING,

@@ -304,7 +304,8 @@ def test_a_chargeback_is_an_object_and_a_case_and_one_that_is_won_comes_back(tow
     town.stripe.close_dispute(dispute, won=True)
     hear(town)
     assert sorted(kinds(town, payment_id)) == ["came_back", "chargeback"]
-    assert books(town, payment_id) == {"provider": -DUE, "case": DUE}
+    # What the provider did alone is undone as if it had not been.
+    assert books(town, payment_id) == {"provider": -DUE, "library_system": DUE}
 
 
 def test_a_refund_of_a_disputed_payment_never_exceeds_what_was_taken(town):

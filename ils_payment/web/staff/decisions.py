@@ -115,6 +115,11 @@ async def _hindrance(request: Request, house: House, visit: StaffVisit, form: Se
     """
     if not form.reason.strip():
         return "no_reason"
+    if form.choice is Choice.REFUNDED_OUTSIDE:
+        # Who may pay out in cash is not who may let any clerk do so: a treasurer, proven just now.
+        if not visit.may(Right.APPROVE_REFUND):
+            raise NotAllowedError
+        return await prove(request, house, visit, form.code)
     if form.choice is not Choice.REFUND:
         return ""
     if not visit.may(Right.ASK_REFUND):

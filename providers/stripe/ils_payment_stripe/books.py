@@ -68,10 +68,18 @@ def payments(
 
 
 def _listed(client: stripe.StripeClient, entry: Mapping[str, Any]) -> Iterator[ListedPayment]:
-    """Return the payment behind a balance transaction; none for refunds, fees and the like."""
-    if entry.get("reporting_category") != "charge":
+    """Return the payment behind a balance transaction; none for fees and the like.
+
+    A refund or dispute of these days leads to a payment that may be weeks older.
+    """
+    kind = KINDS.get(str(entry.get("reporting_category")))
+    if kind not in {"payment", "refund", "chargeback"}:
         return
     charge = _source(entry)
+    if kind != "payment":
+        if not isinstance(charge.get("charge"), str):
+            return
+        charge = client.v1.charges.retrieve(str(charge["charge"])).to_dict()
     if charge.get("object") != "charge" or charge.get("status") != "succeeded" or not charge.get("captured"):
         return
     disputes = []
