@@ -242,7 +242,7 @@ def provider_away_from_the_beginning(s: Stage) -> None:
     s.later(hours=2)
 
 
-@scenario("settled", money=True)
+@scenario("settled")
 def webhooks_repeated_and_reordered(s: Stage) -> None:
     """Each notice comes three times, the newest first."""
     s.stripe.webhooks.duplicate, s.stripe.webhooks.reorder = 2, True
