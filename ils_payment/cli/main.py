@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from pathlib import Path
 
@@ -59,6 +60,12 @@ def main() -> None:
         click.echo(f"Error: {error.what}", err=True)
         if error.mend:
             click.echo(f"What to do: {error.mend}", err=True)
+        sys.exit(1)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        # The output goes to a disk that is full; what the command did before stands.
+        click.echo("Error: The output could not be written: no space is left on the device.", err=True)
         sys.exit(1)
 
 

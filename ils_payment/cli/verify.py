@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -31,8 +32,11 @@ def verify(config: Path | None, seal: str | None, *, as_json: bool) -> None:
 
     Asks nobody outside, writes nothing, and may run while the program works. Exits 1 when anything is wrong.
     """
+    wanted = seal.strip().lower() if seal else None
+    if wanted is not None and not re.fullmatch(r"[0-9a-f]{64}", wanted):
+        raise click.UsageError("This is no seal (64 digits 0-9 a-f): copy it from the log's line `sealed`.")
     with ledger(config) as house:
-        report = verify_ledger(house, seal=seal.strip().lower() if seal else None)
+        report = verify_ledger(house, seal=wanted)
     if as_json:
         print_json(_flat(report))
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BigInteger, cast, create_engine, event, func, inspect, literal, text
@@ -99,6 +100,13 @@ class Store:
     def check(self) -> None:
         """Raise SchemaError unless the schema is this version's and every table and trigger is there."""
         upgrade = "Type: ils-payment db upgrade"
+        if self.is_sqlite and not Path(str(self.engine.url.database)).exists():
+            # Connecting would make an empty file, which looks like a ledger and has forgotten everything.
+            raise SchemaError(
+                f"There is no ledger at {self.engine.url.database}.",
+                mend="At the first installation: ils-payment db upgrade. If there was one, do not go on: "
+                "find it, or restore a backup (docs/operating.md).",
+            )
         with self.engine.connect() as connection:
             if not self.engine.dialect.has_table(connection, "alembic_version"):
                 raise SchemaError("The database has no tables yet.", mend=upgrade)

@@ -181,3 +181,18 @@ def test_a_database_that_cannot_be_opened_is_told_in_two_lines(ils_payment, tmp_
     error, mend = ran.err.splitlines()
     assert error == "Error: There is no folder /nowhere/at for the ledger."
     assert mend.startswith("What to do: ")
+
+
+def test_a_ledger_that_is_not_there_is_said_and_not_made(ils_payment, tmp_path):
+    config = configured(tmp_path, f"sqlite:///{tmp_path}/lost.db")
+    ran = ils_payment("--config", config, "payments", "list")
+    assert ran.code == 1
+    assert "There is no ledger at" in ran.err
+    assert "restore" in ran.err
+    assert not (tmp_path / "lost.db").exists()
+
+
+def test_a_mistyped_seal_is_no_incident(ils_payment, config):
+    ran = ils_payment("--config", config, "verify", "--seal", "abc")
+    assert ran.code == 2
+    assert "This is no seal" in ran.err

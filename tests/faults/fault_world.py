@@ -136,7 +136,7 @@ class _Session(requests.Session):
         super().__init__()
         self.trust_env = False
 
-    def merge_environment_settings(self, *_args: Any, **_kwargs: Any) -> dict[str, Any]:
+    def merge_environment_settings(self, *_args: Any, **_kwargs: Any) -> Any:
         return {}
 
     def send(self, request: requests.PreparedRequest, **_kwargs: Any) -> requests.Response:

@@ -133,12 +133,12 @@ def test_a_late_reversal_without_a_notice_is_found_by_the_nightly_comparison(tow
 def test_a_fee_that_was_paid_at_the_desk_during_the_call_can_be_refunded_from_its_case(town):
     payment_id = paid(town, only=1)
     (line,) = load(town, payment_id).lines
-    at_desk = []
+    at_desk: list[int] = []
 
     def pay_at_the_desk(name):
         if name == "settle.before_call" and not at_desk:
             at_desk.append(
-                town.koha.pay_at_desk(town.koha.patron_ids["erika"], int(line.fee_ref), line.cents)
+                town.koha.pay_at_desk(town.koha.patron_ids["erika"], int(str(line.fee_ref)), line.cents)
             )
 
     town.world.on_failpoint = pay_at_the_desk

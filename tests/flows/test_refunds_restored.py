@@ -89,11 +89,11 @@ def test_a_refund_whose_approval_was_forgotten_is_taken_up_where_the_provider_ha
     payment_id = settled_payment(town)
     asked = refund(town, payment_id)
     keeper.keep()
-    assert decide.approve(town.house, TREASURER, asked.refund_id).code == "done"
+    assert decide.approve(town.house, TREASURER, str(asked.refund_id)).code == "done"
     town.run()
     keeper.put_back()
     keeper.compare()
-    assert decide.withdraw(town.house, TREASURER, asked.refund_id, "too late").code == "conflict"
+    assert decide.withdraw(town.house, TREASURER, str(asked.refund_id), "too late").code == "conflict"
     assert only_refund(town, payment_id).state == "done"
     assert books(town, payment_id) == {"provider": -DUE, "returned": DUE}
     assert refunded(town) == DUE
@@ -103,10 +103,10 @@ def test_a_refund_that_was_withdrawn_before_anybody_compared_is_booked_as_gone(t
     payment_id = settled_payment(town)
     asked = refund(town, payment_id, who=CLERK)
     keeper.keep()
-    assert decide.approve(town.house, TREASURER, asked.refund_id).code == "done"
+    assert decide.approve(town.house, TREASURER, str(asked.refund_id)).code == "done"
     town.run()
     keeper.put_back()
-    assert decide.withdraw(town.house, TREASURER, asked.refund_id, "nobody remembers").code == "done"
+    assert decide.withdraw(town.house, TREASURER, str(asked.refund_id), "nobody remembers").code == "done"
     keeper.compare()
     assert sorted(one.state for one in show.refunds_of(town.house, payment_id)) == ["external", "withdrawn"]
     assert books(town, payment_id) == {"provider": -DUE, "returned": DUE}

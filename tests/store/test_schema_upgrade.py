@@ -85,6 +85,7 @@ def _refused(store):
 
 
 def test_a_database_without_tables_is_refused(bare):
+    bare.engine.connect().close()
     assert "no tables" in _refused(bare)
 
 
