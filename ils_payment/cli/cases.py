@@ -79,6 +79,8 @@ def show_case(config: Path | None, case_id: str, *, as_json: bool) -> None:
             raise _no_such_case(case_id)
         where = records.whereabouts(house, found.payment_id) if found.payment_id else None
         can = decide.choices(house, found.payment_id) if found.payment_id else list(decide.ORPHAN_CHOICES)
+        given = records.refunds_of(house, found.payment_id) if found.payment_id else ()
+        waiting = [one for one in given if one.state == "asked"]
     if as_json:
         print_json({**plain(found), "whereabouts": plain(where) if where else None, "choices": can})
         return
@@ -92,15 +94,42 @@ def show_case(config: Path | None, case_id: str, *, as_json: bool) -> None:
     if where is not None:
         print_whereabouts(where)
     print_table(
-        ("Fact", "Value"), [(name, str(value)) for name, value in found.facts.items()], empty="No facts."
+        ("Fact", "Value"),
+        [(name, _fact(name, value, found.currency)) for name, value in found.facts.items()],
+        empty="No facts.",
     )
+    for refund in waiting:
+        click.echo(
+            f"A refund of {amount(refund.cents, refund.currency)}, asked by {refund.asked_by}, waits for a second "
+            f"person: ils-payment refunds approve {refund.refund_id} (or withdraw)"
+        )
     click.echo("Next steps:")
     for number, step in enumerate(found.next_steps, start=1):
         click.echo(f"  {number}. {step}")
     if not found.closed_at:
-        ways = ", ".join(str(one).replace("_", "-") for one in can)
-        click.echo(f"Decide with: ils-payment cases resolve {found.case_id} --version {found.version} ...")
-        click.echo(f"  possible now: {ways}")
+        click.echo("What can be decided now:")
+        for one in can:
+            choice = str(one).replace("_", "-")
+            options = "".join(f" {more}" for more in _OPTIONS.get(choice, ()))
+            click.echo(
+                f"  ils-payment cases resolve {found.case_id} {choice} --version {found.version}{options} "
+                '--reason "..."'
+            )
+
+
+_OPTIONS = {
+    "booked-by-hand": ('--reference "receipt 4711"',),
+    "refunded-outside": ('--reference "voucher 12"',),
+    "refund": ("--meaning double-payment|fee-dropped|fee-stays",),
+}
+_CENTS = frozenset({"balance", "cents", "captured", "listed", "ledger", "beyond", "order", "unapplied"})
+
+
+def _fact(name: str, value: object, currency: str | None) -> str:
+    """Write one fact for a person: cents as an amount."""
+    if name in _CENTS and isinstance(value, int) and currency:
+        return amount(value, currency)
+    return str(value)
 
 
 @cases.command("resolve")

@@ -60,7 +60,9 @@ def test_a_clerk_sees_what_can_be_decided_and_closes_a_case_by_hand(run, town):
     payment_id = held_payment(town)
     case = _case(run)
     shown = run("cases", "show", case["case_id"])
-    assert "possible now: booked-by-hand, refund, refunded-outside" in shown.out.replace("settle-again, ", "")
+    for line in ("booked-by-hand --version 1 --reference", "refund --version 1 --meaning double-payment"):
+        assert f"ils-payment cases resolve {case['case_id']} {line}" in shown.out
+    assert " EUR" in next(line for line in shown.out.splitlines() if line.strip().startswith("balance"))
     done = run(
         "cases", "resolve", case["case_id"], "booked-by-hand",
         "--version", case["version"], "--reason", "cash at the desk", "--reference", "K 117",
