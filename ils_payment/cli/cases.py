@@ -100,8 +100,8 @@ def show_case(config: Path | None, case_id: str, *, as_json: bool) -> None:
     )
     for refund in waiting:
         click.echo(
-            f"A refund of {amount(refund.cents, refund.currency)}, asked by {refund.asked_by}, waits for a second "
-            f"person: ils-payment refunds approve {refund.refund_id} (or withdraw)"
+            f"{refund.asked_by} asked for a refund of {amount(refund.cents, refund.currency)}; it waits for "
+            f"a second person: ils-payment refunds approve {refund.refund_id} (or withdraw)"
         )
     click.echo("Next steps:")
     for number, step in enumerate(found.next_steps, start=1):
