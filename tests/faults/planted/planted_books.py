@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 
 from ils_payment.domain import ledger
 from ils_payment.flows import pay
@@ -41,18 +42,21 @@ def commit_split(patch):
 @defect()
 def posted_twice(patch):
     """Settled lines are posted twice."""
-    instead(
-        patch, ledger, "settled", lambda original, lines: original(lines := list(lines)) + original(lines)
-    )
+    instead(patch, ledger, "settled", lambda original, *args: _two(original, args))
+
+
+def _two(original, args):
+    lines, postings = list(args[0]), list(args[1])
+    return [*original(lines, postings), *original(lines, postings)]
 
 
 @defect()
 def posted_to_the_wrong_line(patch):
     """All settled cents are posted to the first line."""
 
-    def settled(original, lines):
-        lines = list(lines)
-        return original([(lines[0][0], sum(cents for _, cents in lines))])
+    def settled(original, lines, postings):
+        moved = original(lines, postings)
+        return [replace(moved[0], cents=sum(one.cents for one in moved))]
 
     instead(patch, ledger, "settled", settled)
 

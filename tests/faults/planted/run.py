@@ -27,6 +27,8 @@ from tests.faults.planted.registry import Defect, every_defect
 from tests.faults.play import play
 
 PROCESSES = 2
+MISFITS = ("TypeError", "AttributeError", "NameError", "UnboundLocalError")
+"""What the program meets when it has changed and the plant has not: that would be no catch."""
 BEGIN, END = "<!-- planted: begin -->", "<!-- planted: end -->"
 
 
@@ -63,9 +65,9 @@ def catch(defect: Defect, seeds: range) -> Catch:
             if not matters(defect, seed):
                 continue
             broken = violation(kit, defect, seed)
-            if broken is not None and broken[0] == "unexpected":
+            if broken is not None and (broken[0] == "unexpected" or any(m in broken[1] for m in MISFITS)):
                 # The plant does not fit any more, or an actor stumbled: that is no invariant.
-                return Catch(defect.name, None, number, *broken)
+                return Catch(defect.name, None, number, "does not fit", broken[1])
             if broken is not None and violation(kit, None, seed) is None:
                 return Catch(defect.name, seed, number, *broken)
         return Catch(defect.name, None, len(seeds))
