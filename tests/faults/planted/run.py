@@ -45,7 +45,10 @@ class Catch:
 
 def matters(defect: Defect, seed: int) -> bool:
     """Tell whether the schedule *seed* has any of the faults that the defect needs."""
-    return not defect.needs or any(name in Mix(random.Random(seed)).chance for name in defect.needs)
+    mix = Mix(random.Random(seed))
+    # As a schedule's setting draws them.
+    mix.add_people(random.Random(f"{seed} afterwards"))
+    return not defect.needs or any(name in mix.chance for name in defect.needs)
 
 
 def violation(kit: Kit, defect: Defect | None, seed: int) -> tuple[str, str] | None:
