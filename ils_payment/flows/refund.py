@@ -89,31 +89,34 @@ def _tell_if_stuck(house: House, payment: Payment, refund: Refund) -> None:
 
 
 def _send_one(house: House, desk: Desk, payment: Payment, refund: Refund) -> datetime | None:
+    """Bring one refund, and the counter-debit that may follow it, as far as they get now."""
     if refund.state is not RefundState.DONE:
-        provider = desk.providers[payment.provider]
-        if not isinstance(provider, Refunding):
-            _fail(house, payment, refund, "the provider cannot give money back")
-            return None
-        session = _session(house, payment)
-        if refund.state is RefundState.PENDING:
-            return _follow(house, payment, refund, provider.find_refunds(session))
-        due = _wait_for_settling(house, desk, payment, refund)
-        if due is not None:
-            return due
-        refund = _fresh(house, refund)
-        if refund.state is RefundState.FAILED:
-            return None
-        # Also before the first try: a restored ledger may have forgotten one, and the provider its key.
-        found = provider.find_refunds(session)
-        if any(one.key == refund.key for one in found):
-            return _follow(house, payment, refund, found)
-        due = _try(house, payment, refund, provider, session)
+        due = _give_back(house, desk, payment, refund)
         refund = _fresh(house, refund)
         if refund.state is not RefundState.DONE:
             return due
     if refund.charge_state in {"due", "tried"}:
         return charge(house, desk, _reread(house, payment), refund)
     return None
+
+
+def _give_back(house: House, desk: Desk, payment: Payment, refund: Refund) -> datetime | None:
+    """Look for the refund at the provider, and send it when it is not there and may be sent."""
+    provider = desk.providers[payment.provider]
+    if not isinstance(provider, Refunding):
+        _fail(house, payment, refund, "the provider cannot give money back")
+        return None
+    session = _session(house, payment)
+    if refund.state is RefundState.PENDING:
+        return _follow(house, payment, refund, provider.find_refunds(session))
+    due = _wait_for_settling(house, desk, payment, refund)
+    if due is not None or _fresh(house, refund).state is RefundState.FAILED:
+        return due
+    # Also before the first try: a restored ledger may have forgotten one, and the provider its key.
+    found = provider.find_refunds(session)
+    if any(one.key == refund.key for one in found):
+        return _follow(house, payment, refund, found)
+    return _try(house, payment, refund, provider, session)
 
 
 def _wait_for_settling(house: House, desk: Desk, payment: Payment, refund: Refund) -> datetime | None:

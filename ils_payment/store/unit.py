@@ -100,10 +100,11 @@ class Store:
     def check(self) -> None:
         """Raise SchemaError unless the schema is this version's and every table and trigger is there."""
         upgrade = "Type: ils-payment db upgrade"
-        if self.is_sqlite and not Path(str(self.engine.url.database)).exists():
+        file = Path(str(self.engine.url.database))
+        if self.is_sqlite and file.parent.is_dir() and not file.exists():
             # Connecting would make an empty file, which looks like a ledger and has forgotten everything.
             raise SchemaError(
-                f"There is no ledger at {self.engine.url.database}.",
+                f"There is no ledger at {file}.",
                 mend="At the first installation: ils-payment db upgrade. If there was one, do not go on: "
                 "find it, or restore a backup (docs/operating.md).",
             )

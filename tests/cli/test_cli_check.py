@@ -110,7 +110,7 @@ def test_a_database_without_tables_is_an_error_with_the_command_that_helps(
     change(config, stage.house.settings.server.database, f"sqlite:///{tmp_path}/new.db")
     ran = ils_payment("--config", config, "check", "--json")
     assert ran.code == 1
-    assert about(ran, "database")["mend"] == "Type: ils-payment db upgrade"
+    assert "ils-payment db upgrade" in about(ran, "database")["mend"]
 
 
 def test_a_method_that_the_provider_does_not_offer_is_an_error(ils_payment, config):

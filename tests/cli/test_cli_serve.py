@@ -137,7 +137,7 @@ def test_serve_refuses_a_ledger_without_tables_and_says_what_to_type(ils_payment
     config, _ = write()
     ran = ils_payment("--config", config, "serve")
     assert ran.code == 1
-    assert ran.err.splitlines()[-1] == "What to do: Type: ils-payment db upgrade"
+    assert "ils-payment db upgrade" in ran.err.splitlines()[-1]
 
 
 def test_serve_refuses_real_money_without_what_patrons_need(ils_payment, write, secrets, monkeypatch):

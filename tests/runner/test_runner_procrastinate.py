@@ -24,6 +24,7 @@ from ils_payment.flows.house import open_house
 from tests.conftest import Town
 from tests.faults.kill_databases import PostgreSQL
 from tests.runner.conftest import wait_until
+from tests.web.doors import apart
 
 HANGING_HOST = """
 import sys, threading
@@ -150,7 +151,7 @@ def test_a_killed_host_leaves_its_payments_to_the_others_and_its_jobs_are_rescue
             "WHERE status = 'doing' AND task_name = 'advance')"
         )
     before = len(ledger.advanced)
-    asyncio.run(rescued(postgresql_url))
+    apart(rescued(postgresql_url))
     wait_until(lambda: len(ledger.advanced) > before)
     wait_until(lambda: ("advance", "doing") not in jobs(postgresql_url))
 
@@ -178,9 +179,9 @@ def test_a_job_that_is_on_the_board_again_is_not_rescued_beside_it(postgresql_ur
             with pytest.raises(AlreadyEnqueued):
                 await own.app.job_manager.defer_job_async(own._job("P1"))
 
-    asyncio.run(stall_and_offer())
+    apart(stall_and_offer())
     assert jobs(postgresql_url) == [("advance", "doing"), ("advance", "todo")]
-    asyncio.run(rescued(postgresql_url, twice=True))
+    apart(rescued(postgresql_url, twice=True))
     assert jobs(postgresql_url) == [("advance", "todo")]
 
 
@@ -192,7 +193,7 @@ def test_two_hosts_that_offer_the_same_at_once_put_each_payment_there_once(postg
         async with both[0].app.open_async(), both[1].app.open_async():
             await asyncio.gather(*(one._offer_due() for one in both * 3))
 
-    asyncio.run(offer_at_once())
+    apart(offer_at_once())
     assert jobs(postgresql_url) == [("advance", "todo")] * 6
 
 

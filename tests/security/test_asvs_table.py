@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections import Counter
 from pathlib import Path
@@ -17,9 +16,8 @@ ROWS = asvs.rows(TEXT)
 def all_tests():
     """The name of every test as ``file.py::test``; file names are unique."""
     for path in (ROOT / "tests").rglob("test_*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
-                yield f"{path.name}::{node.name}"
+        for name in re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE):
+            yield f"{path.name}::{name}"
 
 
 def test_every_requirement_that_applies_has_one_row():

@@ -123,8 +123,10 @@ def test_a_hundred_and_more_come_in_pages_without_a_gap_while_others_are_added(h
     take("LATE")
     second = house.payments(BEGIN, BEGIN + timedelta(days=1), first.cursor)
     assert second.cursor is None
-    references = [one.reference for one in first.payments + second.payments]
-    assert sorted(references) == sorted(f"PAY{number}" for number in range(60))
+    for page in (first, second):
+        assert len({one.reference for one in page.payments}) == len(page.payments)
+    references = {one.reference for one in first.payments + second.payments}
+    assert references == {f"PAY{number}" for number in range(60)}
 
 
 def simulator_session(simulator):

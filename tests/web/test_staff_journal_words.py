@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ast
+import re
 from pathlib import Path
 
 import ils_payment
@@ -15,15 +15,13 @@ HOUSE = Path(ils_payment.__file__).parent
 def _codes():
     """The third argument of every call of journal.append, where it stands there as a text."""
     for path in HOUSE.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) == "journal.append":
-                for part in ast.walk(node.args[2]):
-                    if isinstance(part, ast.Constant) and isinstance(part.value, str):
-                        yield part.value
+        text = path.read_text(encoding="utf-8")
+        for call in re.findall(r"journal\.append\(\s*\w+,\s*[\w.]+,\s*(.+?),", text, re.DOTALL):
+            yield from re.findall(r'(?<!f)"([a-z_]+)"', call)
 
 
 def test_every_code_of_the_journal_has_words():
     decided = {f"decided_{choice}" for choice in Choice if choice is not Choice.REFUND}
-    codes = {code for code in _codes() if code != "decided_"} | decided
+    codes = {*_codes(), *decided}
     assert len(codes) > 20
     assert codes - set(DONE) == set()

@@ -115,7 +115,7 @@ def test_health_answers_also_when_every_thread_of_the_pages_is_taken(doors, monk
         for _ in range(40):
             assert inside.acquire(timeout=20)
         started = time.monotonic()
-        assert requests.get(f"{address}/health", timeout=20).json() == {"status": "ok"}
+        assert requests.get(f"{address}/health", timeout=20).json() == {"status": "ok", "paused": False}
         assert requests.get(f"{address}/metrics", timeout=20).status_code == 200
         assert time.monotonic() - started < 5
         go.set()

@@ -63,8 +63,11 @@ def payments(
     with questions():
         page = client.v1.balance_transactions.list(params)
         entries = [entry.to_dict() for entry in page.data]
-        found = tuple(payment for entry in entries for payment in _listed(client, entry))
-        return PaymentPage(payments=found, cursor=str(entries[-1]["id"]) if page.has_more else None)
+        # A payment and its refunds may stand in one page: it is told once.
+        found = {one.money_ref: one for entry in entries for one in _listed(client, entry)}
+        return PaymentPage(
+            payments=tuple(found.values()), cursor=str(entries[-1]["id"]) if page.has_more else None
+        )
 
 
 def _listed(client: stripe.StripeClient, entry: Mapping[str, Any]) -> Iterator[ListedPayment]:
