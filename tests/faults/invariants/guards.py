@@ -92,7 +92,10 @@ SELECT p.id, p.state FROM payments p JOIN payment_lines l ON l.payment_id = p.id
 LEFT JOIN claims c ON c.payment_id = p.id AND c.claim_key = l.claim_key
 WHERE {_NOT_ENDED} AND c.payment_id IS NULL
 """
-_OVER = "SELECT id FROM payments WHERE state = 'void' AND void_reason IN ('expired', 'cancelled', 'refused')"
+_OVER = """
+SELECT id FROM payments
+WHERE state = 'void' AND void_reason IN ('expired', 'cancelled', 'refused', 'not_started')
+"""
 
 
 class OneRequestForEachPayment(Invariant):

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from ils_payment.domain import ledger
 from ils_payment.flows import pay
-from ils_payment.model import State
 from ils_payment.store import cases, chain, payments
 from ils_payment.store.unit import Store
 from tests.faults.planted.registry import defect, instead
@@ -107,16 +106,14 @@ def hash_without_postings(patch):
     instead(patch, chain, "digest", lambda original, row, _moved: original(row, []))
 
 
-@defect("start_answer_lost", "provider_error", "two_tabs")
-def history_rewritten(patch):
-    """A fact that changes nothing is written over the last row of the trail instead of behind it."""
+@defect()
+def rows_not_chained(patch):
+    """The hash of a row does not cover the row before it."""
 
-    def append(original, unit, payment_id, what, state, facts=None, moved=()):
-        if what != "start_unclear":
-            return original(unit, payment_id, what, state, facts, moved)
-        return original(unit, payment_id, what, State.VOID, facts, moved)
+    def digest(original, row, moved):
+        return original({**row, "previous": ""}, moved)
 
-    instead(patch, chain, "append", append)
+    instead(patch, chain, "digest", digest)
 
 
 @defect()

@@ -78,7 +78,7 @@ def cents_lost_in_floats(patch):
     """Koha's amounts are turned into cents by way of floating point, and cut off."""
 
     def cents_of(original, value, currency):
-        return int(float(value) * 100)
+        return int(float(value) * 100) if value is not None else original(value, currency)
 
     original = wire.cents_of
     patch.setattr(wire, "cents_of", lambda value, currency: cents_of(original, value, currency))
