@@ -71,7 +71,8 @@ def _look(house: House, desk: Desk, payment: Payment) -> datetime | None:
         if not payment.captured:
             raise
         log.warning("not_read_again", payment=payment.id, library=desk.key, reason=str(error))
-        return None if payment.state in PAID_UNSETTLED else house.world.now() + backoff(house, payment)
+        # The notice that led here is spent, so the question is asked again.
+        return house.world.now() + backoff(house, payment)
 
 
 def due(house: House, limit: int) -> Sequence[str]:
