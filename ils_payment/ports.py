@@ -21,10 +21,11 @@ Protocols below. Rules for all of them:
 * No card number, name, e-mail address, title of a book or secret in an exception, a ``reason``,
   a log line or anything sent to a provider.
 * Methods may be called from several threads at once.
-* :class:`LibrarySystem` and :class:`PaymentProvider` are what every plugin has. What a class can do
-  beyond them it declares in its capabilities and implements as a small Protocol of its own
-  (:class:`Charging`, :class:`Refunding`, :class:`Listing`, :class:`PayingOut`); a class that declares
-  one and does not have its methods is refused at the start.
+* :class:`LibrarySystem`, :class:`PaymentProvider` and :class:`ELendingPlatform` are what every plugin
+  has. What a class can do beyond them it declares in its capabilities and implements as a small Protocol
+  of its own (:class:`Charging`, :class:`Renewing`, :class:`Lifting`, :class:`Expiring`, :class:`Pricing`,
+  :class:`Refunding`, :class:`Listing`, :class:`PayingOut`, :class:`Serving`); a class that declares one
+  and does not have its methods is refused at the start.
 """
 
 from __future__ import annotations
@@ -38,22 +39,28 @@ from ils_payment.secret import Secret
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime
+    from datetime import date, datetime
 
     import requests
 
     from ils_payment.model import (
         Account,
+        Answer,
         Attempt,
+        Block,
         CannotTell,
         Card,
+        CategoryFee,
         Charge,
         ChargeOrder,
         Credit,
         CreditOrder,
+        ELendingCapabilities,
+        ExpiringCard,
         Fee,
         Finding,
         Forged,
+        LiftOutcome,
         Notice,
         NoticeOutcome,
         Observation,
@@ -61,11 +68,14 @@ if TYPE_CHECKING:
         PaymentPage,
         Payout,
         ProviderCapabilities,
+        Question,
         RawRequest,
         Refunded,
         RefundOrder,
         RefundRefused,
         Refused,
+        RenewOrder,
+        RenewOutcome,
         Reply,
         Reversal,
         SettleOutcome,
@@ -239,6 +249,101 @@ class Charging(Protocol):
         """Return every debit of the patron that carries *marker*. Raises RemoteError.
 
         As with ``find_credits``, an empty answer means "not there (yet)".
+        """
+
+
+@runtime_checkable
+class Renewing(Protocol):
+    """A library system that can renew a card; needs the capability ``can_renew``."""
+
+    def renew_card(self, order: RenewOrder) -> RenewOutcome:
+        """Write the card's new expiry. Money may not move here: the fee is charged and settled apart.
+
+        Called once for each try, after the money was taken and the card was read (it still said
+        ``order.base``), and the core reads the card again afterwards. The plugin changes nothing but the
+        expiry, and never moves it backwards: where the card no longer says ``order.base`` it answers
+        ``NotApplied``. The same outcomes as with ``settle``: ``Renewed`` only when confirmed,
+        ``NotApplied`` only for answers known to be given before anything is written, else ``Unclear``.
+        """
+
+
+@runtime_checkable
+class Lifting(Protocol):
+    """A library system that can lift blocks; needs the capability ``can_lift``."""
+
+    def lift_block(self, patron: PatronRef, block: Block) -> LiftOutcome:
+        """Lift one block that is ``liftable`` and not ``manual``; harmless when repeated. Money may not move.
+
+        Called after a payment or renewal, only for blocks that hang on fees or expiry alone and when
+        neither is left.
+        """
+
+
+@runtime_checkable
+class Expiring(Protocol):
+    """A library system that can list cards by their expiry; needs the capability ``lists_expiring``."""
+
+    def expiring(self, since: date, until: date) -> Sequence[ExpiringCard]:
+        """Return the cards whose last day lies from *since* to *until* (both inclusive). Raises RemoteError.
+
+        Called once a day for reminders, and only if these are switched on. Money may not move here.
+        """
+
+
+@runtime_checkable
+class Pricing(Protocol):
+    """A library system that shows what its patron categories cost; needs ``prices_categories``."""
+
+    def category_fees(self) -> Sequence[CategoryFee]:
+        """Return every patron category with its own fee, to compare the tariff with. Raises RemoteError."""
+
+
+class LibraryReader(Protocol):
+    """The library system as an eLending platform may see it: questions only, limited by the core."""
+
+    def sign_in(self, card: str, pin: str) -> PatronRef | Refused | Unavailable:
+        """Ask as :meth:`LibrarySystem.sign_in`; ``Unavailable`` also after too many questions."""
+
+    def account(self, patron: PatronRef) -> Account:
+        """Read fees and balance fresh. Raises RemoteError."""
+
+    def card(self, patron: PatronRef) -> Card:
+        """Read the card fresh. Raises RemoteError."""
+
+
+@runtime_checkable
+class ELendingPlatform(Protocol):
+    """An eLending platform of one library: tells whether it lends to a patron now. Money never moves here."""
+
+    Config: ClassVar[type[PluginConfig]]
+
+    def __init__(self, config: Any, host: Host) -> None:  # noqa: ANN401 - each plugin has its own Config
+        """Keep *config* (an instance of ``Config``) and *host*. No I/O here."""
+
+    def capabilities(self) -> ELendingCapabilities:
+        """Return what this platform can do, from configuration alone, without I/O."""
+
+    def check(self) -> list[Finding]:
+        """Test what can be tested without a patron; called by ``ils-payment check`` only."""
+
+    def ask(self, question: Question) -> Answer:
+        """Say what the platform says of this patron, or would say. Raises RemoteError.
+
+        Called after a payment was settled or a card renewed, unattended (no PIN), and from the page
+        while the patron has just entered the PIN. ``asked`` only when the platform, or what it asks
+        itself, gave the answer.
+        """
+
+
+@runtime_checkable
+class Serving(Protocol):
+    """A platform that asks us at each login; needs the capability ``inbound``."""
+
+    def serve(self, request: RawRequest, source: str, reader: LibraryReader) -> Reply:
+        """Answer the platform's question, posted to ``/elending/{library}/{name}``.
+
+        Never raises for bad input. *source* is the asking address, after trusted proxies. Nothing
+        personal may be logged or kept.
         """
 
 

@@ -26,10 +26,15 @@ _Plugin = TypeVar("_Plugin")
 _DOORS = (
     ports.LibrarySystem,
     ports.Charging,
+    ports.Renewing,
+    ports.Lifting,
+    ports.Expiring,
+    ports.Pricing,
     ports.PaymentProvider,
     ports.Refunding,
     ports.Listing,
     ports.PayingOut,
+    ports.ELendingPlatform,
 )
 _INSIDE = {"capabilities", "check", "methods", "notice", "prepare", "reply"}
 """What a plugin answers without asking anybody; and ``check``, in which an administrator sees everything."""

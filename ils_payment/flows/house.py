@@ -13,10 +13,20 @@ from ils_payment.domain.payable import Rule
 from ils_payment.errors import ConfigurationError, PluginError, RemoteGarbledError
 from ils_payment.flows.calls import Watch, watched
 from ils_payment.loading import plugin_config
-from ils_payment.model import ReadSupport, RefundSupport
+from ils_payment.model import ReadSupport, RefundSupport, RenewSupport
 from ils_payment.money import MoneyError, parse
 from ils_payment.plugins import Plugins
-from ils_payment.ports import Charging, LibraryInfo, Listing, PayingOut, Refunding
+from ils_payment.ports import (
+    Charging,
+    Expiring,
+    LibraryInfo,
+    Lifting,
+    Listing,
+    PayingOut,
+    Pricing,
+    Refunding,
+    Renewing,
+)
 from ils_payment.store import installation, payments
 from ils_payment.store.installation import Installation
 from ils_payment.store.unit import Store
@@ -175,8 +185,16 @@ def open_desk(key: str, library: Library, plugins: Plugins, world: World, watch:
 
 def _check_doors(desk: Desk) -> None:
     """Refuse a plugin that declares what it does not implement."""
+    system = desk.system.capabilities()
     declared: list[tuple[str, object, bool, type]] = [
-        ("library_system", desk.system, desk.system.capabilities().can_charge, Charging)
+        ("library_system", desk.system, declares, door)
+        for declares, door in (
+            (system.can_charge, Charging),
+            (system.can_renew is not RenewSupport.NO, Renewing),
+            (system.can_lift, Lifting),
+            (system.lists_expiring, Expiring),
+            (system.prices_categories, Pricing),
+        )
     ]
     for name, provider in desk.providers.items():
         can = provider.capabilities()

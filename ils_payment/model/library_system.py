@@ -104,13 +104,18 @@ class Block:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """The patron's library card. ``number`` is personal: it is shown to the patron, never stored."""
+    """The patron's library card. ``number`` is personal: it is shown to the patron, never stored.
+
+    ``category`` is the library system's own code. ``renewed_on`` is the day on which the library
+    system itself renewed the card last, where it tells: another one means that a desk was faster.
+    """
 
     number: str | None
     valid_until: date | None
     category: str = ""
     birth_date: date | None = None
     blocks: tuple[Block, ...] = ()
+    renewed_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,13 +147,20 @@ class CreditOrder:
     send_before: datetime | None = None
 
 
+class ChargePurpose(StrEnum):
+    """Why a debit is written: money went back and the fee stays, or a card was renewed."""
+
+    REFUND = "refund"
+    RENEWAL = "renewal"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChargeOrder:
-    """A counter-debit: the patron owes ``cents`` again because the fee stays and its money went back.
+    """A debit to write: a fee that stays though its money went back, or the fee of a card renewal.
 
     ``marker`` is written with the debit and searched for afterwards, as with a credit. ``kind`` is
-    the fee kind of the line that is owed again; ``settled_with`` is the marker of the credit that
-    had paid it, for the text.
+    the fee kind of the line that is owed; ``settled_with`` is the number of the payment's receipt,
+    for the text. ``purpose`` says which of the two it is.
     """
 
     patron: PatronRef
@@ -158,6 +170,7 @@ class ChargeOrder:
     kind: str
     settled_with: str
     send_before: datetime | None = None
+    purpose: ChargePurpose = ChargePurpose.REFUND
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +211,65 @@ SettleOutcome = Applied | NotApplied | Unclear
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RenewOrder:
+    """What ``Renewing.renew_card`` is to do: the card that is valid until ``base`` gets a new expiry.
+
+    ``base`` is what the card said when the core read it last (None: no expiry). ``until`` is the new
+    expiry; None where the library system follows a rule of its own (``RenewSupport.BY_RULE``).
+    ``marker`` is the payment's number, for library systems that can keep it. ``send_before`` is as in
+    :class:`CreditOrder`.
+    """
+
+    patron: PatronRef
+    marker: str
+    base: date | None
+    until: date | None
+    send_before: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renewed:
+    """The library system confirmed a new expiry; the core reads the card again all the same."""
+
+    valid_until: date | None
+
+
+RenewOutcome = Renewed | NotApplied | Unclear
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lifted:
+    """The block is gone."""
+
+
+LiftOutcome = Lifted | NotApplied | Unclear
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpiringCard:
+    """A card that ends soon, and where its patron wants mail (None: nowhere)."""
+
+    patron: PatronRef
+    valid_until: date
+    category: str
+    email: str | None = None
+    language: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CategoryFee:
+    """What the library system itself takes for a year in a patron category (cents >= 0), for comparison.
+
+    ``months``: the period it grants; None where it is a fixed day or unknown.
+    """
+
+    category: str
+    name: str
+    cents: int
+    months: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Credit:
     """One credit that the library system shows in a patron's account (cents >= 0)."""
 
@@ -232,6 +304,14 @@ class Partial(StrEnum):
     SUM = "sum"
 
 
+class RenewSupport(StrEnum):
+    """Whether a card can be renewed: not at all, to a day that we name, or by the system's own rule."""
+
+    NO = "no"
+    GIVEN_DATE = "given_date"
+    BY_RULE = "by_rule"
+
+
 class Surplus(StrEnum):
     """What the library system does with more than is owed: refuses, flows on, or keeps a credit."""
 
@@ -263,8 +343,10 @@ class SystemCapabilities:
     sign_in: bool = False
     can_charge: bool = False
     can_reverse: bool = False
-    can_renew: bool = False
+    can_renew: RenewSupport = RenewSupport.NO
     can_lift: bool = False
+    lists_expiring: bool = False
+    prices_categories: bool = False
     titles: bool = False
     repeat_is_same_answer: bool = False
     min_cents: int = 1

@@ -143,7 +143,8 @@ payments = Table(
     Column("fence", BigInteger, nullable=False),
     Column("lease_owner", _ID),
     Column("lease_until", BigInteger, comment="Microseconds of the lease clock."),
-    CheckConstraint("cents > 0", name="positive"),
+    # A renewal that costs nothing is a payment of nothing.
+    CheckConstraint("cents >= 0", name="positive"),
     Index(
         "ix_payments_due",
         "due_at",
@@ -173,7 +174,7 @@ payment_lines = Table(
     Column("cents", BigInteger, nullable=False),
     Column("cost_centre", String(100), nullable=False),
     Column("account", String(100), nullable=False),
-    CheckConstraint("cents > 0", name="positive"),
+    CheckConstraint("cents >= 0", name="positive"),
     UniqueConstraint("payment_id", "claim_key"),
 )
 
@@ -204,6 +205,8 @@ private_mails = Table(
     Column("recipient", String(320), nullable=False),
     Column("payment_id", _ID, ForeignKey("payments.id"), index=True),
     Column("case_id", _ID, comment="The case that a staff mail is about."),
+    Column("patron_id", _ID, comment="Whom a reminder is about."),
+    Column("facts", Text, comment="JSON: what a reminder says of the card; goes with the mail."),
     Column("language", String(8), nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("due_at", Instant, nullable=False, index=True),

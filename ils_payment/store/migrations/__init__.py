@@ -1,4 +1,4 @@
 """The scripts that bring a database to this version's schema."""
 
-HEAD = "0003"
+HEAD = "0004"
 """The revision this version needs; a test holds it against the scripts."""

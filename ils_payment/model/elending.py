@@ -1,0 +1,88 @@
+"""What passes the door to an eLending platform: the question whether it lends, and the answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+    from ils_payment.model.library_system import Account, Card, LocalText, PatronRef
+
+
+class Verdict(StrEnum):
+    """What a platform does with a patron now: lends, refuses, or nobody can tell."""
+
+    OPEN = "open"
+    BLOCKED = "blocked"
+    CANNOT_TELL = "cannot_tell"
+
+
+class Freshness(StrEnum):
+    """How soon a platform follows the library system: at each login, after a while, or nobody knows."""
+
+    LIVE = "live"
+    DELAYED = "delayed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ELendingCapabilities:
+    """What an eLending platform can do.
+
+    ``freshness``, and ``delay`` at most where it is delayed. ``inbound``: the platform asks us at each
+    login (:class:`ils_payment.ports.Serving`), so that our own answer is the truth. ``needs_pin``: asking
+    is possible only while the patron's PIN is at hand, never unattended.
+    """
+
+    name: str
+    freshness: Freshness
+    delay: timedelta | None = None
+    inbound: bool = False
+    needs_pin: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hindrance:
+    """One thing for which a platform refuses a patron: nothing personal, so that it may be kept.
+
+    ``kind``: ``expired``, ``fees``, ``restriction``, ``overdues``, ``address``, ``lost_card``, ``locked``,
+    ``category``, or ``other``. ``lifted_by``: ``payment``, ``renewal``, ``return`` (of items), ``library``
+    (a person at the desk), or ``time``.
+    """
+
+    kind: str
+    lifted_by: str
+    text: LocalText | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Whom a platform is asked about, with account and card as they were just read.
+
+    ``pin`` only while the patron has just entered it; it is neither kept nor logged.
+    """
+
+    patron: PatronRef
+    account: Account
+    card: Card
+    pin: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a platform says, or would say, of a patron.
+
+    ``asked``: the platform, or whatever it asks itself, was truly asked; otherwise the verdict was
+    derived from the library system. ``code`` is the platform's own word (Onleihe: ``3``). ``hindrances``
+    in the order in which the platform looks at them; all that are known, not just the first.
+    """
+
+    verdict: Verdict
+    asked: bool
+    as_of: datetime
+    code: str = ""
+    hindrances: tuple[Hindrance, ...] = ()
+    reason: str = ""
