@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator,
 
 from ils_payment.config.appearance import Contact, FeeKind, NotPayable, Pages, Receipt
 from ils_payment.config.fields import MAIL, WEB, PlainKey, Table, wrong_at
+from ils_payment.config.renewal import Renewal
 from ils_payment.money import MoneyError, minor_digits, parse
 from ils_payment.problems import Source
 from ils_payment.secret import Secret
@@ -198,6 +199,7 @@ class Library(Table):
     )
     not_payable: tuple[NotPayable, ...] = Field((), description="Fees that cannot be paid online.")
     settle: Settle = Field(default_factory=Settle, description="Patience of the settle protocol.")
+    renewal: Renewal = Field(default_factory=Renewal, description="How library cards are renewed.")
     retention: Retention = Field(
         default_factory=Retention, description="How long private data of payments are kept."
     )

@@ -42,16 +42,17 @@ def possible(
     *,
     open_cases: int,
     refunding: bool,
+    stuck: bool = False,
 ) -> list[Choice]:
     """Return what can be decided about a payment of *lines* (cents by id) now.
 
     Settling again needs whole lines in the account of cases (a part of one may have left at the
-    provider) and no other open question.
+    provider) and no other open question. *stuck*: a renewal waits for a person, also a free one.
     """
     in_case = {line: cents for (book, line), cents in balances(postings).items() if book is Book.CASE}
     choices = []
     whole = all(line is not None and lines.get(line) == cents for line, cents in in_case.items())
-    if state in PAID_UNSETTLED and in_case and whole and open_cases <= 1 and not refunding:
+    if state in PAID_UNSETTLED and (in_case or stuck) and whole and open_cases <= 1 and not refunding:
         choices.append(Choice.SETTLE_AGAIN)
     if in_case:
         choices.append(Choice.BOOKED_BY_HAND)

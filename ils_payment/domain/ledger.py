@@ -58,10 +58,14 @@ class Posting:
 
 
 def paid(lines: Iterable[tuple[str, int]]) -> list[Posting]:
-    """Post a payment whose amount is right: line by line from the provider to what is to be settled."""
+    """Post a payment whose amount is right: line by line from the provider to what is to be settled.
+
+    A line that costs nothing moves nothing.
+    """
     return [
         Posting(line_id=line, source=Book.PROVIDER, destination=Book.TO_SETTLE, cents=cents)
         for line, cents in lines
+        if cents
     ]
 
 

@@ -9,13 +9,15 @@ import structlog
 
 from ils_payment.domain.states import PAID_UNSETTLED
 from ils_payment.errors import RemoteError
+from ils_payment.flows.choose import FREE
 from ils_payment.flows.hands import backoff, in_hands
 from ils_payment.flows.observe import observe
 from ils_payment.flows.refund import send as send_refunds
+from ils_payment.flows.renew import last_look
 from ils_payment.flows.settle import settle
 from ils_payment.flows.work import tell_observers
 from ils_payment.model import State
-from ils_payment.store import attempts, payments
+from ils_payment.store import attempts, patrons, payments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,13 +60,16 @@ def take_up(house: House, payment_id: str) -> bool:
         if payment.state in PAID_UNSETTLED and not payment.held:
             due = settle(house, desk, payment)
         again = send_refunds(house, desk, payment) if payment.captured else None
-        return min((one for one in (due, again) if one is not None), default=None)
+        later = _follow_up(house, desk, payment)
+        return min((one for one in (due, again, later) if one is not None), default=None)
 
     return in_hands(house, payment_id, work)
 
 
 def _look(house: House, desk: Desk, payment: Payment) -> datetime | None:
     """Ask the provider; what was paid goes on (settle, refund) also while the provider does not answer."""
+    if payment.provider == FREE:
+        return None
     try:
         return observe(house, desk, payment)
     except RemoteError as error:
@@ -73,6 +78,18 @@ def _look(house: House, desk: Desk, payment: Payment) -> datetime | None:
         log.warning("not_read_again", payment=payment.id, library=desk.key, reason=str(error))
         # The notice that led here is spent, so the question is asked again.
         return house.world.now() + backoff(house, payment)
+
+
+def _follow_up(house: House, desk: Desk, payment: Payment) -> datetime | None:
+    """Do what comes after settling; none of it can hold up money, and each has its own retry."""
+    with house.store.read() as unit:
+        current = payments.load(unit, payment.id)
+        patron = patrons.patron_ref(unit, payment.patron_id)
+    if current is None or current.fence != payment.fence or current.state is not State.SETTLED:
+        return None
+    if patron is None:
+        return None
+    return last_look(house, desk, current, patron)
 
 
 def due(house: House, limit: int) -> Sequence[str]:

@@ -1,4 +1,4 @@
-"""Charge: after a refund whose fee stays, the patron owes it again, by a counter-debit with a marker.
+"""Charge: write a debit, with a marker: a fee that stays though its money went back, or a renewed card's fee.
 
 The same care as with a credit: one writing call at a time per patron, the try committed before the
 call, an unclear answer waited out and looked up, never repeated while it could still take effect.
@@ -6,7 +6,8 @@ call, an unclear answer waited out and looked up, never repeated while it could 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
@@ -14,133 +15,191 @@ from ils_payment.errors import RemoteAbsentError, RemoteError
 from ils_payment.flows.hands import LEASE_SECONDS, backoff
 from ils_payment.flows.readback import MAX_UNCLEAR, read_path_is_fresh
 from ils_payment.flows.work import SEND_WITHIN, quarantine
-from ils_payment.model import Applied, ChargeOrder, NotApplied
+from ils_payment.model import Applied, ChargeOrder, ChargePurpose, NotApplied
 from ils_payment.ports import Charging
 from ils_payment.store import orders, patrons, payments, refunds
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from ils_payment.flows.house import Desk, House
     from ils_payment.model import PatronRef
     from ils_payment.store.records import Payment, Refund
+    from ils_payment.store.unit import Unit
 
 log = structlog.get_logger(__name__)
 
 
+class Charged(Protocol):
+    """What a row says of its debit."""
+
+    @property
+    def charge_state(self) -> str:
+        """``none``, ``due``, ``tried``, ``done`` or ``by_hand``."""
+
+    @property
+    def charge_marker(self) -> str | None:
+        """What is written with the debit and searched for."""
+
+    @property
+    def charge_ref(self) -> str | None:
+        """The library system's id of the debit, once it is there."""
+
+    @property
+    def charge_tries(self) -> int:
+        """How often it was tried."""
+
+    @property
+    def charge_tried_at(self) -> datetime | None:
+        """When it was tried last."""
+
+
+@dataclass(slots=True)
+class Debit:
+    """One debit in work. ``save`` changes its row if that is still as it was read; else it returns None."""
+
+    house: House
+    desk: Desk
+    payment: Payment
+    row: Charged
+    save: Callable[..., Any]
+    cents: int
+    kind: str
+    purpose: ChargePurpose
+    facts: dict[str, Any]
+    """What the chain keeps of whose debit it is."""
+    subject: str = ""
+    then: Callable[[Unit, str], None] = field(default=lambda _unit, _ref: None)
+    """What is to be written together with the news that it is there."""
+
+
 def charge(house: House, desk: Desk, payment: Payment, refund: Refund) -> datetime | None:
     """Bring the counter-debit of a refund as far as it gets now; return when to come back."""
+    kinds = {line.id: line.kind for line in payment.lines}
+    debit = Debit(
+        house,
+        desk,
+        payment,
+        refund,
+        refunds.change,
+        cents=refund.charge_cents,
+        kind=next((kinds[line] for line, _, _ in refund.parts if line in kinds), ""),
+        purpose=ChargePurpose.REFUND,
+        facts={"refund": refund.id},
+        subject=refund.id,
+    )
     owner = house.world.new_id()
     with house.store.unit() as unit:
         patron = patrons.patron_ref(unit, payment.patron_id)
         busy = orders.open_of_patron(unit, payment.patron_id) is not None
         if patron is not None and (busy or not patrons.lease(unit, payment.patron_id, owner, LEASE_SECONDS)):
             return unit.now + backoff(house, payment)
-    if patron is None or not isinstance(desk.system, Charging):
-        _by_hand(house, payment, refund, "the library system cannot be told, or the patron was erased")
+    if patron is None:
+        _by_hand(debit, "the patron was erased")
         return None
-    try:
-        due = _look_and_call(house, desk, payment, refund, patron)
-    except RemoteAbsentError as error:
-        _by_hand(house, payment, refund, error.what)
-        due = None
-    except RemoteError as error:
-        # Only questions raise: no call is on its way, so the patron can be let go below.
-        log.warning("charge_waits", payment=payment.id, refund=refund.id, reason=str(error))
-        due = house.world.now() + backoff(house, payment)
+    due = bring(debit, patron)
     with house.store.unit() as unit:
         patrons.release(unit, payment.patron_id, owner)
     return due
 
 
-def _look_and_call(
-    house: House, desk: Desk, payment: Payment, refund: Refund, patron: PatronRef
-) -> datetime | None:
-    """Look for an earlier try first; call once when it is right to."""
-    now = house.world.now()
-    # Also before the first try: a restored ledger may have forgotten one.
-    found = desk.system.find_charges(patron, str(refund.charge_marker))  # type: ignore[attr-defined]  # the caller has looked
-    if found:
-        if [one.cents for one in found] == [refund.charge_cents]:
-            _done(house, payment, refund, found[0].remote_ref)
-        else:
-            _by_hand(house, payment, refund, "the counter-debit is not there exactly once")
+def bring(debit: Debit, patron: PatronRef) -> datetime | None:
+    """Bring a debit as far as it gets now; the caller holds the patron. Return when to come back."""
+    if not isinstance(debit.desk.system, Charging):
+        _by_hand(debit, "the library system cannot be told")
         return None
-    if refund.charge_tries:
-        over = refund.charge_tried_at + quarantine(desk) if refund.charge_tried_at else now
+    try:
+        return _look_and_call(debit, debit.desk.system, patron)
+    except RemoteAbsentError as error:
+        _by_hand(debit, error.what)
+        return None
+    except RemoteError as error:
+        # Only questions raise: no call is on its way, so the patron can be let go.
+        log.warning("charge_waits", payment=debit.payment.id, reason=str(error), **debit.facts)
+        return debit.house.world.now() + backoff(debit.house, debit.payment)
+
+
+def _look_and_call(debit: Debit, system: Charging, patron: PatronRef) -> datetime | None:
+    """Look for an earlier try first; call once when it is right to."""
+    now, row = debit.house.world.now(), debit.row
+    # Also before the first try: a restored ledger may have forgotten one.
+    found = system.find_charges(patron, str(row.charge_marker))
+    if found:
+        if [one.cents for one in found] == [debit.cents]:
+            _done(debit, found[0].remote_ref)
+        else:
+            _by_hand(debit, "the debit is not there exactly once")
+        return None
+    if row.charge_tries:
+        over = row.charge_tried_at + quarantine(debit.desk) if row.charge_tried_at else now
         if now < over:
             return over
-        if refund.charge_tries >= MAX_UNCLEAR or not read_path_is_fresh(house, desk):
-            _by_hand(house, payment, refund, "nothing proves that the counter-debit is absent")
+        if row.charge_tries >= MAX_UNCLEAR or not read_path_is_fresh(debit.house, debit.desk):
+            _by_hand(debit, "nothing proves that the debit is absent")
             return None
-    return _call(house, desk, payment, refund, patron)
+    return _call(debit, system, patron)
 
 
-def _call(house: House, desk: Desk, payment: Payment, refund: Refund, patron: PatronRef) -> datetime | None:
+def _call(debit: Debit, system: Charging, patron: PatronRef) -> datetime | None:
+    house, payment = debit.house, debit.payment
     with house.store.unit() as unit:
         payments.check_fence(unit, payment)
-        tried = refunds.change(
-            unit,
-            refund,
-            charge_state="tried",
-            charge_tries=refund.charge_tries + 1,
-            charge_tried_at=unit.now,
+        tries = debit.row.charge_tries + 1
+        tried = debit.save(
+            unit, debit.row, charge_state="tried", charge_tries=tries, charge_tried_at=unit.now
         )
         if tried is None:
             return unit.now + backoff(house, payment)
-        payments.record(unit, payment, "charge_try", {"refund": refund.id, "try": tried.charge_tries})
+        debit.row = tried
+        payments.record(unit, payment, "charge_try", {**debit.facts, "try": tries})
     house.world.failpoint("charge.before_call")
-    kinds = {line.id: line.kind for line in payment.lines}
-    kind = next((kinds[line] for line, _, _ in refund.parts if line in kinds), "")
-    outcome = desk.system.charge(  # type: ignore[attr-defined]  # the caller has looked
+    outcome = system.charge(
         ChargeOrder(
             patron=patron,
-            marker=str(tried.charge_marker),
-            cents=tried.charge_cents,
+            marker=str(debit.row.charge_marker),
+            cents=debit.cents,
             currency=payment.currency,
-            kind=kind,
+            kind=debit.kind,
             settled_with=payment.receipt_number,
-            send_before=(tried.charge_tried_at or house.world.now()) + SEND_WITHIN,
+            send_before=(debit.row.charge_tried_at or house.world.now()) + SEND_WITHIN,
+            purpose=debit.purpose,
         )
     )
     house.world.failpoint("charge.after_call")
     if isinstance(outcome, Applied):
-        if outcome.applied == tried.charge_cents:
-            _done(house, payment, tried, outcome.remote_ref)
+        if outcome.applied == debit.cents:
+            _done(debit, outcome.remote_ref)
         else:
-            _by_hand(house, payment, tried, "another amount was charged")
+            _by_hand(debit, "another amount was charged")
         return None
-    if isinstance(outcome, NotApplied) and (outcome.permanent or tried.charge_tries >= MAX_UNCLEAR):
-        _by_hand(house, payment, tried, outcome.reason)
+    if isinstance(outcome, NotApplied) and (outcome.permanent or debit.row.charge_tries >= MAX_UNCLEAR):
+        _by_hand(debit, outcome.reason)
         return None
-    log.warning("charge_waits", payment=payment.id, refund=refund.id, reason=outcome.reason)
+    log.warning("charge_waits", payment=payment.id, reason=outcome.reason, **debit.facts)
     return house.world.now() + backoff(house, payment)
 
 
-def _done(house: House, payment: Payment, refund: Refund, ref: str) -> None:
-    with house.store.unit() as unit:
-        if refunds.change(unit, refund, charge_state="done", charge_ref=ref):
-            facts = {
-                "refund": refund.id,
-                "charge": ref,
-                "marker": refund.charge_marker,
-                "cents": refund.charge_cents,
-            }
-            payments.record(unit, payment, "charged", facts)
-    house.world.failpoint("charge.done")
+def _done(debit: Debit, ref: str) -> None:
+    with debit.house.store.unit() as unit:
+        if debit.save(unit, debit.row, charge_state="done", charge_ref=ref):
+            marker = debit.row.charge_marker
+            facts = {**debit.facts, "charge": ref, "marker": marker, "cents": debit.cents}
+            payments.record(unit, debit.payment, "charged", facts)
+            debit.then(unit, ref)
+    debit.house.world.failpoint("charge.done")
 
 
-def _by_hand(house: House, payment: Payment, refund: Refund, reason: str) -> None:
+def _by_hand(debit: Debit, reason: str) -> None:
     """Say to a person what the library system could not be told."""
-    with house.store.unit() as unit:
-        if refunds.change(unit, refund, charge_state="by_hand"):
+    with debit.house.store.unit() as unit:
+        if debit.save(unit, debit.row, charge_state="by_hand"):
             facts = {
-                "refund": refund.id,
-                "marker": refund.charge_marker,
-                "cents": refund.charge_cents,
+                **debit.facts,
+                "marker": debit.row.charge_marker,
+                "cents": debit.cents,
                 "reason": reason[:200],
             }
-            payments.move(
-                unit, payment, "charge_by_hand", case="charge_by_hand", subject=refund.id, facts=facts
-            )
-    house.world.failpoint("charge.by_hand")
+            case = "charge_by_hand" if debit.purpose is ChargePurpose.REFUND else "renewal_unbooked"
+            payments.move(unit, debit.payment, case, case=case, subject=debit.subject, facts=facts)
+    debit.house.world.failpoint("charge.by_hand")

@@ -20,7 +20,7 @@ from ils_payment.flows.hands import in_hands
 from ils_payment.flows.reversals import catch_up
 from ils_payment.flows.work import quarantine
 from ils_payment.model import RefundSupport, State
-from ils_payment.store import cases, chain, journal, orders, payments, reasons, refunds
+from ils_payment.store import cases, chain, journal, orders, payments, reasons, refunds, renewals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -196,6 +196,7 @@ def choices(house: House, payment_id: str) -> list[Choice]:
 
 
 def _possible(unit: Unit, payment: Payment) -> list[Choice]:
+    renewal = renewals.of_payment(unit, payment)
     waiting = [
         one for one in refunds.of_payment(unit, payment.id) if one.state is RefundState.ASKED
     ] + refunds.running(unit, payment.id)
@@ -205,6 +206,7 @@ def _possible(unit: Unit, payment: Payment) -> list[Choice]:
         dict(payment.amounts()),
         open_cases=len(cases.open_of_payment(unit, payment.id)),
         refunding=bool(waiting),
+        stuck=renewal is not None and (renewal.state == "given_up" or renewal.charge_state == "by_hand"),
     )
 
 
@@ -282,6 +284,7 @@ def _decide(
     moved: Sequence[ledger.Posting] = ()
     if decision.choice is Choice.SETTLE_AGAIN:
         moved = ledger.everything(postings, Book.CASE, Book.TO_SETTLE)
+        renewals.reopen(unit, payment)
     elif decision.choice is Choice.BOOKED_BY_HAND:
         moved = ledger.everything(postings, Book.CASE, Book.BY_HAND)
     elif decision.choice is Choice.REFUNDED_OUTSIDE:
@@ -369,7 +372,10 @@ def _release(unit: Unit, payment: Payment, asked: Refund, actor: Actor) -> None:
 
 
 def _may_still_settle(unit: Unit, desk: Desk, payment: Payment) -> bool:
-    """Tell whether a settle call whose outcome nobody knows may still take effect."""
+    """Tell whether a settle or renew call whose outcome nobody knows may still take effect."""
+    renewal = renewals.of_payment(unit, payment)
+    if renewal is not None and unit.now < renewals.doubtful_until(renewal, quarantine(desk)):
+        return True
     return any(
         a_try.unclear and unit.now < a_try.started_at + quarantine(desk)
         for order in orders.of_payment(unit, payment.id)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ils_payment.config import Settings
+    from ils_payment.domain.tariff import Tariff
     from ils_payment.model import Account, PatronRef
     from ils_payment.ports import LibrarySystem, PaymentProvider
     from ils_payment.world import World
@@ -51,6 +52,7 @@ class Desk:
     settings: Library
     system: LibrarySystem
     providers: Mapping[str, PaymentProvider]
+    tariff: Tariff | None = None
 
     @property
     def patrons(self) -> str:

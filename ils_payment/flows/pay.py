@@ -1,47 +1,41 @@
-"""Pay: freeze the chosen fees, claim them, and open a session at the provider.
+"""Pay: take what was confirmed, fees and card in one go, and open a session at the provider.
 
-Everything is committed before the provider is asked: the payment with a claim on each fee (one
-open payment per fee, over all tabs and devices, by a database constraint), and the attempt with
-its exact request. What a crash leaves behind, the sweep looks up; nothing is started twice.
+Everything is committed before the provider is asked (:mod:`ils_payment.flows.freeze`). What a
+crash leaves behind, the sweep looks up; nothing is started twice.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import structlog
 
-from ils_payment.domain import payable
 from ils_payment.domain.states import UNPAID
 from ils_payment.errors import RemoteError
-from ils_payment.flows import letters, links, see, show
+from ils_payment.flows import show
+from ils_payment.flows.choose import Wish, choose, may_pay, minimum
+from ils_payment.flows.freeze import AboveBalanceError, freeze
 from ils_payment.flows.hands import in_hands
 from ils_payment.flows.observe import learn, observe, record_start
 from ils_payment.flows.views import Begun, NotBegun
-from ils_payment.model import Attempt, AttemptLine, Started, StartRefused, State
-from ils_payment.store import attempts, orders, patrons, payments
+from ils_payment.model import Started, StartRefused, State
+from ils_payment.store import attempts, payments
 from ils_payment.store.payments import AlreadyClaimedError
-from ils_payment.store.records import Line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
+    from datetime import date, datetime
 
     from ils_payment.flows.house import Desk, House
     from ils_payment.flows.views import PaymentView
-    from ils_payment.model import Fee, PatronRef
+    from ils_payment.model import Attempt, PatronRef
     from ils_payment.store.records import AttemptRow, Payment
 
 log = structlog.get_logger(__name__)
 
-FIRST_LOOK = timedelta(minutes=2)
 LOOK_UP_UNCLEAR = timedelta(seconds=20)
-
-_UNNAMED = {"de": "Bibliotheksgebühr", "en": "Library fee"}
-"""What the payer reads at the provider for a fee kind without a configured label."""
 
 
 def begin(
@@ -52,152 +46,40 @@ def begin(
     method: str,
     language: str,
     expected_cents: int,
+    *,
+    until: date | None = None,
 ) -> Begun | NotBegun:
-    """Start a payment for the fees in *keys* that the patron confirmed as *expected_cents* in all."""
-    minimum = desk.minimum(method)
-    if minimum is None:
+    """Start a payment for the fees in *keys* that the patron confirmed as *expected_cents* in all.
+
+    *until*: the card is to be renewed, too, to the day that the patron was shown.
+    """
+    wish = Wish(keys=frozenset(keys), method=method, expected_cents=expected_cents, until=until)
+    least = minimum(desk, wish)
+    if least is None:
         return NotBegun(code="unknown_method")
-    minimum = max(minimum, desk.system.capabilities().min_cents)
     if house.paused:
         return NotBegun(code="paused")
-    choice = _choose(house, desk, patron, set(keys), expected_cents)
+    choice = choose(house, desk, patron, wish)
     if isinstance(choice, NotBegun):
         return choice
-    if expected_cents < minimum:
+    if expected_cents < least:
         return NotBegun(code="below_minimum")
     try:
-        if not _may_pay(desk, patron, method):
+        if not may_pay(desk, patron, wish.way):
             return NotBegun(code="test_mode")
     except RemoteError:
         return NotBegun(code="library_unavailable")
     try:
-        frozen = _freeze(house, desk, patron, choice, method, language)
+        frozen = freeze(house, desk, patron, choice, wish, language)
     except AlreadyClaimedError as held:
         return NotBegun(code="already_running", payment_id=held.payment_id)
     except AboveBalanceError:
         return NotBegun(code="above_balance")
     house.world.failpoint("pay.frozen")
-    return _start(house, desk, *frozen)
-
-
-class AboveBalanceError(Exception):
-    """Another payment of the patron will take what is owed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """The chosen fees, and the most that may be paid in all payments of the patron together."""
-
-    fees: tuple[Fee, ...]
-    limit: int
-
-
-def _choose(
-    house: House, desk: Desk, patron: PatronRef, keys: set[str], expected_cents: int
-) -> Choice | NotBegun:
-    """Read the fees fresh and pick the chosen ones, or say why this cannot be what was confirmed."""
-    if not keys:
-        return NotBegun(code="nothing_chosen")
-    try:
-        account = desk.account(patron)
-    except RemoteError as error:
-        log.warning("library_unavailable", library=desk.key, reason=str(error))
-        return NotBegun(code="library_unavailable")
-    chosen = [fee for fee in see.judge(house, desk, account) if fee.claim_key in keys]
-    total = sum(fee.cents for fee in chosen)
-    if {fee.claim_key for fee in chosen} != keys or total != expected_cents:
-        return NotBegun(code="changed")
-    if not all(fee.payable for fee in chosen):
-        return NotBegun(code="not_payable")
-    limit = payable.limit(account)
-    return NotBegun(code="above_balance") if total > limit else Choice(tuple(chosen), limit)
-
-
-def _may_pay(desk: Desk, patron: PatronRef, method: str) -> bool:
-    """Tell whether this patron may pay now: with play money only the configured test cards."""
-    if desk.providers[desk.provider_of(method)].capabilities().live:
-        return True
-    if not desk.settings.test_cards:
-        return False
-    return desk.system.card(patron).number in desk.settings.test_cards
-
-
-def _freeze(
-    house: House, desk: Desk, patron: PatronRef, choice: Choice, method: str, language: str
-) -> tuple[Payment, Attempt]:
-    """Commit the payment, its claims and the attempt.
-
-    AlreadyClaimedError when a fee is held; AboveBalanceError when this and the patron's other open
-    payments are more than is owed.
-    """
-    name = desk.provider_of(method)
-    provider = desk.providers[name]
-    with house.store.unit() as unit:
-        payment_id = unit.world.new_id()
-        lines = [_line(desk, fee, unit.world.new_id()) for fee in choice.fees]
-        patron_id = patrons.patron_id(unit, desk.patrons, patron)
-        running = payments.claimed_cents(unit, patron_id)
-        values: dict[str, Any] = {
-            "id": payment_id,
-            "library": desk.key,
-            "patron_id": patron_id,
-            "cents": sum(line.cents for line in lines),
-            "currency": desk.settings.currency,
-            "method": method,
-            "provider": name,
-            "live": provider.capabilities().live,
-            "language": language,
-            "receipt_number": orders.new_marker(unit),
-            "due_at": unit.now + FIRST_LOOK,
-        }
-        private = {line.id: fee.text for line, fee in zip(lines, choice.fees, strict=True)}
-        payments.create(unit, values, lines, private)
-        if running + values["cents"] > choice.limit:
-            raise AboveBalanceError
-        back = links.return_url(house, desk.key, payment_id, unit.now)
-        attempt = Attempt(
-            key=unit.world.new_id(),
-            reference=payment_id,
-            cents=values["cents"],
-            currency=desk.settings.currency,
-            method=method,
-            lines=_payer_lines(desk, lines, language),
-            language=language,
-            return_url=back,
-            cancel_url=f"{back}&cancelled=1",
-            created_at=unit.now,
-            installation=house.installation.name,
-        )
-        attempt = replace(attempt, request=provider.prepare(attempt))
-        attempts.add(
-            unit, key=attempt.key, payment_id=payment_id, number=1, provider=name, request=attempt.request
-        )
-        payment = payments.load(unit, payment_id)
-        if payment is None:  # pragma: no cover - it was written a few lines above
-            raise LookupError(payment_id)
-        return payment, attempt
-
-
-def _line(desk: Desk, fee: Fee, line_id: str) -> Line:
-    books = desk.settings.fee_kinds.get(fee.kind)
-    return Line(
-        id=line_id,
-        kind=fee.kind,
-        claim_key=fee.claim_key,
-        fee_ref=fee.ref,
-        cents=fee.cents,
-        cost_centre=books.cost_centre if books else "",
-        account=books.account if books else "",
-    )
-
-
-def _payer_lines(desk: Desk, lines: list[Line], language: str) -> tuple[AttemptLine, ...]:
-    """Return what the provider may show: names of fee kinds, never titles or names."""
-    labels = {kind: known.label for kind, known in desk.settings.fee_kinds.items() if known.label}
-    return tuple(
-        AttemptLine(text=letters.text(labels.get(line.kind, _UNNAMED), language), cents=line.cents)
-        for line in lines
-    )
+    if frozen.attempt is None:
+        house.wake()
+        return Begun(payment_id=frozen.payment.id, url=frozen.back)
+    return _start(house, desk, frozen.payment, frozen.attempt)
 
 
 def _start(house: House, desk: Desk, frozen: Payment, attempt: Attempt) -> Begun | NotBegun:
@@ -254,9 +136,11 @@ def cancel(house: House, payment_id: str) -> PaymentView:
 
     def work(payment: Payment) -> datetime | None:
         desk = house.libraries[payment.library]
+        if payment.state not in UNPAID:
+            return payment.due_at
         provider = desk.providers[payment.provider]
         attempt = _attempt(house, payment_id)
-        if payment.state not in UNPAID or not provider.capabilities().close:
+        if not provider.capabilities().close:
             return payment.due_at
         if attempt.session_ref is None:
             due = observe(house, desk, payment)

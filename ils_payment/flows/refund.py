@@ -22,6 +22,7 @@ from ils_payment.domain.states import PAID_UNSETTLED
 from ils_payment.errors import InvariantError, RemoteError
 from ils_payment.flows.charge import charge
 from ils_payment.flows.hands import backoff
+from ils_payment.flows.renew import took_effect
 from ils_payment.flows.reversals import catch_up
 from ils_payment.flows.work import SEND_WITHIN, quarantine
 from ils_payment.model import (
@@ -33,7 +34,17 @@ from ils_payment.model import (
     State,
 )
 from ils_payment.ports import Refunding
-from ils_payment.store import attempts, cases, chain, installation, orders, patrons, payments, refunds
+from ils_payment.store import (
+    attempts,
+    cases,
+    chain,
+    installation,
+    orders,
+    patrons,
+    payments,
+    refunds,
+    renewals,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -129,7 +140,13 @@ def _wait_for_settling(house: House, desk: Desk, payment: Payment, refund: Refun
     with house.store.read() as unit:
         tried = [one for one in orders.of_payment(unit, payment.id) if one.state != "applied" and one.tries]
         patron = patrons.patron_ref(unit, payment.patron_id)
+        renewal = renewals.of_payment(unit, payment)
     now = house.world.now()
+    if renewal is not None and now < (over := renewals.doubtful_until(renewal, quarantine(desk))):
+        return over
+    if patron is not None and took_effect(house, desk, payment, patron):
+        _fail(house, payment, refund, "the card is renewed after all")
+        return None
     for order in tried:
         # A credit that was confirmed is why a person decided; only what nobody knew can stop the refund.
         doubtful = [one for one in order.tries if one.unclear]

@@ -29,11 +29,13 @@ def fees(house: House, desk: Desk, patron: PatronRef) -> FeesView:
     titles = _titles(desk, judged)
     claimed: Mapping[str, str] = {}
     running: tuple[PaymentView, ...] = ()
+    being_paid = 0
     with house.store.read() as unit:
         known = patrons.known_id(unit, desk.patrons, patron)
         if known is not None:
             claimed = payments.claimed(unit, known)
             running = show.running(house, unit, known)
+            being_paid = payments.fee_cents(unit, known)
     lines = tuple(_line(desk, fee, titles, claimed.get(fee.claim_key)) for fee in judged)
     return FeesView(
         currency=desk.settings.currency,
@@ -41,7 +43,7 @@ def fees(house: House, desk: Desk, patron: PatronRef) -> FeesView:
         open_credit=account.open_credit,
         payable_cents=sum(line.cents for line in lines if line.payable),
         # What is being paid already will take its part of what is owed.
-        limit_cents=max(payable.limit(account) - sum(one.cents for one in running), 0),
+        limit_cents=max(payable.limit(account) - being_paid, 0),
         methods=tuple(
             MethodChoice(method=offered.method, minimum_cents=desk.minimum(offered.method) or 0)
             for offered in desk.settings.methods

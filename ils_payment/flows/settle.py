@@ -20,21 +20,26 @@ from ils_payment.domain import ledger
 from ils_payment.domain.ledger import Book
 from ils_payment.domain.settling import Before, stand
 from ils_payment.errors import RemoteAbsentError, RemoteError
+from ils_payment.flows import renew
 from ils_payment.flows.hands import LEASE_SECONDS, backoff
 from ils_payment.flows.readback import earlier_is_there, look_back, next_look, read_back
-from ils_payment.flows.work import SEND_WITHIN, Work, hold, quarantine, step
+from ils_payment.flows.work import SEND_WITHIN, Work, hold, is_patient, quarantine, step
 from ils_payment.model import Applied, CreditOrder, Input, NotApplied, Partial, Unclear
-from ils_payment.store import chain, installation, orders, patrons, payments
+from ils_payment.store import chain, installation, orders, patrons, payments, renewals
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from ils_payment.flows.house import Desk, House
-    from ils_payment.model import SettleOutcome
+    from ils_payment.model import PatronRef, SettleOutcome
     from ils_payment.store.records import Order, Payment
     from ils_payment.store.unit import Unit
 
 log = structlog.get_logger(__name__)
+
+TIRED = 40.0
+"""After so many seconds no further step is begun under the same lease; the payment is due again at once."""
 
 
 def settle(house: House, desk: Desk, payment: Payment) -> datetime | None:
@@ -56,29 +61,72 @@ def settle(house: House, desk: Desk, payment: Payment) -> datetime | None:
             return unit.now + backoff(house, payment)
         due_orders = _orders(unit, desk, payment)
     house.world.failpoint("settle.leased")
-    for order in due_orders:
-        if order.state in {"applied", "given_up"}:
-            continue
-        work = Work(house, desk, payment, patron, order)
-        try:
-            due = _settle_order(work)
-        except RemoteError as error:
-            # Only questions raise. The patron is let go below: no call is on its way any more.
-            due = _unanswered(work, error)
-        payment = work.payment
-        if payment.held or due is not None:
-            break
-    else:
-        due = None
+    began = house.world.monotonic()
+    payment, due = _settle_orders(house, desk, payment, patron, due_orders)
+    if due is None and not payment.held and payment.renewal_line is not None:
+        payment, due = _renew(house, desk, payment, patron, began)
     with house.store.unit() as unit:
         patrons.release(unit, payment.patron_id, owner)
     return None if payment.held else due
 
 
+def _renew(
+    house: House, desk: Desk, payment: Payment, patron: PatronRef, began: float
+) -> tuple[Payment, datetime | None]:
+    """Renew the card when the fees are settled, then settle the debit that was charged for it."""
+    if house.world.monotonic() - began > TIRED:
+        return payment, house.world.now()
+    with house.store.read() as unit:
+        renewal = renewals.of_payment(unit, payment)
+    if renewal is None:  # pragma: no cover - it is written together with its line
+        raise LookupError(payment.id)
+    renewing = renew.Work(house, desk, payment, patron, renewal)
+    due = renew.renew(renewing)
+    payment = renewing.payment
+    if due is not None or payment.held or renewing.renewal.charge_state != "done":
+        return payment, due
+    if house.world.monotonic() - began > TIRED:
+        return payment, house.world.now()
+    with house.store.unit() as unit:
+        due_orders = _orders(unit, desk, payment)
+    return _settle_orders(house, desk, payment, patron, due_orders, charged=renewing.renewal.charge_ref)
+
+
+def _settle_orders(
+    house: House,
+    desk: Desk,
+    payment: Payment,
+    patron: PatronRef,
+    due_orders: Sequence[Order],
+    charged: str | None = None,
+) -> tuple[Payment, datetime | None]:
+    """Bring every credit order as far as it gets; return the payment as it is then, and when to come back."""
+    due = None
+    for order in due_orders:
+        if order.state in {"applied", "given_up"}:
+            continue
+        work = Work(house, desk, payment, patron, order, charged=charged)
+        try:
+            due = _settle_order(work)
+        except RemoteError as error:
+            # Only questions raise. The patron is let go by the caller: no call is on its way any more.
+            due = _unanswered(work, error)
+        payment = work.payment
+        if payment.held or due is not None:
+            break
+    return payment, due
+
+
 def _orders(unit: Unit, desk: Desk, payment: Payment) -> list[Order]:
-    """Return the credit orders, with new ones for lines that wait and that no order covers any more."""
+    """Return the credit orders, with new ones for lines that wait and that no order covers any more.
+
+    What the card costs has no order before its debit is there.
+    """
     known = orders.of_payment(unit, payment.id)
     covered = {line for order in known if order.state != "given_up" for line in order.line_ids}
+    renewal = renewals.of_payment(unit, payment)
+    if renewal is not None and renewal.charge_state != "done":
+        covered.add(renewal.line_id)
     held = ledger.balances(chain.read_postings(unit, payment.id))
     ids = [one.id for one in payment.lines if (Book.TO_SETTLE, one.id) in held and one.id not in covered]
     if not ids:
@@ -170,23 +218,16 @@ def _record(work: Work, outcome: SettleOutcome) -> None:
 
 def _not_applied(work: Work, outcome: NotApplied) -> datetime | None:
     """Try again for days, unless that cannot help."""
-    retry = not outcome.permanent and _is_patient(work)
+    retry = not outcome.permanent and is_patient(work.house, work.desk, work.payment)
     step(work, Input.NOT_APPLIED, condition=retry, case="not_applied", facts={"reason": outcome.reason})
     return work.house.world.now() + backoff(work.house, work.payment) if retry else None
 
 
 def _unanswered(work: Work, error: RemoteError) -> datetime | None:
     """A question was not answered: ask again for days, unless that cannot help; then a person looks."""
-    if _is_patient(work) and not isinstance(error, RemoteAbsentError):
+    if is_patient(work.house, work.desk, work.payment) and not isinstance(error, RemoteAbsentError):
         log.warning("tried_in_vain", payment=work.payment.id, library=work.desk.key, reason=str(error))
         return work.house.world.now() + backoff(work.house, work.payment)
     doubtful = any(one.outcome != "not_applied" for one in work.order.tries)
     hold(work, "unclear" if doubtful else "not_applied", {"reason": error.what[:200]}, known=not doubtful)
     return None
-
-
-def _is_patient(work: Work) -> bool:
-    """Tell whether there is time left to try again by ourselves."""
-    now = work.house.world.now()
-    patience = timedelta(days=work.desk.settings.settle.give_up_days)
-    return now - (work.payment.paid_at or now) < patience

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from ils_payment.domain import ledger, marker
 from ils_payment.domain.refunds import RefundState
 from ils_payment.domain.states import UNPAID
-from ils_payment.flows.views import CaseView, PaidLine, PaymentView, RefundView, Whereabouts
+from ils_payment.flows.views import CaseView, PaidLine, PaymentView, RefundView, RenewalView, Whereabouts
 from ils_payment.model import State
-from ils_payment.store import attempts, cases, chain, orders, patrons, payments, refunds
+from ils_payment.store import attempts, cases, chain, orders, patrons, payments, refunds, renewals
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -79,6 +79,22 @@ NEXT_STEPS = {
     "marker_unexpected": (
         "a credit is there for a payment that was not settled by it",
         "correct the account by hand, or do not give the money back as well",
+    ),
+    "renewed_elsewhere": (
+        "the card has another expiry than was sold: somebody else changed it meanwhile",
+        "refund the renewal, or settle again: that extends the card from what it says now",
+    ),
+    "not_renewed": (
+        "read why the library system did not renew the card",
+        "mend it and settle again, or refund the renewal",
+    ),
+    "renewal_unclear": (
+        "look at the card's expiry in the library system",
+        "settle again (the same expiry is written), or refund the renewal",
+    ),
+    "renewal_unbooked": (
+        "the card is renewed and paid for, but the library system does not have its fee",
+        "book fee and payment by hand, or settle again",
     ),
     "charge_differs": ("a counter-debit is not there just once", "correct the account by hand"),
     "broken_rule": ("send the log of this payment to the maintainers", "decide by hand"),
@@ -281,6 +297,16 @@ def _view(house: House, unit: Unit, found: Payment) -> PaymentView:
         looking=waiting and found.due_at is not None and found.due_at <= unit.now,
         test=not found.live,
         given_back=_given_back(unit, found),
+        renewal=_renewal(unit, found),
+    )
+
+
+def _renewal(unit: Unit, found: Payment) -> RenewalView | None:
+    line, sold = found.renewal_line, renewals.of_payment(unit, found)
+    if line is None or sold is None:
+        return None
+    return RenewalView(
+        base=sold.base, until=sold.until, state=sold.state, tariff=sold.tariff, cents=line.cents
     )
 
 

@@ -74,6 +74,22 @@ _WORDS: dict[str, dict[str, Any]] = {
                 "Erstattet, und die Gebühr soll offen bleiben; das Bibliothekssystem weiß davon noch nichts.",
                 "Bitte tragen Sie die Gebühr von Hand wieder ein, und schließen Sie den Fall.",
             ),
+            "renewed_elsewhere": (
+                "Bezahlt, aber der Ausweis wurde inzwischen anders verlängert oder geändert, meist an der Theke.",
+                "Bitte erstatten Sie die Verlängerung; oder verbuchen Sie erneut: Das verlängert um eine weitere Zeit.",
+            ),
+            "not_renewed": (
+                "Bezahlt, aber das Bibliothekssystem verlängert den Ausweis nicht.",
+                "Bitte beheben Sie den Grund und verbuchen Sie erneut, oder erstatten Sie.",
+            ),
+            "renewal_unclear": (
+                "Niemand kann sagen, ob der Ausweis verlängert ist.",
+                "Bitte sehen Sie das Ablaufdatum nach; verbuchen Sie erneut (dasselbe Datum), oder erstatten Sie.",
+            ),
+            "renewal_unbooked": (
+                "Der Ausweis ist verlängert und bezahlt, aber die Gebühr fehlt im Bibliothekssystem.",
+                "Bitte tragen Sie Gebühr und Zahlung von Hand ein, oder verbuchen Sie erneut.",
+            ),
             "not_in_ledger": (
                 "Der Zahlungsdienst hat eine Zahlung, die in unseren Büchern fehlt.",
                 "Bitte suchen Sie sie beim Zahlungsdienst; dort erstatten oder von Hand verbuchen.",
@@ -192,6 +208,22 @@ _WORDS: dict[str, dict[str, Any]] = {
             "charge_by_hand": (
                 "Refunded, and the fee shall stay open; the library system does not know that yet.",
                 "Please charge the fee again by hand, and close the case.",
+            ),
+            "renewed_elsewhere": (
+                "Paid, but the card was renewed or changed otherwise meanwhile, mostly at the desk.",
+                "Please refund the renewal; or settle again, which extends the card by one more period.",
+            ),
+            "not_renewed": (
+                "Paid, but the library system does not renew the card.",
+                "Please mend the cause and settle again, or refund.",
+            ),
+            "renewal_unclear": (
+                "Nobody can tell whether the card is renewed.",
+                "Please look at its expiry; settle again (the same day is written), or refund.",
+            ),
+            "renewal_unbooked": (
+                "The card is renewed and paid for, but its fee is missing in the library system.",
+                "Please book fee and payment by hand, or settle again.",
             ),
             "not_in_ledger": (
                 "The provider has a payment that our books lack.",

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from datetime import date, datetime
 
-    from ils_payment.model import LocalText, State
+    from ils_payment.domain.tariff import NoQuote, Quote
+    from ils_payment.model import Block, LocalText, State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +62,39 @@ class FeesView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CardView:
+    """The page of the card: until when it is valid, what renewing it costs, or why it cannot be had here.
+
+    ``number`` is for the patron's own eyes. ``running`` names the open payment that renews the card
+    already. ``fees_first``: open fees are to be paid before or together with it.
+    """
+
+    number: str | None
+    valid_until: date | None
+    expired: bool
+    blocks: tuple[Block, ...]
+    currency: str
+    quote: Quote | None
+    why_not: NoQuote | None
+    running: str | None
+    fees_first: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenewalView:
+    """The renewal that a payment pays for. ``state``: due, tried, again, renewed or given_up.
+
+    ``until`` is the expiry that was sold; it is the card's once the state is ``renewed``.
+    """
+
+    base: date | None
+    until: date
+    state: str
+    tariff: str
+    cents: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PaidLine:
     """One frozen line of a payment; texts are None after they were erased."""
 
@@ -80,7 +114,8 @@ class PaymentView:
     closed. ``continue_url``: where the payer can go on paying, while that is possible.
     ``number`` is what patron and clerk call it; it is the ``receipt_number`` too, which exists from
     ``paid`` on. ``looking``: the provider is just being asked. ``test``: no money moved.
-    ``given_back``: what has left again, or is on its way back to the payer.
+    ``given_back``: what has left again, or is on its way back to the payer. ``renewal``: the card that
+    is renewed with it. A free renewal has ``cents`` 0 and method and provider ``none``.
     """
 
     payment_id: str
@@ -104,6 +139,7 @@ class PaymentView:
     looking: bool
     test: bool
     given_back: tuple[RefundView, ...] = ()
+    renewal: RenewalView | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +170,8 @@ NOT_BEGUN = (
     "unknown_method",  # The method is not offered.
     "already_running",  # Another open payment holds one of the lines.
     "paused",  # No new payments are accepted now.
+    "not_renewable",  # The card cannot be renewed here (any more).
+    "fees_first",  # Open fees must be paid before, or together with, the renewal.
     "test_mode",  # Play money only, and this card is not a test card.
     "provider_refused",  # The provider certainly opened no session.
     "provider_unavailable",  # Nobody knows yet whether a session exists; the sweep finds out.

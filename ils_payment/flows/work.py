@@ -7,16 +7,18 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from ils_payment.domain import ledger
+from ils_payment.domain.renewing import CARD
 from ils_payment.domain.states import decide
 from ils_payment.model import Input, OrderLine, SettledPayment
-from ils_payment.store import chain, orders, payments
+from ils_payment.store import chain, orders, payments, renewals
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from ils_payment.flows.house import Desk, House
     from ils_payment.model import PatronRef
-    from ils_payment.store.records import Order, Payment
+    from ils_payment.store.records import Line, Order, Payment
+    from ils_payment.store.unit import Unit
 
 
 SEND_WITHIN = timedelta(seconds=60)
@@ -36,14 +38,18 @@ class Work:
     patron: PatronRef
     order: Order
 
+    charged: str | None = None
+    """The library system's id of the debit that was charged for the renewal in this payment."""
+
     @property
     def lines(self) -> tuple[OrderLine, ...]:
-        """Return the frozen lines of this order."""
-        return tuple(
-            OrderLine(ref=line.fee_ref, claim_key=line.claim_key, cents=line.cents, kind=line.kind)
-            for line in self.payment.lines
-            if line.id in self.order.line_ids
-        )
+        """Return the frozen lines of this order; a renewal's is the debit that was charged for it."""
+        return tuple(self._line(line) for line in self.payment.lines if line.id in self.order.line_ids)
+
+    def _line(self, line: Line) -> OrderLine:
+        if line.claim_key == CARD and self.charged is not None:
+            return OrderLine(ref=self.charged, claim_key=self.charged, cents=line.cents, kind=line.kind)
+        return OrderLine(ref=line.fee_ref, claim_key=line.claim_key, cents=line.cents, kind=line.kind)
 
     @property
     def now(self) -> datetime:
@@ -103,9 +109,7 @@ def applied(work: Work, what: Input, remote_ref: str) -> None:
     line_ids = work.order.line_ids
     with work.house.store.unit() as unit:
         orders.confirm(unit, work.order, remote_ref)
-        last = all(
-            order.state in {"applied", "given_up"} for order in orders.of_payment(unit, work.payment.id)
-        )
+        last = is_last(unit, work.payment)
         columns: dict[str, Any] = {"settled_at": unit.now} if last else {}
         work.payment = payments.move(
             unit,
@@ -121,6 +125,23 @@ def applied(work: Work, what: Input, remote_ref: str) -> None:
     work.house.world.failpoint("settle.applied")
     if last:
         tell_observers(work.house, work.payment)
+
+
+def is_last(unit: Unit, payment: Payment) -> bool:
+    """Tell whether nothing of a payment waits for the library system: no order, and no renewal."""
+    renewal = renewals.of_payment(unit, payment)
+    known = orders.of_payment(unit, payment.id)
+    if renewal is not None:
+        ordered = any(renewal.line_id in order.line_ids for order in known)
+        if not renewal.ended or (renewal.charge_state == "done" and not ordered):
+            return False
+    return all(order.state in {"applied", "given_up"} for order in known)
+
+
+def is_patient(house: House, desk: Desk, payment: Payment) -> bool:
+    """Tell whether there is time left to try again by ourselves."""
+    now = house.world.now()
+    return now - (payment.paid_at or now) < timedelta(days=desk.settings.settle.give_up_days)
 
 
 def tell_observers(house: House, payment: Payment) -> None:

@@ -13,6 +13,7 @@ from ils_payment.domain import marker
 from ils_payment.domain.settling import Before
 from ils_payment.store.case_tables import refunds
 from ils_payment.store.records import Order, Try, to_json
+from ils_payment.store.renewal_tables import renewals
 from ils_payment.store.tables import credit_orders, credit_tries, payments
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ def new_marker(unit: Unit) -> str:
         taken = select(payments.c.id).where(payments.c.receipt_number == made)
         ordered = select(credit_orders.c.id).where(credit_orders.c.marker == made)
         charged = select(refunds.c.id).where(refunds.c.charge_marker == made)
-        if unit.connection.execute(taken.union(ordered, charged)).first() is None:
+        sold = select(renewals.c.payment_id).where(renewals.c.charge_marker == made)
+        if unit.connection.execute(taken.union(ordered, charged, sold)).first() is None:
             return made
 
 

@@ -26,6 +26,7 @@ from sqlalchemy import case as whether
 from sqlalchemy.exc import IntegrityError
 
 from ils_payment.domain import ledger
+from ils_payment.domain.renewing import CARD
 from ils_payment.domain.states import ENDED
 from ils_payment.model import State
 from ils_payment.store import cases, chain
@@ -79,8 +80,11 @@ _WAKE = (
 _HOLD_PATRON = (
     select(private_patrons.c.id).where(private_patrons.c.id == bindparam("patron")).with_for_update()
 )
-_CLAIMED_CENTS = select(func.coalesce(func.sum(payments.c.cents), 0)).where(
-    payments.c.id.in_(select(claims.c.payment_id).where(claims.c.patron_id == bindparam("patron")))
+_CLAIMED_CENTS = select(func.coalesce(func.sum(payment_lines.c.cents), 0)).where(
+    payment_lines.c.payment_id.in_(
+        select(claims.c.payment_id).where(claims.c.patron_id == bindparam("patron"))
+    ),
+    payment_lines.c.claim_key != CARD,
 )
 
 
@@ -392,9 +396,14 @@ def overdue(unit: Unit, *, paid: timedelta, unpaid: timedelta, pending: timedelt
 def claimed_cents(unit: Unit, patron: str) -> int:
     """Return what the patron's open payments will take off the balance; holds the patron's row until commit.
 
-    Two tabs that freeze at the same time wait for each other here.
+    Two tabs that freeze at the same time wait for each other here. What a renewal costs is not owed yet.
     """
     unit.connection.execute(_HOLD_PATRON, {"patron": patron})
+    return fee_cents(unit, patron)
+
+
+def fee_cents(unit: Unit, patron: str) -> int:
+    """Return the cents of all fees in payments that hold something of the patron's."""
     return int(unit.connection.execute(_CLAIMED_CENTS, {"patron": patron}).scalar_one())
 
 

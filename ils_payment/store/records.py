@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from ils_payment.domain.ledger import Book
 from ils_payment.domain.refunds import RefundState
+from ils_payment.domain.renewing import CARD
 from ils_payment.domain.settling import Before
 from ils_payment.model import State
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import date, datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,11 @@ class Payment:
     fence: int
     lines: tuple[Line, ...]
     left: bool = False
+
+    @property
+    def renewal_line(self) -> Line | None:
+        """Return the line that renews the card, if this payment has one."""
+        return next((line for line in self.lines if line.claim_key == CARD), None)
 
     def amounts(self, ids: tuple[str, ...] | None = None) -> list[tuple[str, int]]:
         """Return (line id, cents) of all lines, or of those in *ids*."""
@@ -159,6 +165,37 @@ class Refund:
         """Return what the patron owes again where the fee stays: what had been settled, nothing else."""
         settled = {Book.LIBRARY_SYSTEM, Book.BY_HAND}
         return sum(cents for _, book, cents in self.parts if book in settled)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renewal:
+    """The card renewal that a payment pays for: what was sold, and how far it is.
+
+    ``base`` and ``renewed_on`` are what the card said when it was quoted, ``until`` is the expiry that
+    was sold. ``doubts`` counts the tries that were never answered.
+    """
+
+    payment_id: str
+    line_id: str
+    tariff: str
+    base: date | None
+    until: date
+    renewed_on: date | None
+    state: str
+    tries: int
+    doubts: int
+    tried_at: datetime | None
+    renewed_at: datetime | None
+    charge_state: str
+    charge_marker: str | None
+    charge_ref: str | None
+    charge_tries: int
+    charge_tried_at: datetime | None
+
+    @property
+    def ended(self) -> bool:
+        """Tell whether nothing is left to do but to settle the debit that was charged for it."""
+        return self.state in {"renewed", "given_up"} and self.charge_state not in {"due", "tried"}
 
 
 def to_json(value: Any) -> str:  # noqa: ANN401 - any JSON value

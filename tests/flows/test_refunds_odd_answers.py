@@ -115,7 +115,7 @@ def test_a_counter_debit_that_is_not_there_exactly_once_is_a_case(town, cents):
     asked = library_answers(town, find_charges=there, charge=Unclear(reason="never called"))
     approved(town, payment_id, Meaning.FEE_STAYS)
     town.run()
-    assert by_hand(town, payment_id) == "the counter-debit is not there exactly once"
+    assert by_hand(town, payment_id) == "the debit is not there exactly once"
     assert asked.asked["charge"] == []
 
 
@@ -146,7 +146,7 @@ def test_a_counter_debit_that_never_succeeds_is_tried_a_few_times_and_then_a_cas
     asked = library_answers(town, charge=answer)
     approved(town, payment_id, Meaning.FEE_STAYS)
     town.run_for(days=4, rounds=120)
-    assert by_hand(town, payment_id) in {"not now", "nothing proves that the counter-debit is absent"}
+    assert by_hand(town, payment_id) in {"not now", "nothing proves that the debit is absent"}
     assert len(asked.asked["charge"]) == MAX_UNCLEAR
 
 

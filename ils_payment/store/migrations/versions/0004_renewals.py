@@ -45,9 +45,15 @@ def upgrade() -> None:
             "state",
             sa.String(length=60),
             nullable=False,
-            comment="due, again (a person lets it begin anew), tried (no result), renewed, given_up",
+            comment="due, again (a person lets it begin anew), tried (no answer), renewed, given_up",
         ),
         sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column(
+            "doubts",
+            sa.Integer(),
+            nullable=False,
+            comment="Tries without an answer; 0 again when nothing can come late any more.",
+        ),
         sa.Column("tried_at", Instant(), nullable=True),
         sa.Column("renewed_at", Instant(), nullable=True),
         sa.Column(
