@@ -12,6 +12,7 @@ from decimal import Decimal
 
 import pytest
 import structlog
+from ils_payment_koha import lookups
 from ils_payment_koha.adapter import KohaSystem
 from ils_payment_koha.config import KohaConfig
 from ils_payment_koha.simulator import KohaHabits, KohaSimulator
@@ -330,13 +331,13 @@ def test_titles_never_hinder(adapter, koha, trouble):
 
 def test_slow_titles_are_given_up(adapter, koha, world, monkeypatch):
     fees = adapter.account(erika(koha)).fees
-    fetch = adapter._title
+    fetch = lookups._title
 
-    def slowly(record):
+    def slowly(client, record):
         world.shift += 6
-        return fetch(record)
+        return fetch(client, record)
 
-    monkeypatch.setattr(adapter, "_title", slowly)
+    monkeypatch.setattr(lookups, "_title", slowly)
     with structlog.testing.capture_logs() as logs:
         assert adapter.titles(fees).keys() == {"1"}
     assert [entry["reason"] for entry in logs] == ["too slow"]

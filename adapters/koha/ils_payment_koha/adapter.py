@@ -1,4 +1,4 @@
-"""Koha as a library system. The money calls are in :meth:`KohaSystem.settle` and :meth:`KohaSystem.charge`.
+"""Koha as a library system. It writes in ``settle``, ``charge`` and ``renew_card``, with one call each.
 
 What this rests on was seen on a running Koha 23.05.04; ``docs/koha.md`` lists the limits of Koha
 that matter to a treasury.
@@ -11,8 +11,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar
 from zoneinfo import ZoneInfo
 
-import structlog
-
 from ils_payment.errors import RemoteAbsentError, RemoteError
 from ils_payment.model import (
     Binding,
@@ -20,45 +18,40 @@ from ils_payment.model import (
     NotApplied,
     Partial,
     Refused,
+    RenewSupport,
     Surplus,
     SystemCapabilities,
     Unavailable,
     Unclear,
 )
-from ils_payment_koha import charging, checks, settling, wire
+from ils_payment_koha import charging, checks, lookups, renewing, settling, wire
 from ils_payment_koha.client import KohaClient, NotSentError
 from ils_payment_koha.config import KohaConfig
-from ils_payment_koha.refusals import refuse
-from ils_payment_koha.titles import title
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
+    from datetime import date, datetime
 
     from ils_payment.model import (
         Account,
         Card,
+        CategoryFee,
         Charge,
         ChargeOrder,
         Credit,
         CreditOrder,
+        ExpiringCard,
         Fee,
         Finding,
         PatronRef,
+        RenewOrder,
+        RenewOutcome,
         SettleOutcome,
     )
     from ils_payment.ports import Host, PluginConfig
 
-log = structlog.get_logger(__name__)
-
 _NEWEST = 20
 """How many of the newest credits one look-up reads; more since the last settle call are not expected."""
-
-_TITLES = 20
-"""More titles than these are not looked up, so that a long list of fees does not make a page slow."""
-
-_TITLE_SECONDS = 5.0
-"""The time that all of them may take together, but for the last call."""
 
 
 class KohaSystem:
@@ -85,6 +78,11 @@ class KohaSystem:
             late_apply_max=timedelta(minutes=self._config.late_apply_minutes),
             sign_in=self._config.sign_in,
             can_charge=True,
+            can_renew=RenewSupport.GIVEN_DATE if self._config.renew else RenewSupport.NO,
+            # Koha shows restrictions and has no path that lifts one (seen).
+            can_lift=False,
+            lists_expiring=True,
+            prices_categories=self._config.category_fees,
             titles=self._config.titles,
             identity=self._config.url,
         )
@@ -147,34 +145,7 @@ class KohaSystem:
 
     def titles(self, fees: Sequence[Fee]) -> Mapping[str, str]:
         """Look titles up by item and record; what cannot be had is left out and never hinders paying."""
-        items = sorted({int(fee.item) for fee in fees if fee.item and fee.item.isdigit()})[:_TITLES]
-        found: dict[str, str] = {}
-        if not items:
-            return found
-        started = self._host.monotonic()
-        try:
-            query = {"q": json.dumps({"item_id": {"-in": items}}), "_per_page": str(_TITLES)}
-            listed = self._client.read("/items", query=query, deadline=_TITLE_SECONDS)
-            for record, item_ids in _items_by_record(listed).items():
-                if self._host.monotonic() - started > _TITLE_SECONDS:
-                    log.warning("koha_titles_left_out", library=self._host.library.key, reason="too slow")
-                    break
-                text = self._title(record)
-                found |= dict.fromkeys(item_ids, text) if text else {}
-        except RemoteError as error:
-            log.warning("koha_titles_left_out", library=self._host.library.key, reason=str(error))
-        return found
-
-    def _title(self, record: int) -> str | None:
-        """Read one record; None when it is gone."""
-        answer = self._client.ask(
-            "GET", f"/biblios/{record}", accept="application/marc-in-json", deadline=_TITLE_SECONDS
-        )
-        if answer.status == 404:
-            return None
-        if answer.status != 200:
-            refuse(answer)
-        return title(answer.body) if isinstance(answer.body, dict) else None
+        return lookups.titles(self._client, self._host, fees)
 
     def settle(self, order: CreditOrder) -> SettleOutcome:
         """Post one credit for all lines: **money moves here**, with a single request.
@@ -196,18 +167,20 @@ class KohaSystem:
             return authorization
         self._host.failpoint("koha.settle.before")
         path = f"/patrons/{order.patron}/account/credits"
-        answer = self._send_once(path, text, authorization, order.send_before)
+        answer = self._send_once("POST", path, text, authorization, order.send_before)
         if not isinstance(answer, wire.Answer):
             return answer
         self._host.failpoint("koha.settle.after")
         return settling.settle_outcome(answer, order)
 
     def charge(self, order: ChargeOrder) -> SettleOutcome:
-        """Post one debit, so that the patron owes again: **money moves here**, with a single request.
+        """Post one debit, so that the patron owes (again): **money moves here**, with a single request.
 
-        Koha reopens no line that has been paid and takes no credit back (seen), so this is a debit of
-        its own, of the type that is configured for the fee's kind. A repeat makes another one (the
-        same body was seen twice with credits; nothing in the code of debits looks for one, read).
+        After a refund: Koha reopens no line that has been paid and takes no credit back (seen), so this is a
+        debit of its own, of the type that is configured for the fee's kind. For a renewed card: a new expiry
+        charges nothing by itself (seen), so its fee is a debit from here that is then settled. A repeat makes
+        another one (the same body was seen twice with credits; nothing in the code of debits looks for
+        one, read).
         The outcomes are :data:`charging.OUTCOMES`.
         """
         problem = charging.order_problem(order, self._host.library.currency)
@@ -215,8 +188,8 @@ class KohaSystem:
             return NotApplied(reason=problem, permanent=True)
         text = charging.debit_text(
             order,
-            debit_type=self._config.debit_type_of(order.kind),
-            description=self._config.charge_description.format(
+            debit_type=self._config.debit_type_of(order.kind, order.purpose),
+            description=self._config.charge_text(order.purpose).format(
                 marker=order.marker, settled_with=order.settled_with
             ),
             library_id=self._config.library_id,
@@ -226,11 +199,40 @@ class KohaSystem:
             return authorization
         self._host.failpoint("koha.charge.before")
         path = f"/patrons/{order.patron}/account/debits"
-        answer = self._send_once(path, text, authorization, order.send_before)
+        answer = self._send_once("POST", path, text, authorization, order.send_before)
         if not isinstance(answer, wire.Answer):
             return answer
         self._host.failpoint("koha.charge.after")
         return charging.charge_outcome(answer, order)
+
+    def renew_card(self, order: RenewOrder) -> RenewOutcome:
+        """Read the patron, then put the new expiry with as few fields as Koha takes, with a single request.
+
+        Koha has no call that compares before it writes (``If-Match`` is ignored, seen): what a clerk
+        changes between the two calls, the expiry included, is overwritten. It charges nothing and leaves
+        ``date_renewed`` alone (both seen). The outcomes are :data:`renewing.OUTCOMES`.
+        """
+        problem = renewing.order_problem(order)
+        if problem is not None:
+            return NotApplied(reason=problem, permanent=True)
+        path = f"/patrons/{order.patron}"
+        try:
+            text = renewing.patron_text(self._client.read(path), order)
+        except RemoteAbsentError:
+            return NotApplied(reason="koha_404_patron_missing", permanent=True)
+        except RemoteError as error:
+            return NotApplied(reason=f"koha_patron_not_read: {error}")
+        if isinstance(text, NotApplied):
+            return text
+        authorization = self._authorization()
+        if isinstance(authorization, NotApplied):
+            return authorization
+        self._host.failpoint("koha.renew.before")
+        answer = self._send_once("PUT", path, text, authorization, order.send_before)
+        if not isinstance(answer, wire.Answer):
+            return answer
+        self._host.failpoint("koha.renew.after")
+        return renewing.renew_outcome(answer, order)
 
     def _authorization(self) -> str | NotApplied:
         """Get a token before anything is sent."""
@@ -240,13 +242,13 @@ class KohaSystem:
             return NotApplied(reason=f"koha_no_token: {error}")
 
     def _send_once(
-        self, path: str, text: str, authorization: str, send_before: datetime | None
+        self, method: str, path: str, text: str, authorization: str, send_before: datetime | None
     ) -> wire.Answer | NotApplied | Unclear:
-        """Send one call that moves money, never twice; say what is known where there is no answer."""
+        """Send one call that writes, never twice; say what is known where there is no answer."""
         if send_before is not None and self._host.now() > send_before:
             return NotApplied(reason="koha_not_sent_in_time")
         try:
-            answer = self._client.pay(path, text, authorization)
+            answer = self._client.write(method, path, text, authorization)
         except NotSentError as error:
             return NotApplied(reason=f"koha_not_reached: {error}")
         except RemoteError as error:
@@ -293,6 +295,14 @@ class KohaSystem:
                 break
         return [wire.credit(line, self._host.library.currency) for line in lines]
 
+    def expiring(self, since: date, until: date) -> Sequence[ExpiringCard]:
+        """List the cards that end in these days, with the patron's first e-mail address and language."""
+        return lookups.expiring(self._client, self._host, since, until)
+
+    def category_fees(self) -> Sequence[CategoryFee]:
+        """Read what Koha itself would take for each patron category; needs a Koha that shows them."""
+        return lookups.category_fees(self._client, self._host.library.currency)
+
 
 def _path(patron: PatronRef) -> str:
     """Return the patron's id as a part of a path; Koha has no patron whose id is not a number."""
@@ -302,18 +312,6 @@ def _path(patron: PatronRef) -> str:
             mend="Hand patrons over by their borrowernumber, not by card number or user name.",
         )
     return str(patron)
-
-
-def _items_by_record(listed: object) -> dict[int, list[str]]:
-    """Group the listed items by their record."""
-    by_record: dict[int, list[str]] = {}
-    for entry in wire.lines(listed):
-        item, record = (
-            entry.get(key) if isinstance(entry, dict) else None for key in ("item_id", "biblio_id")
-        )
-        if isinstance(item, int) and isinstance(record, int):
-            by_record.setdefault(record, []).append(str(item))
-    return by_record
 
 
 __all__ = ["KohaSystem"]

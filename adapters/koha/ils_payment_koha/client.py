@@ -134,12 +134,12 @@ class KohaClient:
             )
         return answer
 
-    def pay(self, path: str, text: str, authorization: str) -> Answer:
-        """Send the money call *text* exactly once; **money moves here**.
+    def write(self, method: str, path: str, text: str, authorization: str) -> Answer:
+        """Send *text* exactly once, to book it (POST) or to store it (PUT); **money moves here**.
 
         Raises NotSentError when Koha certainly got nothing; any other RemoteError leaves it open.
         """
-        return self._exchange(Request(method="POST", path=path, text=text), authorization)
+        return self._exchange(Request(method=method, path=path, text=text), authorization)
 
     def probe(self) -> Answer:
         """Return the description that Koha gives of its API, without credentials."""
@@ -220,11 +220,19 @@ def _leave_alone(request: requests.PreparedRequest) -> requests.PreparedRequest:
 
 def _answer(response: requests.Response) -> Answer:
     """Parse the body as JSON with exact decimals; what is not JSON stays unparsed."""
+    total = response.headers.get("X-Total-Count", "")
+    body, is_json = None, True
     try:
         body = json.loads(response.content, parse_float=Decimal, parse_constant=_no_number)
     except (ValueError, RecursionError):
-        return Answer(response.status_code, None, is_json=False, date=response.headers.get("Date"))
-    return Answer(response.status_code, body, is_json=True, date=response.headers.get("Date"))
+        is_json = False
+    return Answer(
+        response.status_code,
+        body,
+        is_json=is_json,
+        date=response.headers.get("Date"),
+        total=int(total) if total.isdecimal() and total.isascii() else None,
+    )
 
 
 def _no_number(text: str) -> NoReturn:

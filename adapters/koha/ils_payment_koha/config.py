@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
+from ils_payment.model import ChargePurpose
 from ils_payment.ports import PluginConfig, Secret
 
 _REGISTER_TYPES = ("CASH", "SIP00")
@@ -87,6 +88,29 @@ class KohaConfig(PluginConfig):
         description="Text of that debit as patrons see it in the OPAC; {settled_with} (the receipt of the "
         "payment that was refunded) and {marker} are filled in.",
     )
+    renew: bool = Field(
+        default=False,
+        description="Let the program write the new expiry of a card when its renewal was paid. Needs Koha's "
+        "whole right borrowers, so it is off until you choose it; see docs/koha.md.",
+    )
+    renewal_charge_type: str = Field(
+        default="ACCOUNT_RENEW",
+        min_length=1,
+        max_length=80,
+        description="Debit type of the fee of a renewed card, which is charged and settled once it was paid.",
+    )
+    renewal_charge_description: str = Field(
+        default="Verlängerung des Ausweises, bezahlt mit Beleg {settled_with}",
+        min_length=1,
+        max_length=200,
+        description="Text of that debit as patrons see it in the OPAC; {settled_with} (the receipt of the "
+        "payment) and {marker} are filled in.",
+    )
+    category_fees: bool = Field(
+        default=False,
+        description="Compare the tariff with the fees of Koha's patron categories. Only newer versions show "
+        "them over the API (26.02 does, 23.05 does not).",
+    )
     titles: bool = Field(
         default=True, description="Show the titles of the items behind fees (needs the right catalogue)."
     )
@@ -141,7 +165,7 @@ class KohaConfig(PluginConfig):
     def _check_description(cls, value: str) -> str:
         return _fillable(value, "method", "marker")
 
-    @field_validator("charge_description")
+    @field_validator("charge_description", "renewal_charge_description")
     @classmethod
     def _check_charge_description(cls, value: str) -> str:
         return _fillable(value, "settled_with", "marker")
@@ -175,12 +199,13 @@ class KohaConfig(PluginConfig):
     @model_validator(mode="after")
     def _check_charge_types(self) -> Self:
         """Refuse the debit types that would mean something else in Koha."""
-        for kind in (self.charge_type, *self.charge_types.values()):
+        for kind in (self.charge_type, *self.charge_types.values(), self.renewal_charge_type):
             if kind in _NO_COUNTER_DEBITS or not kind.strip():
                 why = _NO_COUNTER_DEBITS.get(kind, "it has no name")
                 raise ValueError(
-                    f"the debit type {kind!r} cannot be used for what is owed again: {why}; take MANUAL, or "
-                    "one of your own from Administration > Debit types"
+                    f"the debit type {kind!r} cannot be used for what is owed again or for a renewed card: "
+                    f"{why}; take MANUAL (or ACCOUNT_RENEW), or one of your own from Administration > Debit "
+                    "types"
                 )
         return self
 
@@ -188,9 +213,16 @@ class KohaConfig(PluginConfig):
         """Return the payment type for *method*."""
         return self.payment_types.get(method, self.payment_type)
 
-    def debit_type_of(self, kind: str) -> str:
-        """Return the debit type for a fee of *kind* that is owed again."""
+    def debit_type_of(self, kind: str, purpose: ChargePurpose) -> str:
+        """Return the debit type for a renewed card, or for a fee of *kind* that is owed again."""
+        if purpose is ChargePurpose.RENEWAL:
+            return self.renewal_charge_type
         return self.charge_types.get(kind, self.charge_type)
+
+    def charge_text(self, purpose: ChargePurpose) -> str:
+        """Return the text of a debit, its placeholders not yet filled in."""
+        is_renewal = purpose is ChargePurpose.RENEWAL
+        return self.renewal_charge_description if is_renewal else self.charge_description
 
     def description_of(self, method: str, marker: str) -> str:
         """Return the text of the credit for *method* and *marker*."""

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
 
 class Verdict(StrEnum):
-    """What an answer to the money call says."""
+    """What an answer to a call that writes says."""
 
     BY_AMOUNTS = "the amounts in the answer decide"
+    BY_EXPIRY = "the expiry in the answer decides"
     NOT_APPLIED = "certainly not applied; can be mended"
     NEVER = "certainly not applied; asking again cannot help"
     UNCLEAR = "unclear"
@@ -48,11 +49,8 @@ class Row:
 
 
 # "Certainly not applied" needs a body of Koha's own: a proxy that filters answers may put its own
-# 403 in front of a credit that has been booked. The first row that fits decides.
-OUTCOMES: tuple[Row, ...] = (
-    Row(201, None, Verdict.BY_AMOUNTS, "koha_201"),
-    # Very old versions answered 200 with an id alone (read): something is booked, nobody knows how much.
-    Row(200, None, Verdict.UNCLEAR, "koha_200_without_amounts"),
+# 403 in front of a credit that has been booked. All calls that write end with these rows.
+WITHOUT_SUCCESS: tuple[Row, ...] = (
     # The request is validated before anything is stored (seen for both of these shapes).
     Row(400, (Shape.ERRORS, Shape.LIST), Verdict.NEVER, "koha_400_request_invalid"),
     # Older versions turn whatever goes wrong while they book, a deadlock included, into a 400 with
@@ -73,6 +71,14 @@ OUTCOMES: tuple[Row, ...] = (
     Row(503, None, Verdict.UNCLEAR, "koha_503"),
     Row(504, None, Verdict.UNCLEAR, "koha_504"),
     Row(None, None, Verdict.UNCLEAR, "koha_answer_not_classified"),
+)
+
+# The first row that fits decides.
+OUTCOMES: tuple[Row, ...] = (
+    Row(201, None, Verdict.BY_AMOUNTS, "koha_201"),
+    # Very old versions answered 200 with an id alone (read): something is booked, nobody knows how much.
+    Row(200, None, Verdict.UNCLEAR, "koha_200_without_amounts"),
+    *WITHOUT_SUCCESS,
 )
 
 

@@ -17,7 +17,17 @@ from typing import TYPE_CHECKING, Any
 
 from ils_payment import money
 from ils_payment.errors import RemoteGarbledError
-from ils_payment.model import Account, Block, Card, Charge, Credit, Fee, PatronRef
+from ils_payment.model import (
+    Account,
+    Block,
+    Card,
+    CategoryFee,
+    Charge,
+    Credit,
+    ExpiringCard,
+    Fee,
+    PatronRef,
+)
 
 if TYPE_CHECKING:
     from datetime import date
@@ -42,12 +52,13 @@ class Shape(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer: its status, its JSON (None when it is not JSON) and its Date header."""
+    """An HTTP answer: its status, its JSON (None when it is not JSON), its Date header, its X-Total-Count."""
 
     status: int
     body: Any
     is_json: bool = True
     date: str | None = None
+    total: int | None = None
 
     @property
     def shape(self) -> Shape:
@@ -238,7 +249,8 @@ def card(body: object, today: date) -> Card:
     """Read ``GET /patrons/{id}``; *today* is the library's own day.
 
     Koha has no flag for an expired card (seen). Of a restriction it tells neither kind nor
-    reason, so whether a person set it is unknown; no path of its API lifts one (seen).
+    reason, so whether a person set it is unknown; no path of its API lifts one (seen). The day
+    of the last renewal is set by Koha's own renewing (read), not by a new expiry from here (seen).
     """
     patron = _object(body)
     valid_until, birth_date = _day(patron.get("expiry_date")), _day(patron.get("date_of_birth"))
@@ -258,6 +270,61 @@ def card(body: object, today: date) -> Card:
         category=str(patron.get("category_id") or ""),
         birth_date=birth_date,
         blocks=tuple(blocks),
+        renewed_on=_day(patron.get("date_renewed")),
+    )
+
+
+def patron_number(body: object) -> int:
+    """Return the id of a listed patron; raise RemoteGarbledError."""
+    number = _object(body).get("patron_id")
+    if not isinstance(number, int) or not is_id(number):
+        raise _garbled("holds a patron without an id")
+    return number
+
+
+def expiring_card(body: object) -> ExpiringCard | None:
+    """Read one entry of ``GET /patrons`` that was found by its expiry; None where Koha withholds it.
+
+    Koha shows patrons of branches that it keeps from us with nulls (read).
+    """
+    patron = _object(body)
+    valid_until = _day(patron.get("expiry_date"))
+    if valid_until is None:
+        return None
+    email, language = (str(patron.get(key) or "").strip() for key in ("email", "lang"))
+    return ExpiringCard(
+        patron=PatronRef(str(patron_number(body))),
+        valid_until=valid_until,
+        category=str(patron.get("category_id") or ""),
+        email=email or None,
+        # Koha's own word for a patron who has chosen none (seen).
+        language=None if language in {"", "default"} else language,
+    )
+
+
+def category_fee(body: object, currency: str) -> CategoryFee:
+    """Read one entry of ``GET /patron_categories`` (read in the specification of 26.02, not seen).
+
+    A category has a number of months or a fixed day. No fee is null.
+    """
+    category = _object(body)
+    code, fee, months = (category.get(k) for k in ("patron_category_id", "enrolment_fee", "enrolment_period"))
+    if not isinstance(code, str) or not code:
+        raise _garbled("holds a patron category without a code")
+    try:
+        cents = 0 if fee is None else cents_of(fee, currency)
+    except ValueError:
+        raise RemoteGarbledError(
+            f"Koha's patron category {code} has a fee that is not whole cents.",
+            mend="Correct it in Koha: Administration > Patron categories.",
+        ) from None
+    if cents < 0:
+        raise _garbled(f"holds a fee below zero for the patron category {code}")
+    return CategoryFee(
+        category=code,
+        name=str(category.get("name") or ""),
+        cents=cents,
+        months=months if isinstance(months, int) and is_id(months) else None,
     )
 
 

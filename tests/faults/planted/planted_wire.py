@@ -39,14 +39,14 @@ def lost_answer_counts_as_not_sent(patch):
 def settle_call_repeated_by_the_transport(patch):
     """The transport sends the settle call again when no answer came."""
 
-    def pay(original, self, path, text, authorization):
+    def write(original, self, *call):
         try:
-            return original(self, path, text, authorization)
+            return original(self, *call)
         except RemoteError:
-            return original(self, path, text, authorization)
+            return original(self, *call)
 
-    original = KohaClient.pay
-    patch.setattr(KohaClient, "pay", lambda self, *args: pay(original, self, *args))
+    original = KohaClient.write
+    patch.setattr(KohaClient, "write", lambda self, *call: write(original, self, *call))
 
 
 @defect("ils_answer_garbled")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from ils_payment.testing.simulator import SimulatorWorld
     from ils_payment_koha.simulator.accounts import Accounts
+    from ils_payment_koha.simulator.patrons import Patrons
     from ils_payment_koha.simulator.render import Renderer
 
 
@@ -27,6 +28,7 @@ class Desk:
 
     tables: Tables
     accounts: Accounts
+    patrons: Patrons
     renderer: Renderer
     world: SimulatorWorld
 
@@ -35,10 +37,11 @@ class Desk:
         with self.tables.lock:
             self.tables.libraries[library_id] = render.library(library_id=library_id, name=name, **more)
 
-    def add_category(self, category_id: str, fee: int = 0) -> None:
-        """Make a patron category with its enrolment fee."""
+    def add_category(self, category_id: str, fee: int = 0, **more: Any) -> None:  # noqa: ANN401 - columns
+        """Make a patron category with its enrolment fee; *more* may be ``name``, ``months`` or ``until``."""
         with self.tables.lock:
-            self.tables.categories[category_id] = Category(category_id=category_id, fee=decimal(fee))
+            category = Category(category_id=category_id, fee=decimal(fee), **more)
+            self.tables.categories[category_id] = category
 
     def add_patron(
         self,
@@ -170,7 +173,12 @@ class Desk:
     def change(self, patron_id: int, **fields: object) -> None:
         """Change a patron's record in the staff interface."""
         with self.tables.lock:
-            self.tables.patrons[patron_id].record.update(fields)
+            self.tables.change_patron(patron_id, fields, by="desk", at=self.world.now())
+
+    def renew_account(self, patron_id: int) -> str:
+        """Renew a card at the desk as a clerk does, fee and all, and return its new last day."""
+        with self.tables.lock:
+            return self.patrons.renew(patron_id, by="desk", interface="intranet", user_id=1)
 
     def set_password(self, patron_id: int, password: str, *, expired: bool = False) -> None:
         """Set a patron's password and unlock the account."""

@@ -43,6 +43,7 @@ class KohaHabits:
     ``deadlock_rate`` is the chance that a credit which overlaps with another one of the same
     patron becomes MariaDB's victim: 500, and the credit stays unapplied. ``float_noise`` adds
     the smallest binary error to every amount (never seen; JSON floats allow it).
+    ``borrower_renewal_period_base`` is from when the desk renews: ``now``, ``dateexpiry`` or ``combination``.
     """
 
     basic_auth: bool = True
@@ -53,6 +54,7 @@ class KohaHabits:
     use_cash_registers: bool = False
     auto_credit_number: bool = False
     fee_on_change_patron_category: bool = True
+    borrower_renewal_period_base: str = "now"
     default_page_size: int = 20
     timezone: str = "Europe/Berlin"
     apply_window: float = 0.0

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from ils_payment.testing.simulator import SimulatorWorld
 
 CREDIT = "credits.add"
+RENEWAL = "patrons.put"
+"""Both are for the faults: ``koha.lose_answer(operation=RENEWAL)``."""
 
 
 class KohaSimulator(Desk):
@@ -50,9 +52,9 @@ class KohaSimulator(Desk):
         now = self.world.now
         self.accounts = Accounts(self.tables, self.habits, self.faults, self.renderer, rng, now, self._pause)
         self._access = Access(self.tables, self.habits, self.faults, rng, now)
-        patrons = Patrons(self.tables, self.habits, self.accounts, self.renderer, now)
+        self.patrons = Patrons(self.tables, self.habits, self.accounts, self.renderer, now)
         self._endpoints = Endpoints(
-            self.tables, self.habits, self._access, self.accounts, patrons, self.renderer
+            self.tables, self.habits, self._access, self.accounts, self.patrons, self.renderer
         )
         self.patron_ids: dict[str, int] = {}
         self._gate = threading.Lock()

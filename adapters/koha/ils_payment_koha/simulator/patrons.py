@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from ils_payment_koha.simulator.accounts import Accounts
@@ -79,14 +79,31 @@ class Patrons:
             name: value for name, value in body.items() if name != "patron_id" and row.record[name] != value
         }
         new_category = "category_id" in changed
-        row.record.update(changed)
+        now = self.now()
+        self.tables.change_patron(patron_id, changed, by="api", at=now)
         if changed:
-            row.record["updated_on"] = self.renderer.time(self.now())
+            row.record["updated_on"] = self.renderer.time(now)
         fee = self.tables.categories[row.record["category_id"]].fee
         if new_category and self.habits.fee_on_change_patron_category and fee:
             where = row.record["library_id"]
             self.accounts.charge(patron_id, fee, "ACCOUNT_RENEW", library_id=where, user_id=user.patron_id)
         return patron(row)
+
+    def renew(self, patron_id: int, *, by: str, **line: Any) -> str:  # noqa: ANN401 - columns of a line
+        """Renew as Koha itself does (read): its own day, ``date_renewed``, and the fee as an open debit."""
+        row = self.tables.patrons[patron_id]
+        category, now = self.tables.categories[row.record["category_id"]], self.now()
+        today = self.renderer.day(now)
+        expiry = row.record["expiry_date"] or today
+        bases = {"now": today, "dateexpiry": expiry, "combination": max(today, expiry)}
+        base = date.fromisoformat(bases[self.habits.borrower_renewal_period_base])
+        until = category.expiry(base).isoformat()
+        fields = {"expiry_date": until, "date_renewed": today, "updated_on": self.renderer.time(now)}
+        self.tables.change_patron(patron_id, fields, by=by, at=now)
+        if category.fee:
+            where = row.record["library_id"]
+            self.accounts.charge(patron_id, category.fee, "ACCOUNT_RENEW", library_id=where, **line)
+        return until
 
     def _check(self, row: Patron, body: dict[str, Any]) -> None:
         if body["library_id"] not in self.tables.libraries:

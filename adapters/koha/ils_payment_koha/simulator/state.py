@@ -7,12 +7,15 @@ guarded by ``Tables.lock``, which is never held while the world's time passes.
 from __future__ import annotations
 
 import threading
+from calendar import monthrange
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pymarc import Record
 
 SMALLEST = Decimal("0.000001")
@@ -87,11 +90,32 @@ class Patron:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExpiryChange:
+    """One new expiry of a patron: when, by whom (``api``, ``desk`` or ``self``), from what to what."""
+
+    patron_id: int
+    at: datetime
+    by: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Category:
-    """A patron category with its enrolment fee."""
+    """A patron category with its enrolment fee; it lasts for *months*, or *until* a day for everybody."""
 
     category_id: str
     fee: Decimal
+    name: str = ""
+    months: int = 12
+    until: date | None = None
+
+    def expiry(self, base: date) -> date:
+        """Return the last day of a card that begins on *base*; a month that is too short ends on its last."""
+        if self.until is not None:
+            return self.until
+        year, month = divmod(base.year * 12 + base.month - 1 + self.months, 12)
+        return date(year, month + 1, min(base.day, monthrange(year, month + 1)[1]))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +171,7 @@ class Tables:
     biblios: dict[int, Biblio] = field(default_factory=dict)
     clients: dict[str, Client] = field(default_factory=dict)
     tokens: dict[str, Token] = field(default_factory=dict)
+    expiry_changes: list[ExpiryChange] = field(default_factory=list)
     credit_types: list[str] = field(default_factory=lambda: list(CREDIT_TYPES))
     next_line_id: int = 1
     last_credit_number: int = 0
@@ -156,6 +181,17 @@ class Tables:
         line_id = self.next_line_id
         self.next_line_id += 1
         return line_id
+
+    def change_patron(self, patron_id: int, fields: Mapping[str, Any], *, by: str, at: datetime) -> None:
+        """Set *fields* of a patron's record, over whatever stands there; a new expiry is noted."""
+        record = self.patrons[patron_id].record
+        before = record["expiry_date"]
+        record.update(fields)
+        after = record["expiry_date"]
+        if before != after:
+            self.expiry_changes.append(
+                ExpiryChange(patron_id=patron_id, at=at, by=by, before=before, after=after)
+            )
 
     def lines_of(self, patron_id: int) -> list[Line]:
         """Return a patron's account lines, oldest first: as they were added."""

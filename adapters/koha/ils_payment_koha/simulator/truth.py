@@ -17,7 +17,7 @@ def cents(amount: Decimal) -> int | str:
 
 
 def truth(tables: Tables, accounts: Accounts) -> dict[str, Any]:
-    """Return, for each patron id, fees, credits and balance."""
+    """Return, for each patron id, fees, credits and balance, and every new expiry with who wrote it when."""
     with tables.lock:
         applied: dict[int, dict[str, Decimal]] = {}
         for offset in tables.offsets:
@@ -35,6 +35,12 @@ def _account(
     return {
         "card": record["cardnumber"],
         "expiry_date": record["expiry_date"],
+        "date_renewed": record["date_renewed"],
+        "expiry_changes": [
+            {"at": change.at.isoformat(), "by": change.by, "from": change.before, "to": change.after}
+            for change in tables.expiry_changes
+            if change.patron_id == patron_id
+        ],
         "restricted": record["restricted"],
         "balance": cents(accounts.balance(patron_id)),
         "fees": {str(line.line_id): _fee(line) for line in lines if line.credit_type is None},
