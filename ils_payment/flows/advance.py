@@ -50,7 +50,7 @@ def take_up(house: House, payment_id: str) -> bool:
             tell_observers(house, payment)
         # The provider is asked each time, also about a payment that only waits for being settled: it may
         # have been refunded, and the notice of that is spent with this very call.
-        due = _look(house, desk, payment)
+        due, unheard = _look(house, desk, payment)
         with house.store.read() as unit:
             current = payments.load(unit, payment.id)
         if current is None or current.fence != payment.fence:
@@ -61,23 +61,26 @@ def take_up(house: House, payment_id: str) -> bool:
             due = settle(house, desk, payment)
         again = send_refunds(house, desk, payment) if payment.captured else None
         later = _follow_up(house, desk, payment)
-        return min((one for one in (due, again, later) if one is not None), default=None)
+        return min((one for one in (due, unheard, again, later) if one is not None), default=None)
 
     return in_hands(house, payment_id, work)
 
 
-def _look(house: House, desk: Desk, payment: Payment) -> datetime | None:
-    """Ask the provider; what was paid goes on (settle, refund) also while the provider does not answer."""
+def _look(house: House, desk: Desk, payment: Payment) -> tuple[datetime | None, datetime | None]:
+    """Ask the provider; return when to come back, and when to ask again if it did not answer.
+
+    What was paid goes on (settle, refund) also while the provider does not answer. The notice that led
+    here is spent, so the question is asked again whatever becomes of that.
+    """
     if payment.provider == FREE:
-        return None
+        return None, None
     try:
-        return observe(house, desk, payment)
+        return observe(house, desk, payment), None
     except RemoteError as error:
         if not payment.captured:
             raise
         log.warning("not_read_again", payment=payment.id, library=desk.key, reason=str(error))
-        # The notice that led here is spent, so the question is asked again.
-        return house.world.now() + backoff(house, payment)
+        return None, house.world.now() + backoff(house, payment)
 
 
 def _follow_up(house: House, desk: Desk, payment: Payment) -> datetime | None:

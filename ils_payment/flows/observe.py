@@ -12,7 +12,7 @@ from ils_payment.domain.states import ENDED, UNPAID, decide
 from ils_payment.errors import InvariantError
 from ils_payment.flows import reversals
 from ils_payment.model import Attempt, CannotTell, Input, PayState, Started, State
-from ils_payment.store import attempts, payments
+from ils_payment.store import attempts, installation, payments
 from ils_payment.store.payments import AlreadyClaimedError
 
 if TYPE_CHECKING:
@@ -63,6 +63,10 @@ def _look_up(house: House, desk: Desk, payment: Payment, attempt: AttemptRow) ->
     provider = desk.providers[payment.provider]
     if not provider.capabilities().find:
         return next_look(house, payment)
+    with house.store.read() as unit:
+        if installation.is_unreconciled(unit):
+            # Looking may repeat the start, and a restored ledger writes nothing outside.
+            return unit.now + timedelta(minutes=1)
     found = provider.find(_as_attempt(payment, attempt))
     if isinstance(found, CannotTell):
         log.warning("start_still_unclear", payment=payment.id, library=desk.key, reason=found.reason)

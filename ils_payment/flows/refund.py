@@ -19,7 +19,7 @@ from ils_payment.domain import refunds as rules
 from ils_payment.domain.ledger import Book, balances
 from ils_payment.domain.refunds import RefundState
 from ils_payment.domain.states import PAID_UNSETTLED
-from ils_payment.errors import InvariantError, RemoteError
+from ils_payment.errors import InvariantError, RemoteAbsentError, RemoteError
 from ils_payment.flows.charge import charge
 from ils_payment.flows.hands import backoff
 from ils_payment.flows.renew import took_effect
@@ -156,7 +156,12 @@ def _wait_for_settling(house: House, desk: Desk, payment: Payment, refund: Refun
         readable = can.marker is MarkerSupport.READABLE and can.unattended_read
         if not doubtful or not readable or patron is None:
             continue
-        if desk.system.find_credits(patron, order.marker):
+        try:
+            there = desk.system.find_credits(patron, order.marker)
+        except RemoteAbsentError:
+            # The patron is gone there, so nobody can look any more: what the two persons decided counts.
+            continue
+        if there:
             _fail(house, payment, refund, "the credit is in the library system after all", order.marker)
             return None
     return None

@@ -206,9 +206,10 @@ def _record(work: Work, outcome: SettleOutcome) -> None:
     reason = "" if isinstance(outcome, Applied) else outcome.reason
     name = {Applied: "applied", NotApplied: "not_applied", Unclear: "unclear"}[type(outcome)]
     with work.house.store.unit() as unit:
-        known = orders.of_payment(unit, work.payment.id)[work.order.position]
-        orders.end_try(unit, work.order, number, name, reason=reason)
+        # The audit row locks the payment, so nobody begins another try of the order meanwhile.
         payments.record(unit, work.payment, f"call_{name}", {"order": work.order.id, "try": number})
+        known = orders.of_payment(unit, work.payment.id)[work.order.position]
+        orders.end_try(unit, known, number, name, reason=reason)
         if isinstance(outcome, Applied) and known.remote_ref not in {None, outcome.remote_ref}:
             # Somebody else took this order over and wrote a credit, too.
             facts = {"marker": work.order.marker, "first": known.remote_ref, "second": outcome.remote_ref}

@@ -48,6 +48,7 @@ NEXT_STEPS = {
     ),
     "came_back": (
         "a refund or chargeback was undone: the money is with us again",
+        "if a marker is named, the fee was charged again, or may have been: look, and take that back",
         "book by hand, or refund again",
     ),
     "refund_failed": ("read why the refund did not happen", "refund again, or let the treasury pay it out"),

@@ -60,7 +60,7 @@ _WORDS: dict[str, dict[str, Any]] = {
             ),
             "came_back": (
                 "Eine Erstattung oder Rückbuchung wurde rückgängig gemacht: Das Geld ist wieder da.",
-                "Bitte verbuchen Sie es von Hand, oder erstatten Sie noch einmal.",
+                "Steht eine Nummer dabei, so ist die Gebühr wohl neu berechnet: Bitte sehen Sie nach, nehmen Sie das zurück, und verbuchen oder erstatten Sie dann.",
             ),
             "refund_failed": (
                 "Eine Erstattung ist nicht ausgeführt worden.",
@@ -195,7 +195,7 @@ _WORDS: dict[str, dict[str, Any]] = {
             ),
             "came_back": (
                 "A refund or chargeback was undone: the money is with us again.",
-                "Please book it by hand, or refund it again.",
+                "If a number is named, the fee was probably charged again: please look, take that back, then book it by hand or refund it again.",
             ),
             "refund_failed": (
                 "A refund was not carried out.",

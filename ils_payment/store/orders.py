@@ -178,14 +178,18 @@ def begin_try(unit: Unit, order: Order, fence: int, before: Before) -> bool:
 
 
 def end_try(unit: Unit, order: Order, number: int, outcome: str, *, reason: str = "") -> None:
-    """Record the result of a try; certainly not applied makes the order due again."""
+    """Record the result of a try; an open order none of whose tries can have taken effect is due again.
+
+    *order* is read in this unit, after its payment was locked: a result may come so late that another
+    try, or a person, has gone on meanwhile.
+    """
     unit.connection.execute(
         update(credit_tries)
         .where(credit_tries.c.order_id == order.id, credit_tries.c.number == number)
         .values(outcome=outcome, reason=reason[:200], finished_at=unit.now)
     )
-    # This try itself still reads as unclear in *order*.
-    if outcome == "not_applied" and not any(other.unclear for other in order.tries if other.number < number):
+    others = (other for other in order.tries if other.number != number)
+    if outcome == "not_applied" and order.state == "open" and all(one.outcome == outcome for one in others):
         set_state(unit, order, "due")
 
 

@@ -273,6 +273,7 @@ class Play:
 _AUDIT = "SELECT hash FROM audit ORDER BY payment_id, number"
 _UNFINISHED = """
 SELECT EXISTS (SELECT 1 FROM payments WHERE state NOT IN ('void', 'settled', 'resolved') AND NOT held)
+    OR EXISTS (SELECT 1 FROM payments WHERE captured > 0 AND due_at IS NOT NULL)
     OR EXISTS (SELECT 1 FROM notices WHERE handled IS NULL)
     OR EXISTS (SELECT 1 FROM refunds WHERE state IN ('due', 'tried', 'pending')
                OR (state = 'done' AND charge_state IN ('due', 'tried')))

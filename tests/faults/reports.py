@@ -54,7 +54,9 @@ def write(setting: Setting) -> tuple[list[Row], list[Row], list[Row]]:
     if lost is not None:
         # What a restored ledger never heard of is in cases of their own, which another invariant holds.
         provider = [row for row in provider if row["reference"] not in lost.payments]
-        koha = [row for row in koha if row["note"] not in lost.markers]
+        # A credit order that was not tried yet is made again under the number of its payment.
+        strange = lost.markers - {row["marker"] for row in setting.query("SELECT marker FROM credit_orders")}
+        koha = [row for row in koha if row["note"] not in strange]
     return provider, koha, ledger
 
 

@@ -10,6 +10,7 @@ from ils_payment.flows import pay, see
 from ils_payment.flows.advance import advance
 from ils_payment.flows.views import Begun, NotBegun
 from ils_payment.model import State
+from ils_payment.store import installation
 from tests.conftest import Town
 from tests.flows.truths import (
     DUE,
@@ -306,6 +307,21 @@ def test_a_start_that_arrives_with_its_look_up_can_still_be_paid(town):
     town.stripe.pay(town.session_of(unclear.payment_id))
     hear(town)
     assert ending(town, unclear.payment_id) == settled()
+
+
+def test_an_unclear_start_is_not_looked_up_in_a_restored_ledger(town):
+    town.stripe.faults.lose_request(1)
+    unclear = town.begin()
+    assert isinstance(unclear, NotBegun)
+    assert unclear.payment_id
+    with town.house.store.unit() as unit:
+        installation.set_unreconciled(unit, unreconciled=True)
+    town.run_for(rounds=10, seconds=30)
+    assert (town.view(unclear.payment_id).state, sessions(town)) == (State.CREATED, [])
+    with town.house.store.unit() as unit:
+        installation.set_unreconciled(unit, unreconciled=False)
+    town.run_for(rounds=20, minutes=5)
+    assert ending(town, unclear.payment_id) == void("not_started")
 
 
 def test_an_unclear_start_can_be_cancelled_once_its_session_is_found(town):

@@ -23,3 +23,17 @@ def test_a_paid_payment_is_settled_while_the_provider_is_away(town):
     town.stripe.faults.lose_request(100)
     town.run_for(rounds=10, minutes=20)
     assert ending(town, payment_id)["state"] == "settled"
+
+
+def test_a_refund_is_told_although_its_notice_was_spent_while_the_provider_was_away(town):
+    payment_id = paid(town)
+    town.koha.fail_next(1, status=503, operation="account.get")
+    hear(town)
+    assert ending(town, payment_id)["state"] == "paid"
+    town.stripe.refund_in_dashboard(town.session_of(payment_id))
+    town.world.pass_time(seconds=6)
+    town.stripe.faults.lose_request(1)
+    hear(town)
+    assert ending(town, payment_id)["state"] == "settled"
+    town.run_for(rounds=3, minutes=1)
+    assert ending(town, payment_id)["cases"] == ["reversed"]

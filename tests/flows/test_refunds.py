@@ -275,6 +275,24 @@ def test_a_refund_that_fails_days_later_is_money_that_came_back(town):
     assert books(town, payment_id) == {"provider": -DUE, "case": DUE}
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_money_that_came_back_after_its_counter_debit_names_what_is_to_be_taken_back(town, known):
+    payment_id = settled_payment(town)
+    approved(town, payment_id, Meaning.FEE_STAYS)
+    if not known:
+        town.koha.fail_next(1, operation="debits.add", after_effect=True)
+    town.run()
+    (ref,) = town.stripe.truth()["refunds"]
+    town.stripe.finish_refund(ref, success=False)
+    hear(town)
+    case = case_of(town, payment_id)
+    assert case.kind == "came_back"
+    (debit,) = town.desk.system.find_charges(town.erika, str(case.facts["marker"]))
+    assert case.facts["charge"] == (debit.remote_ref if known else None)
+    _drain(town)
+    assert only_refund(town, payment_id).charge_state == ("done" if known else "tried")
+
+
 def test_a_refund_made_at_the_provider_alone_is_found_and_becomes_an_object(each_town):
     town = each_town
     payment_id = settled_payment(town)

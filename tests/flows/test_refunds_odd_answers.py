@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from ils_payment.domain.decisions import Choice
 from ils_payment.domain.refunds import Meaning
 from ils_payment.errors import RemoteAbsentError, RemoteUnavailableError
-from ils_payment.flows import pay
+from ils_payment.flows import decide, pay
 from ils_payment.flows.advance import advance
 from ils_payment.flows.readback import MAX_UNCLEAR
 from ils_payment.flows.views import NotBegun
@@ -24,17 +25,20 @@ from ils_payment.model import (
     RefundRefused,
     Reversal,
     ReversalState,
+    State,
     Unclear,
 )
 from ils_payment.store import orders, patrons, refunds
 from ils_payment.store.tables import private_patrons
 from tests.flows.decisions import (
+    TREASURER,
     approved,
     books,
     case_of,
     kinds,
     only_refund,
     refunded,
+    resolve,
     settled_payment,
 )
 from tests.flows.truths import DUE, hear, load, paid, trail
@@ -165,6 +169,28 @@ def test_a_patron_who_was_erased_cannot_be_charged(town):
     approved(town, payment_id, Meaning.FEE_STAYS)
     town.run()
     assert "erased" in by_hand(town, payment_id)
+
+
+def test_an_unclear_payment_of_a_patron_who_is_gone_is_given_back_after_the_quarantine(town):
+    payment_id = paid(town)
+    town.koha.lose_answer()
+    hear(town)
+    library_answers(
+        town,
+        find_credits=RemoteAbsentError("There is no such patron."),
+        find_charges=RemoteAbsentError("There is no such patron."),
+    )
+    town.run_for(minutes=1, rounds=2)
+    case = case_of(town, payment_id)
+    assert case.kind == "unclear"
+    assert resolve(town, case, Choice.REFUND, meaning=Meaning.FEE_STAYS).code == "too_early"
+    town.run_for(hours=1, rounds=1)
+    asked = resolve(town, case, Choice.REFUND, meaning=Meaning.FEE_STAYS)
+    assert asked.code == "second_person"
+    assert decide.approve(town.house, TREASURER, str(asked.refund_id)).code == "done"
+    town.run_for(minutes=10, rounds=5)
+    assert refunded(town) == DUE
+    assert load(town, payment_id).state is State.RESOLVED
 
 
 def test_while_the_library_system_cannot_be_asked_the_counter_debit_waits(town):

@@ -10,6 +10,7 @@ import pytest
 from ils_payment.flows.advance import advance
 from ils_payment.flows.hands import LEASE_SECONDS
 from ils_payment.model import State
+from ils_payment.store import orders
 from tests.conftest import KOHA
 from tests.flows.truths import (
     DUE,
@@ -488,6 +489,9 @@ def test_a_worker_that_wakes_after_another_one_settled_sends_nothing(town):
     assert slept
     assert ending(town, payment_id) == settled()
     assert pay_calls(town) == calls + 1
+    assert "call_not_applied" in trail(town, payment_id)
+    with town.house.store.read() as unit:
+        assert [one.state for one in orders.of_payment(unit, payment_id)] == ["applied"]
 
 
 def test_a_worker_that_slept_before_its_call_leaves_the_patron_to_the_next_one(town):
