@@ -97,6 +97,10 @@ NEXT_STEPS = {
         "the card is renewed and paid for, but the library system does not have its fee",
         "book fee and payment by hand, or settle again",
     ),
+    "card_shorter": (
+        "a card that was renewed and paid for ends earlier than was sold",
+        "find out who changed it; correct its expiry by hand, or refund the renewal",
+    ),
     "charge_differs": ("a counter-debit is not there just once", "correct the account by hand"),
     "broken_rule": ("send the log of this payment to the maintainers", "decide by hand"),
 }
