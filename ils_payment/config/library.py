@@ -198,6 +198,11 @@ class Library(Table):
         default_factory=dict, description="Labels and accounts by fee kind."
     )
     not_payable: tuple[NotPayable, ...] = Field((), description="Fees that cannot be paid online.")
+    tariff: str | None = Field(
+        None,
+        description="File with the tariff: what cards and fees cost (docs/tariff.md).",
+        examples=["/etc/ils-payment/tariff.toml"],
+    )
     settle: Settle = Field(default_factory=Settle, description="Patience of the settle protocol.")
     renewal: Renewal = Field(default_factory=Renewal, description="How library cards are renewed.")
     retention: Retention = Field(

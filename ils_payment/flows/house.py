@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import structlog
 
 from ils_payment.config import Library
-from ils_payment.domain.payable import Rule
 from ils_payment.errors import ConfigurationError, PluginError, RemoteGarbledError
 from ils_payment.flows.calls import Watch, watched
+from ils_payment.flows.tariffs import open_category_fees, open_tariff
 from ils_payment.loading import plugin_config
 from ils_payment.model import ReadSupport, RefundSupport, RenewSupport
 from ils_payment.money import MoneyError, parse
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from ils_payment.config import Settings
     from ils_payment.domain.tariff import Tariff
+    from ils_payment.flows.tariffs import CategoryFees
     from ils_payment.model import Account, PatronRef
     from ils_payment.ports import LibrarySystem, PaymentProvider
     from ils_payment.world import World
@@ -53,6 +54,8 @@ class Desk:
     system: LibrarySystem
     providers: Mapping[str, PaymentProvider]
     tariff: Tariff | None = None
+    category_fees: CategoryFees | None = None
+    """What the library system takes itself, where it tells."""
 
     @property
     def patrons(self) -> str:
@@ -63,14 +66,6 @@ class Desk:
     def live(self) -> bool:
         """Tell whether any provider of this library moves real money."""
         return any(provider.capabilities().live for provider in self.providers.values())
-
-    @property
-    def rules(self) -> tuple[Rule, ...]:
-        """Return the configured rules of what may not be paid online."""
-        return tuple(
-            Rule(text=rule.text, kind=rule.kind, status=rule.status, older_than_days=rule.older_than_days)
-            for rule in self.settings.not_payable
-        )
 
     def account(self, patron: PatronRef) -> Account:
         """Read a patron's account; a list that the library system cut is no answer. Raises RemoteError."""
@@ -178,7 +173,8 @@ def open_desk(key: str, library: Library, plugins: Plugins, world: World, watch:
         where = f"libraries.{key}.providers.{name}"
         opened = provider(plugin_config(provider, table, where), host)
         providers[name] = watched(opened, key, name, watch)
-    desk = Desk(key, library, system, providers)
+    tariff = open_tariff(key, library)
+    desk = Desk(key, library, system, providers, tariff, open_category_fees(system, world.monotonic))
     _check_reading(desk)
     _check_doors(desk)
     _check_methods(desk)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ils_payment.domain import tariff as rules
 from ils_payment.domain.renewing import CARD
 from ils_payment.domain.tariff import NoQuote, Quote
+from ils_payment.flows import tariffs
 from ils_payment.flows.views import CardView
 from ils_payment.model import RenewSupport
 from ils_payment.store import patrons, payments
@@ -48,5 +48,4 @@ def quote(house: House, desk: Desk, card: Card, *, ignore_lead: bool = False) ->
         return NoQuote(code="cannot_renew", text=_DESK)
     if desk.tariff is None:
         return NoQuote(code="no_tariff", text=_DESK)
-    today = house.world.now().astimezone(desk.settings.zone).date()
-    return rules.quote(desk.tariff, card, today, ignore_lead=ignore_lead)
+    return tariffs.quote_for(house, desk, card, ignore_lead=ignore_lead)

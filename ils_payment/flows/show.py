@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ils_payment.domain import ledger, marker
 from ils_payment.domain.refunds import RefundState
 from ils_payment.domain.states import UNPAID
+from ils_payment.flows import tariffs
 from ils_payment.flows.views import CaseView, PaidLine, PaymentView, RefundView, RenewalView, Whereabouts
 from ils_payment.model import State
 from ils_payment.store import attempts, cases, chain, orders, patrons, payments, refunds, renewals
@@ -324,5 +325,4 @@ def _given_back(unit: Unit, found: Payment) -> tuple[RefundView, ...]:
 
 def _label(house: House, library: str, kind: str) -> LocalText | None:
     desk = house.libraries.get(library)
-    known = desk.settings.fee_kinds.get(kind) if desk else None
-    return known.label if known else None
+    return tariffs.known_kind(house, desk, kind).label if desk else None
