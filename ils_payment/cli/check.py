@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
     from ils_payment.config import Settings
     from ils_payment.flows.house import Desk
-    from ils_payment.ports import LibrarySystem, PaymentProvider
+    from ils_payment.ports import ELendingPlatform, LibrarySystem, PaymentProvider
+
+    Checked = ELendingPlatform | LibrarySystem | PaymentProvider
 
 CLOCK_WARNING = 5.0
 """A clock that differs by more seconds from what others say is told."""
@@ -125,8 +127,9 @@ def _everything(config: Path | None, library: str | None) -> Iterator[Row]:
 
 def _desk(settings: Settings, desk: Desk) -> Iterator[Row]:
     """Test the plugins of one library, and whether it may take real money if its keys are live."""
-    parts: list[tuple[str, LibrarySystem | PaymentProvider]] = [(f"{desk.key}: library system", desk.system)]
+    parts: list[tuple[str, Checked]] = [(f"{desk.key}: library system", desk.system)]
     parts += [(f"{desk.key}: {name}", provider) for name, provider in desk.providers.items()]
+    parts += [(f"{desk.key}: {name}", platform) for name, platform in desk.elending.items()]
     for part, plugin in parts:
         for finding in _asked(plugin):
             yield Row(part, finding)
@@ -152,7 +155,7 @@ def _desk(settings: Settings, desk: Desk) -> Iterator[Row]:
     )
 
 
-def _asked(plugin: LibrarySystem | PaymentProvider) -> list[Finding]:
+def _asked(plugin: Checked) -> list[Finding]:
     try:
         return plugin.check()
     except Exception as error:  # noqa: BLE001 - a stranger's code; its fault is a finding like any other

@@ -7,13 +7,12 @@ from datetime import timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from ils_payment.config.appearance import Contact, FeeKind, NotPayable, Pages, Receipt
-from ils_payment.config.fields import MAIL, WEB, PlainKey, Table, wrong_at
+from ils_payment.config.fields import MAIL, WEB, PlainKey, PluginTable, Table, wrong_at
 from ils_payment.config.renewal import Renewal
 from ils_payment.money import MoneyError, minor_digits, parse
-from ils_payment.problems import Source
 from ils_payment.secret import Secret
 
 GONE_METHODS = {
@@ -94,31 +93,6 @@ class Method(Table):
         return value
 
 
-class PluginTable(BaseModel):
-    """A table that a plugin reads: ``plugin`` names it, the rest is the plugin's own."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-    _source: Source | None = PrivateAttr(None)
-    plugin: str = Field(
-        min_length=1, description="Name of the plugin; ils-payment plugins lists what is installed."
-    )
-
-    @property
-    def own(self) -> dict[str, Any]:
-        """Return what belongs to the plugin."""
-        return dict(self.model_extra or {})
-
-    @property
-    def source(self) -> Source | None:
-        """Return where the table was read, for messages; None for settings that no file holds."""
-        return self._source
-
-    def come_from(self, source: Source) -> None:
-        """Remember where the table was read."""
-        self._source = source
-
-
 class Settle(Table):
     """``[libraries.x.settle]``: patience of the settle protocol."""
 
@@ -185,6 +159,10 @@ class Library(Table):
     providers: dict[PlainKey, PluginTable] = Field(
         min_length=1, description="Payment providers; plugin defaults to the key."
     )
+    elending: dict[PlainKey, PluginTable] = Field(
+        default_factory=dict,
+        description="Platforms for eLending, such as the Onleihe; plugin defaults to the key.",
+    )
     methods: tuple[Method, ...] = Field(min_length=1, description="Ways to pay, in the order of the page.")
     arrival: Arrival = Field(default_factory=Arrival, description="How patrons come in.")
     contact: Contact | None = Field(
@@ -228,7 +206,7 @@ class Library(Table):
             raise ValueError(f"{value} is no time zone; write it like Europe/Berlin")
         return value
 
-    @field_validator("providers", mode="before")
+    @field_validator("providers", "elending", mode="before")
     @classmethod
     def _plugin_is_the_key(cls, value: Any) -> Any:  # noqa: ANN401 - whatever the administrator wrote
         if not isinstance(value, dict):
