@@ -4,6 +4,7 @@ A defect counts as caught by a seed only if the same seed breaks nothing without
 ``PLANTED_LIMIT=3000`` is the number of schedules that a defect may survive, ``PLANTED=name`` plants
 one only, ``PLANTED_TABLE=docs/reliability.md`` writes the table between its marks in that file. The seed
 that this table names for a defect is tried first; with ``PLANTED_FRESH=1`` the hunt begins anew.
+``PROCESSES=2`` defects are hunted at the same time.
 
 Schedules that have none of the faults without which a defect does not matter are counted, but not
 played: what is printed is the number of the schedule in the whole sequence.
@@ -28,7 +29,7 @@ from tests.faults.mix import Mix
 from tests.faults.planted.registry import Defect, every_defect
 from tests.faults.play import play
 
-PROCESSES = 2
+PROCESSES = int(os.environ.get("PROCESSES", "2"))
 MISFITS = ("TypeError", "AttributeError", "NameError", "UnboundLocalError")
 """What the program meets when it has changed and the plant has not: that would be no catch."""
 BEGIN, END = "<!-- planted: begin -->", "<!-- planted: end -->"
