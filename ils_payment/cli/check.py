@@ -106,9 +106,7 @@ def _everything(config: Path | None, library: str | None) -> Iterator[Row]:
         return
     if library is not None and library not in settings.libraries:
         known = ", ".join(sorted(settings.libraries))
-        raise ConfigurationError(
-            f"There is no library {library!r} in the configuration.", mend=f"There is: {known}."
-        )
+        raise click.UsageError(f"There is no library {library!r}; there is: {known}.")
     yield Row("", Finding(Level.OK, "configuration", f"{config_path(config)} is complete"))
     world = WatchingWorld(ca_bundle=settings.server.ca_bundle, mail=settings.mail)
     yield Row("", _database(settings, world))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ils_payment.cli.actor import typing
+from ils_payment.cli.export import named_library
 from ils_payment.cli.output import json_option, plain, print_json, print_table
 from ils_payment.cli.rooms import whole_house
 
@@ -38,7 +39,7 @@ def reconcile(
     """Compare provider, ledger and library system; each difference becomes a case, once.
 
     Without days: from three days before the last complete comparison up to now. Exit code 0: all
-    agrees; 1: there are differences (old or new ones); 2: something could not be compared.
+    agrees; 1: there are differences (old or new ones); 3: something could not be compared.
     After a restore, a comparison without a gap of every library lets the program write again.
     """
     config: Path | None = context.obj
@@ -50,7 +51,8 @@ def reconcile(
         for report in reports:
             _print(report)
     if any(report.gaps for report in reports):
-        context.exit(2)
+        # Not 2, with which every mistyped command ends.
+        context.exit(3)
     if any(report.differences for report in reports):
         context.exit(1)
 
@@ -71,11 +73,7 @@ def _compare(
 
 
 def _desks(house: House, library: str | None) -> list[Desk]:
-    if library is None:
-        return list(house.libraries.values())
-    if library not in house.libraries:
-        raise click.UsageError(f"There is no library {library!r}; there is: {', '.join(house.libraries)}.")
-    return [house.libraries[library]]
+    return list(house.libraries.values()) if library is None else [named_library(house, library)]
 
 
 def _span(
@@ -88,6 +86,11 @@ def _span(
     now = house.world.now()
     until = datetime.combine(last.date() + timedelta(days=1), time(), zone) if last else now
     since = datetime.combine(first.date(), time(), zone) if first else begin(house, desk, DAYS)
+    if first and since > now:
+        today = now.astimezone(zone).date()
+        raise click.UsageError(
+            f"--from {first:%Y-%m-%d} is in the future; in {desk.settings.time_zone} it is {today}."
+        )
     if since >= until:
         raise click.UsageError("--from must not be after --to.")
     return since.astimezone(UTC), min(until.astimezone(UTC), now)

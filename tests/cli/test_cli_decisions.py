@@ -8,6 +8,7 @@ import pytest
 
 from ils_payment.cli import actor, rooms
 from ils_payment.model import Actor, State
+from ils_payment.store import journal
 from tests.flows.decisions import books, held_payment, kinds, refunded, settled_payment
 from tests.flows.truths import DUE, load
 
@@ -177,7 +178,7 @@ def test_reconcile_says_what_agrees_what_differs_and_what_could_not_be_compared(
     assert kinds(town, payment_id) == ["marker_missing"]
     town.world.remotes.pop("koha.test")
     gap = run("reconcile", "--json")
-    assert gap.code == 2
+    assert gap.code == 3
     assert json.loads(gap.out)[0]["gaps"]
 
 
@@ -192,6 +193,16 @@ def test_reconcile_refuses_days_in_the_wrong_order_and_unknown_libraries(run):
     refused = run("reconcile", "--library", "elsewhere")
     assert refused.code == 2
     assert "there is: lindental" in refused.err
+
+
+@pytest.mark.parametrize("last", [(), ("--to", "2127-02-01")])
+def test_reconcile_refuses_days_that_have_not_come_yet_and_says_which_day_it_is(run, town, last):
+    refused = run("reconcile", "--from", "2127-01-01", *last)
+    assert refused.code == 2
+    today = town.world.now().astimezone(town.desk.settings.zone)
+    assert f"--from 2127-01-01 is in the future; in Europe/Berlin it is {today:%Y-%m-%d}" in refused.err
+    with town.house.store.read() as unit:
+        assert journal.newest(unit, what="reconciled") == []
 
 
 def test_the_actor_of_a_command_is_the_operating_systems_user(monkeypatch):
