@@ -37,6 +37,9 @@ CLOCK_WARNING = 5.0
 CLOCK_ERROR = 120.0
 """Signed links live 120 s, webhooks are refused beyond 300 s: a clock so wrong breaks both."""
 
+LIVE = "live mode"
+"""The subject of the finding about a library whose keys take real money."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -60,7 +63,8 @@ def check(config: Path | None, library: str | None, *, live: bool, as_json: bool
     if live:
         from ils_payment.cli.golive import print_checklist
 
-        print_checklist(config, library, _ended(rows), as_json=as_json)
+        real = {row.part for row in rows if row.finding.subject == LIVE and row.finding.level is Level.OK}
+        print_checklist(config, library, _ended(rows), real, as_json=as_json)
     elif as_json:
         print_json([_flat(row) for row in rows])
     else:
@@ -131,12 +135,10 @@ def _desk(settings: Settings, desk: Desk) -> Iterator[Row]:
     try:
         check_live(settings, {desk.key} if desk.live else set())
     except ConfigurationError as error:
-        yield Row(desk.key, _failed("live mode", error))
+        yield Row(desk.key, _failed(LIVE, error))
         return
     if desk.live:
-        yield Row(
-            desk.key, Finding(Level.OK, "live mode", "real money; everything that the pages need is there")
-        )
+        yield Row(desk.key, Finding(Level.OK, LIVE, "real money; everything that the pages need is there"))
         return
     cards = len(desk.settings.test_cards)
     seen = f"test keys: no money moves; {cards or 'no'} card(s) in test_cards can pay"

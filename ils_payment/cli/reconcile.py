@@ -9,10 +9,11 @@ import click
 
 from ils_payment.cli.actor import typing
 from ils_payment.cli.export import named_library
-from ils_payment.cli.output import json_option, plain, print_json, print_table
-from ils_payment.cli.rooms import whole_house
+from ils_payment.cli.output import instant, json_option, plain, print_json, print_table
+from ils_payment.cli.rooms import whole_house, zone_of
 
 if TYPE_CHECKING:
+    from datetime import tzinfo
     from pathlib import Path
 
     from ils_payment.flows.house import Desk, House
@@ -45,11 +46,12 @@ def reconcile(
     config: Path | None = context.obj
     with whole_house(config) as house:
         reports = _compare(house, library, first, last)
+        zones = {one.library: zone_of(house, one.library) for one in reports}
     if as_json:
         print_json([plain(one) for one in reports])
     else:
         for report in reports:
-            _print(report)
+            _print(report, zones[report.library])
     if any(report.gaps for report in reports):
         # Not 2, with which every mistyped command ends.
         context.exit(3)
@@ -96,8 +98,8 @@ def _span(
     return since.astimezone(UTC), min(until.astimezone(UTC), now)
 
 
-def _print(report: Report) -> None:
-    click.echo(f"{report.library}: {report.since:%Y-%m-%d %H:%M} to {report.until:%Y-%m-%d %H:%M} UTC")
+def _print(report: Report, zone: tzinfo) -> None:
+    click.echo(f"{report.library}: {instant(report.since, zone)} to {instant(report.until, zone)}")
     counts = ", ".join(f"{name.replace('_', ' ')} {number}" for name, number in sorted(report.counts.items()))
     click.echo(f"  compared: {counts or 'there was nothing to compare'}")
     for gap in report.gaps:
