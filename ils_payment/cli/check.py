@@ -39,6 +39,9 @@ CLOCK_WARNING = 5.0
 CLOCK_ERROR = 120.0
 """Signed links live 120 s, webhooks are refused beyond 300 s: a clock so wrong breaks both."""
 
+LIVE = "live mode"
+"""The subject of the finding about a library whose keys take real money."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -62,7 +65,8 @@ def check(config: Path | None, library: str | None, *, live: bool, as_json: bool
     if live:
         from ils_payment.cli.golive import print_checklist
 
-        print_checklist(config, library, _ended(rows), as_json=as_json)
+        real = {row.part for row in rows if row.finding.subject == LIVE and row.finding.level is Level.OK}
+        print_checklist(config, library, _ended(rows), real, as_json=as_json)
     elif as_json:
         print_json([_flat(row) for row in rows])
     else:
@@ -108,9 +112,7 @@ def _everything(config: Path | None, library: str | None) -> Iterator[Row]:
         return
     if library is not None and library not in settings.libraries:
         known = ", ".join(sorted(settings.libraries))
-        raise ConfigurationError(
-            f"There is no library {library!r} in the configuration.", mend=f"There is: {known}."
-        )
+        raise click.UsageError(f"There is no library {library!r}; there is: {known}.")
     yield Row("", Finding(Level.OK, "configuration", f"{config_path(config)} is complete"))
     world = WatchingWorld(ca_bundle=settings.server.ca_bundle, mail=settings.mail)
     yield Row("", _database(settings, world))
@@ -136,12 +138,10 @@ def _desk(settings: Settings, desk: Desk) -> Iterator[Row]:
     try:
         check_live(settings, {desk.key} if desk.live else set())
     except ConfigurationError as error:
-        yield Row(desk.key, _failed("live mode", error))
+        yield Row(desk.key, _failed(LIVE, error))
         return
     if desk.live:
-        yield Row(
-            desk.key, Finding(Level.OK, "live mode", "real money; everything that the pages need is there")
-        )
+        yield Row(desk.key, Finding(Level.OK, LIVE, "real money; everything that the pages need is there"))
         return
     cards = len(desk.settings.test_cards)
     seen = f"test keys: no money moves; {cards or 'no'} card(s) in test_cards can pay"

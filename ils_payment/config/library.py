@@ -67,6 +67,12 @@ class Arrival(Table):
         return self
 
 
+def _as_amount(value: str) -> str:
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
+        raise ValueError('is no amount; write it with a decimal point and in quotation marks: "1.00"')
+    return value
+
+
 class Method(Table):
     """``[[libraries.x.methods]]``: one way to pay."""
 
@@ -88,9 +94,7 @@ class Method(Table):
     @field_validator("minimum_amount")
     @classmethod
     def _amount(cls, value: str) -> str:
-        if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
-            raise ValueError('is no amount; write it with a decimal point and in quotation marks: "1.00"')
-        return value
+        return _as_amount(value)
 
 
 class Settle(Table):
@@ -190,6 +194,11 @@ class Library(Table):
         "0.00", description="From this amount on a refund needs a second person's approval."
     )
 
+    @field_validator("two_persons_from")
+    @classmethod
+    def _amount(cls, value: str) -> str:
+        return _as_amount(value)
+
     @field_validator("currency")
     @classmethod
     def _known_currency(cls, value: str) -> str:
@@ -229,11 +238,15 @@ class Library(Table):
             if method.method in seen:
                 raise wrong_at(f"{here}.method", f"the method {method.method!r} stands twice in methods")
             seen.add(method.method)
-            try:
-                parse(method.minimum_amount, self.currency)
-            except MoneyError as error:
-                raise wrong_at(f"{here}.minimum_amount", str(error)) from None
+            self._must_be_cents(f"{here}.minimum_amount", method.minimum_amount)
+        self._must_be_cents("two_persons_from", self.two_persons_from)
         return self
+
+    def _must_be_cents(self, where: str, amount: str) -> None:
+        try:
+            parse(amount, self.currency)
+        except MoneyError as error:
+            raise wrong_at(where, str(error)) from None
 
     @property
     def zone(self) -> ZoneInfo:

@@ -219,10 +219,11 @@ class CaseView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundView:
-    """One refund or chargeback: codes and cents only; the reasons are private.
+    """One refund or chargeback.
 
     ``state`` is one of ``domain.refunds.RefundState``, ``number`` the payment's receipt number,
     ``charge_state`` tells how far the counter-debit is where the fee stays (else ``none``).
+    ``reason`` is why somebody asked for it: private, told to staff only, None after it was erased.
     """
 
     refund_id: str
@@ -241,6 +242,7 @@ class RefundView:
     ended_at: datetime | None
     case_id: str | None
     charge_state: str
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
