@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from ils_payment.errors import ConfigurationError, PluginError
 from ils_payment.model import ReadSupport, RefundSupport, RenewSupport
-from ils_payment.money import MoneyError
 from ils_payment.ports import (
     Charging,
     Expiring,
@@ -74,14 +73,7 @@ def _reading(desk: Desk) -> None:
 
 
 def _methods(desk: Desk) -> None:
-    """Refuse methods that their provider does not know, and amounts that are none."""
-    try:
-        _ = desk.two_persons_from
-    except (MoneyError, ArithmeticError):
-        raise ConfigurationError(
-            f"libraries.{desk.key}.two_persons_from is not an amount: {desk.settings.two_persons_from!r}",
-            mend="Write it like 0.00.",
-        ) from None
+    """Refuse methods that their provider does not know."""
     for place, method in enumerate(desk.settings.methods):
         where = f"libraries.{desk.key}.methods[{place}]"
         known = desk.providers[method.provider].methods()
@@ -90,10 +82,3 @@ def _methods(desk: Desk) -> None:
                 f"{where}: the provider {method.provider} does not offer the method {method.method!r}.",
                 mend=f"It offers: {', '.join(known)}.",
             )
-        try:
-            desk.minimum(method.method)
-        except (MoneyError, ArithmeticError):
-            raise ConfigurationError(
-                f"{where}.minimum_amount is not an amount: {method.minimum_amount!r}",
-                mend="Write it like 1.00.",
-            ) from None

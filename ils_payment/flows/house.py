@@ -14,10 +14,6 @@ from ils_payment.flows.calls import Watch, watched
 from ils_payment.flows.desk_checks import check_desk
 from ils_payment.flows.tariffs import open_category_fees, open_tariff
 from ils_payment.loading import plugin_config
-<<<<<<< HEAD
-=======
-from ils_payment.model import ReadSupport, RefundSupport, RenewSupport
->>>>>>> h-three
 from ils_payment.money import parse
 from ils_payment.plugins import Plugins
 from ils_payment.ports import LibraryInfo
@@ -185,57 +181,3 @@ def open_desk(key: str, library: Library, plugins: Plugins, world: World, watch:
     )
     check_desk(desk)
     return desk
-<<<<<<< HEAD
-=======
-
-
-def _check_doors(desk: Desk) -> None:
-    """Refuse a plugin that declares what it does not implement."""
-    system = desk.system.capabilities()
-    declared: list[tuple[str, object, bool, type]] = [
-        ("library_system", desk.system, declares, door)
-        for declares, door in (
-            (system.can_charge, Charging),
-            (system.can_renew is not RenewSupport.NO, Renewing),
-            (system.can_lift, Lifting),
-            (system.lists_expiring, Expiring),
-            (system.prices_categories, Pricing),
-        )
-    ]
-    for name, provider in desk.providers.items():
-        can = provider.capabilities()
-        where = f"providers.{name}"
-        declared += [
-            (where, provider, can.refund is not RefundSupport.NONE, Refunding),
-            (where, provider, can.listing, Listing),
-            (where, provider, can.payouts, PayingOut),
-        ]
-    for where, plugin, declares, door in declared:
-        if declares and not isinstance(plugin, door):
-            raise PluginError(
-                f"libraries.{desk.key}.{where}: the plugin declares what it has not: {door.__name__}.",
-                mend="Tell the author of the plugin; an older or newer version may be right.",
-            )
-
-
-def _check_reading(desk: Desk) -> None:
-    """Refuse a provider that cannot be read at any time: what it took could not be told for sure."""
-    for name, provider in desk.providers.items():
-        if provider.capabilities().read is not ReadSupport.FULL:
-            raise PluginError(
-                f"libraries.{desk.key}.providers.{name}: this provider cannot be read at any time.",
-                mend="This version works only with providers that can be read; choose another.",
-            )
-
-
-def _check_methods(desk: Desk) -> None:
-    """Refuse methods that their provider does not know."""
-    for place, method in enumerate(desk.settings.methods):
-        where = f"libraries.{desk.key}.methods[{place}]"
-        known = desk.providers[method.provider].methods()
-        if method.method not in known:
-            raise ConfigurationError(
-                f"{where}: the provider {method.provider} does not offer the method {method.method!r}.",
-                mend=f"It offers: {', '.join(known)}.",
-            )
->>>>>>> h-three

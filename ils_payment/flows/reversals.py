@@ -127,17 +127,12 @@ def _came_back(unit: Unit, payment: Payment, refund: Refund, reversal: Reversal)
     """Book money that did not leave after all: a refund that failed late, a chargeback that was won."""
     if refund.state not in {RefundState.DONE, RefundState.EXTERNAL}:
         return payment
-<<<<<<< HEAD
     # A counter-debit that was not tried yet is not made any more; for another, a person has to look.
     charge = "none" if refund.charge_state == "due" else refund.charge_state
-    if refunds.change(unit, refund, state=RefundState.FAILED, ended_at=unit.now, charge_state=charge) is None:
-        return payment
+    refunds.change(unit, refund, state=RefundState.FAILED, ended_at=unit.now, charge_state=charge)
     facts = {"refund": refund.id, "at_provider": reversal.ref, "cents": refund.cents}
     if charge in {"tried", "done"}:
         facts |= {"marker": refund.charge_marker, "charge": refund.charge_ref}
-=======
-    refunds.change(unit, refund, state=RefundState.FAILED, ended_at=unit.now)
->>>>>>> h-three
     currency = currency_of(chain.read_postings(unit, payment.id), {line for line, _, _ in refund.parts})
     # What the provider did alone is undone as if it had not been; a refund that persons wanted needs them.
     back = (

@@ -12,11 +12,17 @@ from ils_payment.domain.states import UNPAID
 from ils_payment.flows import tariffs
 from ils_payment.flows.views import CaseView, PaidLine, PaymentView, RefundView, RenewalView, Whereabouts
 from ils_payment.model import State
-<<<<<<< HEAD
-from ils_payment.store import attempts, cases, chain, orders, patrons, payments, refunds, renewals
-=======
-from ils_payment.store import attempts, cases, chain, orders, patrons, payments, reasons, refunds
->>>>>>> h-three
+from ils_payment.store import (
+    attempts,
+    cases,
+    chain,
+    orders,
+    patrons,
+    payments,
+    reasons,
+    refunds,
+    renewals,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

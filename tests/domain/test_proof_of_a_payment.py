@@ -28,6 +28,7 @@ SOUND = Facts(
     postings=[PAID, SETTLED],
     refunds=[],
     applied=1250,
+    unbooked=0,
     claims=0,
     cases=0,
 )
