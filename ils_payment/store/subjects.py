@@ -10,6 +10,7 @@ from sqlalchemy import delete, exists, or_, select, update
 from ils_payment.domain.proof import RESERVED
 from ils_payment.domain.states import ENDED
 from ils_payment.store.case_tables import cases, private_reasons, refunds
+from ils_payment.store.renewal_tables import elending_answers, renewals
 from ils_payment.store.tables import (
     attempts,
     audit,
@@ -77,10 +78,7 @@ def known(unit: Unit, patron: str) -> dict[str, Any]:
                 {**{name: line[name] for name in _LINE}, "text": texts.get(row["id"], {}).get(line["id"])}
                 for line in about["payment_lines"].get(row["id"], [])
             ],
-            **{
-                name: about[name].get(row["id"], [])
-                for name in ("attempts", "credits", "refunds", "cases", "reasons", "mails", "history")
-            },
+            **{name: about[name].get(row["id"], []) for name in _TOLD if name != "payment_lines"},
         }
         for row in _mappings(unit, payments, ids, payments.c.id)
     ]
@@ -111,6 +109,8 @@ _TOLD: dict[str, tuple[Table, tuple[str, ...]]] = {
         refunds,
         ("kind", "state", "meaning", "cents", "provider_ref", "asked_at", "ended_at", "charge_ref"),
     ),
+    "renewals": (renewals, ("tariff", "base", "until", "state", "renewed_at", "charge_ref")),
+    "elending": (elending_answers, ("platform", "verdict", "code", "as_of")),
     "cases": (cases, ("id", "kind", "facts", "opened_at", "closed_at", "resolution")),
     "reasons": (private_reasons, ("at", "text")),
     "mails": (private_mails, ("kind", "recipient", "created_at")),
