@@ -28,6 +28,7 @@ def check_desk(desk: Desk) -> None:
     _reading(desk)
     _doors(desk)
     _methods(desk)
+    _asked(desk)
 
 
 def _doors(desk: Desk) -> None:
@@ -97,3 +98,14 @@ def _methods(desk: Desk) -> None:
                 f"{where}.minimum_amount is not an amount: {method.minimum_amount!r}",
                 mend="Write it like 1.00.",
             ) from None
+
+
+def _asked(desk: Desk) -> None:
+    """Refuse a platform that asks us about PINs which the library system does not tell us of."""
+    for name, platform in desk.elending.items():
+        if platform.capabilities().inbound and not desk.system.capabilities().sign_in:
+            raise ConfigurationError(
+                f"libraries.{desk.key}.elending.{name}: the platform sends PINs, but the library system "
+                "is not asked about PINs.",
+                mend="Switch signing in on for the library system, or let its own service answer.",
+            )
