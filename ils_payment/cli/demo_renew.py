@@ -122,7 +122,8 @@ def _began(stage: Stage, payment_id: str) -> datetime:
     learned: datetime = next(row["at"] for row in _trail(stage, payment_id) if row["what"] == STEPS[0])
     with stage.house.store.read() as unit:
         told = select(notices.c.received_at).where(notices.c.reference == payment_id)
-        return min([*unit.connection.execute(told).scalars(), learned])
+        heard: list[datetime] = list(unit.connection.execute(told).scalars())
+    return min(*heard, learned) if heard else learned
 
 
 def _steps(stage: Stage, payment_id: str) -> dict[str, float]:

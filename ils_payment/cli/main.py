@@ -29,6 +29,7 @@ COMMANDS = {
     "verify": ("ils_payment.cli.verify:verify", "Prove that the ledger is as it was written."),
     "backup": ("ils_payment.cli.backup:backup", "Copy the ledger while the program works."),
     "restore": ("ils_payment.cli.backup:restore", "Put a backup into an empty database."),
+    "elending": ("ils_payment.cli.elending:elending", "Ask eLending platforms about a patron."),
     "subject": ("ils_payment.cli.subject:subject", "Tell or erase what is known about a person."),
     "staff": ("ils_payment.cli.staff:staff", "Make, list, reset and disable staff accounts."),
     "demo": ("ils_payment.cli.demo:demo", "Try everything against a simulated library and provider."),

@@ -27,6 +27,7 @@ def check_desk(desk: Desk) -> None:
     _reading(desk)
     _doors(desk)
     _methods(desk)
+    _asked(desk)
 
 
 def _doors(desk: Desk) -> None:
@@ -81,4 +82,15 @@ def _methods(desk: Desk) -> None:
             raise ConfigurationError(
                 f"{where}: the provider {method.provider} does not offer the method {method.method!r}.",
                 mend=f"It offers: {', '.join(known)}.",
+            )
+
+
+def _asked(desk: Desk) -> None:
+    """Refuse a platform that asks us about PINs which the library system does not tell us of."""
+    for name, platform in desk.elending.items():
+        if platform.capabilities().inbound and not desk.system.capabilities().sign_in:
+            raise ConfigurationError(
+                f"libraries.{desk.key}.elending.{name}: the platform sends PINs, but the library system "
+                "is not asked about PINs.",
+                mend="Switch signing in on for the library system, or let its own service answer.",
             )
