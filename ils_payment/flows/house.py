@@ -18,6 +18,7 @@ from ils_payment.money import MoneyError, parse
 from ils_payment.plugins import Plugins
 from ils_payment.ports import (
     Charging,
+    Contacting,
     Expiring,
     LibraryInfo,
     Lifting,
@@ -181,6 +182,7 @@ def open_desk(key: str, library: Library, plugins: Plugins, world: World, watch:
     desk = Desk(key, library, system, providers)
     _check_reading(desk)
     _check_doors(desk)
+    _check_renewal(desk)
     _check_methods(desk)
     return desk
 
@@ -196,6 +198,7 @@ def _check_doors(desk: Desk) -> None:
             (system.can_lift, Lifting),
             (system.lists_expiring, Expiring),
             (system.prices_categories, Pricing),
+            (system.shows_contact, Contacting),
         )
     ]
     for name, provider in desk.providers.items():
@@ -212,6 +215,15 @@ def _check_doors(desk: Desk) -> None:
                 f"libraries.{desk.key}.{where}: the plugin declares what it has not: {door.__name__}.",
                 mend="Tell the author of the plugin; an older or newer version may be right.",
             )
+
+
+def _check_renewal(desk: Desk) -> None:
+    """Refuse to let patrons confirm contact data that nobody can show them."""
+    if desk.settings.renewal.confirm_contact and not desk.system.capabilities().shows_contact:
+        raise ConfigurationError(
+            f"libraries.{desk.key}.renewal.confirm_contact: this library system does not show contact data.",
+            mend="Leave the key away; patrons renew without this step then.",
+        )
 
 
 def _check_reading(desk: Desk) -> None:

@@ -17,6 +17,7 @@ from ils_payment._markers import PROJECT
 from ils_payment.model import SettledPayment
 from ils_payment.ports import (
     Charging,
+    Contacting,
     Host,
     LibrarySystem,
     Listing,
@@ -61,7 +62,7 @@ def advances_what_is_due_until_stopped(runner):
     assert not runner.thread.is_alive()
 
 
-@pytest.mark.parametrize("door", [Charging, Refunding, Listing, PayingOut])
+@pytest.mark.parametrize("door", [Charging, Contacting, Refunding, Listing, PayingOut])
 def test_every_small_door_is_told_with_its_methods(door):
     section = SECTIONS["What only some can"]
     assert f"`{door.__name__}`" in section
