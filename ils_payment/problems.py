@@ -10,6 +10,7 @@ import os
 import tomllib
 import types
 from dataclasses import dataclass, field
+from datetime import date
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 
@@ -63,8 +64,13 @@ class Problem:
     mend: str
 
 
-def raise_all(problems: Sequence[Problem], source: Source | None) -> None:
-    """Raise one ConfigurationError that tells all *problems*; nothing happens when there are none."""
+def raise_all(
+    problems: Sequence[Problem], source: Source | None, page: str = "docs/configuration.md"
+) -> None:
+    """Raise one ConfigurationError that tells all *problems*; nothing happens when there are none.
+
+    *page* of the documentation explains the keys.
+    """
     if not problems:
         return
     name = str(source.path) if source else "the configuration"
@@ -81,9 +87,7 @@ def raise_all(problems: Sequence[Problem], source: Source | None) -> None:
     lines += [
         f"  {place + ': ' if place else ''}{text}. {problem.mend}".rstrip() for place, text, problem in told
     ]
-    raise ConfigurationError(
-        "\n".join(lines), mend="Correct each line above; docs/configuration.md explains each key."
-    )
+    raise ConfigurationError("\n".join(lines), mend=f"Correct each line above; {page} explains each key.")
 
 
 def dotted(key: Key) -> str:
@@ -98,6 +102,8 @@ _PLAIN = {
     "string_pattern_mismatch": "is not in the right form",
     "string_too_short": "is too short",
     "too_short": "must not be empty",
+    "date_from_datetime_parsing": "is no date",
+    "date_parsing": "is no date",
 }
 
 
@@ -272,5 +278,7 @@ def toml(value: Any) -> str:  # noqa: ANN401 - whatever a configuration can hold
         )
     if isinstance(value, list | tuple):
         return "[" + ", ".join(toml(part) for part in value) + "]"
+    if isinstance(value, date):
+        return value.isoformat()
     # The escapes of JSON are those of TOML's basic strings; numbers and booleans look alike.
     return json.dumps(value, ensure_ascii=False)

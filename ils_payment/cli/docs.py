@@ -17,9 +17,10 @@ from ils_payment.plugins import Plugins
 from ils_payment.problems import toml
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from ils_payment.cli.reference import Entry
+    from ils_payment.loading import Configurable
 
 _SECTION = re.compile(r"(<!-- generated: (?P<name>[^>]+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -34,8 +35,12 @@ def _section(name: str) -> str:
         return "\n".join(_table(table) for table in tables_of(Settings))
     kind, plugin = name.split()
     plugins = Plugins({plugin})
-    cls = plugins.library_system(plugin) if kind == "library-system" else plugins.provider(plugin)
-    return _rows(entries_of(cls.Config))
+    find: dict[str, Callable[[str], type[Configurable]]] = {
+        "library-system": plugins.library_system,
+        "provider": plugins.provider,
+        "elending": plugins.elending,
+    }
+    return _rows(entries_of(find[kind](plugin).Config))
 
 
 def _table(table: TableInfo) -> str:

@@ -162,11 +162,12 @@ class Version:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tariff:
-    """A library's whole file: its versions, the oldest first."""
+    """A library's whole file: its versions in the order of the file."""
 
     currency: str
     versions: tuple[Version, ...]
 
     def at(self, day: date) -> Version | None:
         """Return the version in force on *day*; None before the first one."""
-        return next((one for one in reversed(self.versions) if one.valid_from <= day), None)
+        begun = [one for one in self.versions if one.valid_from <= day]
+        return max(begun, key=lambda one: one.valid_from, default=None)

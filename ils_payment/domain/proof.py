@@ -30,8 +30,9 @@ class Facts:
 
     ``lines`` are cents by line id, ``frozen`` what the first row of the trail says of them (None where
     it says nothing). ``refunds`` are (state, cents), ``applied`` the cents of credit orders that the
-    library system has, ``claims`` how many of its fees are claimed, ``cases`` how many cases are open.
-    The cents of a refund are those of its parts: what went back beyond them is not ours.
+    library system has, ``unbooked`` those of a renewal for which it keeps no books, ``claims`` how many
+    of its fees are claimed, ``cases`` how many cases are open. The cents of a refund are those of its
+    parts: what went back beyond them is not ours.
     """
 
     state: State
@@ -43,6 +44,7 @@ class Facts:
     postings: Sequence[Posting]
     refunds: Sequence[tuple[RefundState, int]]
     applied: int
+    unbooked: int
     claims: int
     cases: int
 
@@ -98,8 +100,9 @@ def _state(facts: Facts) -> Iterator[str]:
         yield f"it is held, and {waiting} cents wait for settling"
     in_system = sum(one.cents for one in facts.postings if one.destination is Book.LIBRARY_SYSTEM)
     quiet = not facts.refunds and not facts.held
-    if facts.state is State.SETTLED and quiet and not in_system == facts.applied == facts.cents:
-        yield f"it is settled with {facts.cents} cents, postings say {in_system}, credits {facts.applied}"
+    known = facts.applied + facts.unbooked
+    if facts.state is State.SETTLED and quiet and not in_system == known == facts.cents:
+        yield f"it is settled with {facts.cents} cents, postings say {in_system}, credits {known}"
     if facts.held and not facts.cases and not any(state in RESERVED for state, _ in facts.refunds):
         yield "it is held, and no case is open"
 

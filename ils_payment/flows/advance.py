@@ -9,6 +9,7 @@ import structlog
 
 from ils_payment.domain.states import PAID_UNSETTLED
 from ils_payment.errors import RemoteError
+from ils_payment.flows import unblock
 from ils_payment.flows.choose import FREE
 from ils_payment.flows.hands import backoff, in_hands
 from ils_payment.flows.observe import observe
@@ -92,7 +93,9 @@ def _follow_up(house: House, desk: Desk, payment: Payment) -> datetime | None:
         return None
     if patron is None:
         return None
-    return last_look(house, desk, current, patron)
+    again = last_look(house, desk, current, patron) if current.renewal_line else None
+    later = unblock.follow(house, desk, current)
+    return min((one for one in (again, later) if one is not None), default=None)
 
 
 def due(house: House, limit: int) -> Sequence[str]:

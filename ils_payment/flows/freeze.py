@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from ils_payment.domain.renewing import CARD
-from ils_payment.flows import letters, links
+from ils_payment.flows import letters, links, tariffs
 from ils_payment.flows.choose import FREE
 from ils_payment.model import Attempt, AttemptLine, Input, State
 from ils_payment.ports import Charging
@@ -56,7 +56,7 @@ def freeze(house: House, desk: Desk, patron: PatronRef, choice: Choice, wish: Wi
     live = desk.live if wish.free else desk.providers[name].capabilities().live
     with house.store.unit() as unit:
         payment_id = unit.world.new_id()
-        lines = [_line(desk, fee, unit.world.new_id()) for fee in choice.fees]
+        lines = [_line(house, desk, fee, unit.world.new_id()) for fee in choice.fees]
         private = {line.id: fee.text for line, fee in zip(lines, choice.fees, strict=True)}
         owed = sum(line.cents for line in lines)
         if choice.quote is not None:
@@ -134,7 +134,7 @@ def _attempt(house: House, desk: Desk, unit: Unit, payment: Payment, back: str) 
         cents=payment.cents,
         currency=payment.currency,
         method=payment.method,
-        lines=_payer_lines(desk, payment.lines, payment.language),
+        lines=_payer_lines(house, desk, payment.lines, payment.language),
         language=payment.language,
         return_url=back,
         cancel_url=f"{back}&cancelled=1",
@@ -153,16 +153,16 @@ def _attempt(house: House, desk: Desk, unit: Unit, payment: Payment, back: str) 
     return attempt
 
 
-def _line(desk: Desk, fee: Fee, line_id: str) -> Line:
-    books = desk.settings.fee_kinds.get(fee.kind)
+def _line(house: House, desk: Desk, fee: Fee, line_id: str) -> Line:
+    books = tariffs.known_kind(house, desk, fee.kind)
     return Line(
         id=line_id,
         kind=fee.kind,
         claim_key=fee.claim_key,
         fee_ref=fee.ref,
         cents=fee.cents,
-        cost_centre=books.cost_centre if books else "",
-        account=books.account if books else "",
+        cost_centre=books.cost_centre,
+        account=books.account,
     )
 
 
@@ -178,11 +178,11 @@ def _renewal_line(quote: Quote, line_id: str) -> Line:
     )
 
 
-def _payer_lines(desk: Desk, lines: tuple[Line, ...], language: str) -> tuple[AttemptLine, ...]:
+def _payer_lines(house: House, desk: Desk, lines: tuple[Line, ...], language: str) -> tuple[AttemptLine, ...]:
     """Return what the provider may show: names of fee kinds, never titles or names."""
-    labels = {kind: known.label for kind, known in desk.settings.fee_kinds.items() if known.label}
+    labels = {line.kind: tariffs.known_kind(house, desk, line.kind).label for line in lines}
     return tuple(
-        AttemptLine(text=letters.text(labels.get(line.kind, _UNNAMED), language), cents=line.cents)
+        AttemptLine(text=letters.text(labels[line.kind] or _UNNAMED, language), cents=line.cents)
         for line in lines
         if line.cents
     )

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, cast
 
 import structlog
 
-from ils_payment.domain import tariff as rules
 from ils_payment.domain.renewing import CARD
 from ils_payment.domain.tariff import NoQuote, Quote
 from ils_payment.errors import RemoteError
-from ils_payment.flows import see
+from ils_payment.flows import see, tariffs
 from ils_payment.flows.views import CardView
 from ils_payment.model import RenewSupport
 from ils_payment.store import patrons, payments
@@ -89,5 +88,4 @@ def quote(house: House, desk: Desk, card: Card, *, ignore_lead: bool = False) ->
         return NoQuote(code="cannot_renew", text=_DESK)
     if desk.tariff is None:
         return NoQuote(code="no_tariff", text=_DESK)
-    today = house.world.now().astimezone(desk.settings.zone).date()
-    return rules.quote(desk.tariff, card, today, ignore_lead=ignore_lead)
+    return tariffs.quote_for(house, desk, card, ignore_lead=ignore_lead)

@@ -178,7 +178,7 @@ def _try(
         begun = refunds.change(
             unit, refund, state=RefundState.TRIED, tries=refund.tries + 1, tried_at=unit.now
         )
-        if begun is None:
+        if begun is None:  # pragma: no cover - whoever changes a refund has the payment in hands
             return unit.now + backoff(house, payment)
         payments.record(unit, payment, "refund_try", {"refund": refund.id, "try": begun.tries})
     house.world.failpoint("refund.before_call")

@@ -8,7 +8,7 @@ import structlog
 
 from ils_payment.domain import payable
 from ils_payment.errors import RemoteError
-from ils_payment.flows import show
+from ils_payment.flows import show, tariffs
 from ils_payment.flows.views import FeeLine, FeesView, MethodChoice
 from ils_payment.store import patrons, payments
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ils_payment.flows.house import Desk, House
+    from ils_payment.flows.tariffs import KnownKind
     from ils_payment.flows.views import PaymentView
     from ils_payment.model import Account, Fee, PatronRef
 
@@ -36,7 +37,10 @@ def fees(house: House, desk: Desk, patron: PatronRef) -> FeesView:
             claimed = payments.claimed(unit, known)
             running = show.running(house, unit, known)
             being_paid = payments.fee_cents(unit, known)
-    lines = tuple(_line(desk, fee, titles, claimed.get(fee.claim_key)) for fee in judged)
+    lines = tuple(
+        _line(fee, tariffs.known_kind(house, desk, fee.kind), titles, claimed.get(fee.claim_key))
+        for fee in judged
+    )
     return FeesView(
         currency=desk.settings.currency,
         lines=lines,
@@ -57,9 +61,10 @@ def fees(house: House, desk: Desk, patron: PatronRef) -> FeesView:
 
 def judge(house: House, desk: Desk, account: Account) -> list[Fee]:
     """Apply the library's rules to the fees of *account*."""
-    today = house.world.now().astimezone(desk.settings.zone).date()
+    today = tariffs.today_at(house, desk)
+    rules = tariffs.rules(desk, today)
     growing = desk.settings.growing_fines_payable
-    return [payable.judge(fee, desk.rules, today, growing_payable=growing) for fee in account.fees]
+    return [payable.judge(fee, rules, today, growing_payable=growing) for fee in account.fees]
 
 
 def _titles(desk: Desk, judged: list[Fee]) -> Mapping[str, str]:
@@ -74,12 +79,11 @@ def _titles(desk: Desk, judged: list[Fee]) -> Mapping[str, str]:
         return {}
 
 
-def _line(desk: Desk, fee: Fee, titles: Mapping[str, str], running: str | None) -> FeeLine:
-    known = desk.settings.fee_kinds.get(fee.kind)
+def _line(fee: Fee, known: KnownKind, titles: Mapping[str, str], running: str | None) -> FeeLine:
     return FeeLine(
         key=fee.claim_key,
         kind=fee.kind,
-        label=known.label if known else None,
+        label=known.label,
         text=fee.text,
         title=titles.get(fee.item) if fee.item else None,
         cents=fee.cents,

@@ -19,6 +19,7 @@ import structlog
 from ils_payment.domain import ledger
 from ils_payment.domain.ledger import Book
 from ils_payment.domain.settling import Before, stand
+from ils_payment.domain.states import PAID_UNSETTLED
 from ils_payment.errors import RemoteAbsentError, RemoteError
 from ils_payment.flows import renew
 from ils_payment.flows.hands import LEASE_SECONDS, backoff
@@ -60,36 +61,32 @@ def settle(house: House, desk: Desk, payment: Payment) -> datetime | None:
         ):
             return unit.now + backoff(house, payment)
         due_orders = _orders(unit, desk, payment)
+        renewal = renewals.of_payment(unit, payment)
     house.world.failpoint("settle.leased")
     began = house.world.monotonic()
-    payment, due = _settle_orders(house, desk, payment, patron, due_orders)
-    if due is None and not payment.held and payment.renewal_line is not None:
-        payment, due = _renew(house, desk, payment, patron, began)
+    charged = renewal.charge_ref if renewal else None
+    payment, due = _settle_orders(house, desk, payment, patron, due_orders, charged)
+    if due is None and not payment.held and renewal is not None and payment.state in PAID_UNSETTLED:
+        payment, due = _renew(renew.Work(house, desk, payment, patron, renewal), began)
     with house.store.unit() as unit:
         patrons.release(unit, payment.patron_id, owner)
     return None if payment.held else due
 
 
-def _renew(
-    house: House, desk: Desk, payment: Payment, patron: PatronRef, began: float
-) -> tuple[Payment, datetime | None]:
+def _renew(work: renew.Work, began: float) -> tuple[Payment, datetime | None]:
     """Renew the card when the fees are settled, then settle the debit that was charged for it."""
-    if house.world.monotonic() - began > TIRED:
-        return payment, house.world.now()
-    with house.store.read() as unit:
-        renewal = renewals.of_payment(unit, payment)
-    if renewal is None:  # pragma: no cover - it is written together with its line
-        raise LookupError(payment.id)
-    renewing = renew.Work(house, desk, payment, patron, renewal)
-    due = renew.renew(renewing)
-    payment = renewing.payment
-    if due is not None or payment.held or renewing.renewal.charge_state != "done":
-        return payment, due
-    if house.world.monotonic() - began > TIRED:
-        return payment, house.world.now()
-    with house.store.unit() as unit:
-        due_orders = _orders(unit, desk, payment)
-    return _settle_orders(house, desk, payment, patron, due_orders, charged=renewing.renewal.charge_ref)
+    clock = work.house.world
+    if clock.monotonic() - began > TIRED:
+        return work.payment, clock.now()
+    due = renew.renew(work)
+    if due is not None or work.payment.held or work.renewal.charge_state != "done":
+        return work.payment, due
+    if clock.monotonic() - began > TIRED:
+        return work.payment, clock.now()
+    with work.house.store.unit() as unit:
+        due_orders = _orders(unit, work.desk, work.payment)
+    charged = work.renewal.charge_ref
+    return _settle_orders(work.house, work.desk, work.payment, work.patron, due_orders, charged)
 
 
 def _settle_orders(
@@ -98,7 +95,7 @@ def _settle_orders(
     payment: Payment,
     patron: PatronRef,
     due_orders: Sequence[Order],
-    charged: str | None = None,
+    charged: str | None,
 ) -> tuple[Payment, datetime | None]:
     """Bring every credit order as far as it gets; return the payment as it is then, and when to come back."""
     due = None
@@ -210,9 +207,11 @@ def _record(work: Work, outcome: SettleOutcome) -> None:
         payments.record(unit, work.payment, f"call_{name}", {"order": work.order.id, "try": number})
         known = orders.of_payment(unit, work.payment.id)[work.order.position]
         orders.end_try(unit, known, number, name, reason=reason)
-        if isinstance(outcome, Applied) and known.remote_ref not in {None, outcome.remote_ref}:
-            # Somebody else took this order over and wrote a credit, too.
-            facts = {"marker": work.order.marker, "first": known.remote_ref, "second": outcome.remote_ref}
+        if isinstance(outcome, Applied) and (
+            known.state == "given_up" or known.remote_ref not in {None, outcome.remote_ref}
+        ):
+            # Somebody else wrote a credit, too, or persons have decided without knowing of this one.
+            facts = {"marker": work.order.marker, "first": known.remote_ref, "credit": outcome.remote_ref}
             payments.hold_late(unit, work.payment.id, "marker_wrong", facts)
     work.house.world.failpoint("settle.recorded")
 

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ils_payment.domain import ledger, marker
 from ils_payment.domain.refunds import RefundState
 from ils_payment.domain.states import UNPAID
+from ils_payment.flows import tariffs
 from ils_payment.flows.views import CaseView, PaidLine, PaymentView, RefundView, RenewalView, Whereabouts
 from ils_payment.model import State
-from ils_payment.store import attempts, cases, chain, orders, patrons, payments, refunds, renewals
+from ils_payment.store import (
+    attempts,
+    cases,
+    chain,
+    orders,
+    patrons,
+    payments,
+    reasons,
+    refunds,
+    renewals,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -97,6 +109,10 @@ NEXT_STEPS = {
     "renewal_unbooked": (
         "the card is renewed and paid for, but the library system does not have its fee",
         "book fee and payment by hand, or settle again",
+    ),
+    "card_shorter": (
+        "a card that was renewed and paid for ends earlier than was sold",
+        "find out who changed it; correct its expiry by hand, or refund the renewal",
     ),
     "charge_differs": ("a counter-debit is not there just once", "correct the account by hand"),
     "broken_rule": ("send the log of this payment to the maintainers", "decide by hand"),
@@ -197,15 +213,22 @@ def case_list(
 
 
 def refunds_of(house: House, payment_id: str) -> tuple[RefundView, ...]:
-    """Return the refunds and chargebacks of a payment in order."""
+    """Return the refunds and chargebacks of a payment in order, for staff."""
     with house.store.read() as unit:
-        return tuple(_refund(unit, one) for one in refunds.of_payment(unit, payment_id))
+        return tuple(_refund_for_staff(unit, one) for one in refunds.of_payment(unit, payment_id))
 
 
 def refunds_asked(house: House, *, library: str | None = None) -> tuple[RefundView, ...]:
-    """Return the refunds that wait for a second person, the oldest first."""
+    """Return the refunds that wait for a second person, the oldest first, for staff."""
     with house.store.read() as unit:
-        return tuple(_refund(unit, one) for one in refunds.asked(unit, library=library))
+        return tuple(_refund_for_staff(unit, one) for one in refunds.asked(unit, library=library))
+
+
+def refund(house: House, refund_id: str) -> RefundView | None:
+    """Return one refund for staff, None when there is none with this id."""
+    with house.store.read() as unit:
+        found = refunds.load(unit, refund_id)
+        return _refund_for_staff(unit, found) if found else None
 
 
 def line_ids(house: House, payment_id: str) -> tuple[str, ...]:
@@ -213,6 +236,10 @@ def line_ids(house: House, payment_id: str) -> tuple[str, ...]:
     with house.store.read() as unit:
         found = payments.load(unit, payment_id)
         return tuple(line.id for line in found.lines) if found else ()
+
+
+def _refund_for_staff(unit: Unit, found: Refund) -> RefundView:
+    return replace(_refund(unit, found), reason=reasons.of_refund(unit, found.id))
 
 
 def _refund(unit: Unit, found: Refund) -> RefundView:
@@ -329,5 +356,4 @@ def _given_back(unit: Unit, found: Payment) -> tuple[RefundView, ...]:
 
 def _label(house: House, library: str, kind: str) -> LocalText | None:
     desk = house.libraries.get(library)
-    known = desk.settings.fee_kinds.get(kind) if desk else None
-    return known.label if known else None
+    return tariffs.known_kind(house, desk, kind).label if desk else None

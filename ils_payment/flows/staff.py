@@ -126,6 +126,10 @@ _WORDS: dict[str, dict[str, Any]] = {
                 "Im Konto steht eine Gutschrift für eine Zahlung, die damit nicht verbucht wurde.",
                 "Bitte berichtigen Sie das Konto von Hand, und erstatten Sie nicht außerdem.",
             ),
+            "card_shorter": (
+                "Ein bezahlter und verlängerter Ausweis läuft früher ab, als verkauft wurde.",
+                "Bitte klären Sie, wer das Datum geändert hat, und berichtigen Sie es, oder erstatten Sie.",
+            ),
             "charge_differs": (
                 "Eine wieder eingetragene Gebühr steht nicht genau einmal im Konto.",
                 "Bitte berichtigen Sie das Konto von Hand.",
@@ -260,6 +264,10 @@ _WORDS: dict[str, dict[str, Any]] = {
             "marker_unexpected": (
                 "The account has a credit for a payment that was not settled by it.",
                 "Please correct the account by hand, and do not refund as well.",
+            ),
+            "card_shorter": (
+                "A card that was renewed and paid for ends earlier than was sold.",
+                "Please find out who changed it; correct its expiry, or refund.",
             ),
             "charge_differs": (
                 "A fee that was charged again is not in the account just once.",

@@ -18,6 +18,7 @@ from ils_payment.model import State
 from ils_payment.store import chain
 from ils_payment.store.case_tables import cases, private_reasons, refunds
 from ils_payment.store.journal_tables import exported, exports, journal, sealed_heads
+from ils_payment.store.renewal_tables import renewals
 from ils_payment.store.tables import (
     audit,
     claims,
@@ -39,6 +40,7 @@ BATCH = 500
 """So many payments are read at a time."""
 
 
+_SOLD = frozenset({"renewal_sold", "renewal_on_top"})
 _SENT = RUNNING | {RefundState.DONE}
 
 
@@ -57,6 +59,7 @@ class Rows:
     claims: int
     cases: int
     heads: Sequence[Any]
+    renewals: Sequence[Any]
 
     @property
     def facts(self) -> Facts:
@@ -76,6 +79,7 @@ class Rows:
                 for row in self.refunds
             ],
             applied=sum(row.cents for row in self.orders if row.state == "applied"),
+            unbooked=self._unbooked(),
             claims=self.claims,
             cases=self.cases,
         )
@@ -100,7 +104,25 @@ class Rows:
             said = {row["at"] for row in self.trail if row["state"] in states}
             if self.payment[name] is not None and self.payment[name] not in said:
                 found.append(f"its {name} is no instant of its history")
-        return [*found, *self._refunds(), *self._texts(first)]
+        return [*found, *self._refunds(), *self._renewal(), *self._texts(first)]
+
+    def _unbooked(self) -> int:
+        """Return the cents of a renewal for which the library system keeps no books."""
+        alone = {row.line_id for row in self.renewals if row.charge_state == "none"}
+        return sum(line["cents"] for line in self.lines if line["id"] in alone)
+
+    def _renewal(self) -> list[str]:
+        """Compare a renewal with what the history says was sold, and that it was seen renewed."""
+        said = [(row["what"], json.loads(row["facts"])) for row in self.trail]
+        sold = {(one.get("tariff"), one.get("until")) for what, one in said if what in _SOLD}
+        seen = {one.get("valid_until") for what, one in said if what == "renewed"}
+        found = []
+        for row in self.renewals:
+            if row.state == "renewed" and row.until.isoformat() not in seen:
+                found.append("its card counts as renewed to a day that its history does not know")
+            elif row.state != "renewed" and (row.tariff, row.until.isoformat()) not in sold:
+                found.append("its renewal is not as it was sold")
+        return found
 
     def _refunds(self) -> list[str]:
         """Compare each refund that was asked for here with what the history says of asking and approving."""
@@ -165,6 +187,7 @@ def _with_rows(unit: Unit, found: Sequence[Any]) -> list[Rows]:
     trails, moved, lines = of(audit, "number"), of(postings, "number"), of(payment_lines, "position")
     private, reasons, refunded = of(private_payments), of(private_reasons, "at"), of(refunds, "number")
     orders, claimed, held, heads = of(credit_orders), of(claims), of(cases), of(sealed_heads, "number")
+    sold = of(renewals)
     return [
         Rows(
             payment=row,
@@ -178,6 +201,7 @@ def _with_rows(unit: Unit, found: Sequence[Any]) -> list[Rows]:
             claims=len(claimed[row["id"]]),
             cases=sum(1 for case in held[row["id"]] if case.closed_at is None),
             heads=heads[row["id"]],
+            renewals=sold[row["id"]],
         )
         for row in found
     ]

@@ -9,6 +9,8 @@ from sqlalchemy import and_, func, or_, select
 from ils_payment.store import orders, refunds
 from ils_payment.store.case_tables import cases
 from ils_payment.store.case_tables import refunds as refunds_table
+from ils_payment.store.records import Renewal
+from ils_payment.store.renewal_tables import renewals as renewals_table
 from ils_payment.store.tables import audit, credit_orders, credit_tries, payments
 
 if TYPE_CHECKING:
@@ -86,6 +88,16 @@ def charges_of_patron(unit: Unit, patron_id: str, library: str) -> list[Refund]:
         .distinct()
     ).scalars()
     return [one for key in ids for one in refunds.of_payment(unit, key) if one.charge_marker is not None]
+
+
+def renewals_of_patron(unit: Unit, patron_id: str, library: str) -> list[Renewal]:
+    """Return the card renewals of a patron in a library."""
+    rows = unit.connection.execute(
+        select(renewals_table)
+        .join(payments, payments.c.id == renewals_table.c.payment_id)
+        .where(payments.c.patron_id == patron_id, payments.c.library == library)
+    ).mappings()
+    return [Renewal(**row) for row in rows]
 
 
 def library_of(unit: Unit, payment_id: str) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.faults.planted.registry import every_defect
-from tests.faults.planted.run import BEGIN, END, Catch, catch, table, write
+from tests.faults.planted.run import BEGIN, END, Catch, catch, caught_before, table, write
 
 FAST = (
     "no_dedupe_of_notices",
@@ -40,3 +40,4 @@ def test_the_table_is_written_between_its_marks(tmp_path):
     assert text.startswith("before\n")
     assert text.endswith("after\n")
     assert "old" not in text
+    assert caught_before(text) == {"no_claim": 7}

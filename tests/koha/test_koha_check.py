@@ -241,6 +241,66 @@ def test_rights_that_are_not_needed_are_a_warning(connect, koha, rights, count):
     assert all(f.level is Level.WARNING and "Take it away" in f.mend for f in surplus)
 
 
+# --- renewing ---------------------------------------------------------------------------------
+
+
+def test_the_right_to_renew_is_tested_without_changing_anybody(connect, koha):
+    before = books(koha)
+    findings = connect(koha, renew=True).check()
+    (found,) = [f for f in findings if f.subject == "Koha: renew cards"]
+    assert found.level is Level.OK
+    assert "no patron was changed" in found.seen
+    assert (books(koha), koha.truth()["requests"]["patrons.put"]) == (before, 1)
+
+
+def test_a_missing_right_to_renew_is_an_error_only_where_cards_are_renewed(connect, koha):
+    koha.set_rights(2, ENOUGH)
+    errors = wrong(connect(koha, sign_in=False, renew=True).check())
+    assert errors.keys() == {"Koha: renew cards"}
+    assert "borrowers, the whole of it" in errors["Koha: renew cards"].mend
+    assert "renew = false" in errors["Koha: renew cards"].mend
+    assert not wrong(connect(koha, sign_in=False).check())
+
+
+def test_the_whole_right_borrowers_is_not_too_much_where_cards_are_renewed(connect, koha):
+    koha.set_rights(2, [*ENOUGH, "borrowers"])
+    findings = connect(koha, sign_in=False, renew=True).check()
+    assert "Koha: rights that are not needed" not in {finding.subject for finding in findings}
+
+
+@pytest.mark.parametrize("newer", [False, True])
+def test_koha_s_own_self_renewal_is_named_where_it_is_there_with_why_it_is_not_used(connect, newer):
+    koha = KohaSimulator.demo(habits=KohaHabits(newer=newer))
+    found = [f for f in connect(koha, renew=True).check() if f.subject == "Koha: self-renewal"]
+    assert len(found) == newer
+    assert all(f.level is Level.OK and "not used" in f.seen for f in found)
+    assert "self_renewal.submit" not in koha.truth()["requests"]
+    assert "Koha: self-renewal" not in {f.subject for f in connect(koha).check()}
+
+
+def test_category_fees_need_a_koha_that_shows_them_and_the_right(connect, koha):
+    old = wrong(connect(koha, category_fees=True).check())["Koha: read patron categories"]
+    assert "23.05 does not" in old.seen
+    assert "category_fees = false" in old.mend
+    newer = KohaSimulator.demo(habits=KohaHabits(newer=True))
+    refused = wrong(connect(newer, category_fees=True).check())["Koha: read patron categories"]
+    assert "manage_patron_categories" in refused.mend
+    assert "category_fees = false" in refused.mend
+    newer.set_rights(2, ["borrowers", *ENOUGH[1:], "parameters:manage_patron_categories"])
+    assert not wrong(connect(newer, category_fees=True).check())
+
+
+def test_a_koha_without_the_call_for_a_new_expiry_is_too_old(connect, canned):
+    paths: dict[str, dict[str, Any]] = {path: {"get": {}, "post": {}} for path in (
+        "/patrons", "/patrons/{patron_id}", "/patrons/{patron_id}/account",
+        "/patrons/{patron_id}/account/credits", "/patrons/{patron_id}/account/debits",
+        "/auth/password/validation",
+    )}  # fmt: skip
+    remote = canned(200, json.dumps({"paths": paths}).encode())
+    (error,) = wrong(connect(remote, renew=True).check()).values()
+    assert "PUT /patrons/{patron_id}" in error.seen
+
+
 # --- names ------------------------------------------------------------------------------------
 
 

@@ -283,7 +283,6 @@ def test_a_token_that_koha_dropped_between_the_calls_is_not_asked_again(adapter,
     [
         ({"patron": "0"}, "order_patron_is_no_koha_id"),
         ({"patron": "3/account"}, "order_patron_is_no_koha_id"),
-        ({"marker": ""}, "order_marker_malformed"),
         ({"until": None}, "order_until_missing"),
         ({"base": None}, "order_card_never_expires"),
         ({"until": date(2026, 8, 21)}, "order_until_is_not_later"),

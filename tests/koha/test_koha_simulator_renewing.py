@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from decimal import Decimal
+from urllib.parse import urlencode
 
 import pytest
 from ils_payment_koha.simulator import KohaSimulator
@@ -136,3 +137,29 @@ def test_a_late_expiry_is_written_over_what_the_desk_did_meanwhile(world, koha, 
     world.moment += timedelta(seconds=601)
     assert books(koha, expired)["expiry_date"] == "2027-10-12"
     assert [one["by"] for one in books(koha, expired)["expiry_changes"]] == ["desk", "api"]
+
+
+# --- newer versions, as they were read -----------------------------------------------------------
+
+
+def test_what_newer_versions_have_is_absent_unless_it_is_asked_for(koha, client, expired):
+    assert client.status("GET", "/patron_categories") == 404
+    assert client.status("POST", f"/public/patrons/{expired}/self_renewal", {}) == 404
+
+
+def test_self_renewal_is_for_the_patron_alone_and_charges_before_anything_is_paid(koha, client, expired):
+    koha.habits.newer = True
+    path = f"/public/patrons/{expired}/self_renewal"
+    refused = client.call("POST", path, {})
+    assert (refused.status, parsed(refused)) == (403, {"error": "You are not eligible for self-renewal"})
+    before = books(koha, expired)["balance"]
+    koha.add_client("own", "key", expired)
+    client.form = urlencode({"grant_type": "client_credentials", "client_id": "own", "client_secret": "key"})
+    client.sign_in()
+    assert client.status("GET", path) == 200
+    assert parsed(client.call("POST", path, {})) == {"expiry_date": "2027-11-21", "confirmation_sent": True}
+    after = books(koha, expired)
+    assert after["balance"] == before + 1500
+    assert [one["by"] for one in after["expiry_changes"]] == ["self"]
+    koha.restrict(expired)
+    assert client.status("GET", path) == 403

@@ -87,9 +87,8 @@ class CardTown(Town):
 
     def renews_at_the_desk(self, patron: str = "expired", days: int = 365) -> None:
         """Let a clerk renew the card, without us."""
-        self.koha.desk.set_patron(
-            self.koha.patron_ids[patron], expiry_date=(self.today + timedelta(days=days)).isoformat()
-        )
+        until = self.today + timedelta(days=days)
+        self.koha.desk.change(self.koha.patron_ids[patron], expiry_date=until.isoformat())
 
     def pays(self, payment_id: str) -> None:
         """Let the payer pay, and everything that follows happen."""

@@ -1,33 +1,35 @@
-"""What ``ils-payment check`` asks Koha: harmless questions, and what their answers mean.
+"""What ``ils-payment check`` asks Koha, and what it says of the answers.
 
-Each right is tested at the patron 0, whom Koha never has: without the right it answers 403
-before it looks at what was asked (seen; that it does so before it validates a body: read), with
-it 404 or 400. The right to write credits and debits is tested by an amount of -1 for that patron, which is
-refused on two counts before anything is stored (a negative amount: 400; a patron who does not
-exist: 404; both seen); the whole right ``borrowers`` by a password validation without a
-password, which is a 400 and no try to sign in (seen).
+The questions are harmless (:mod:`ils_payment_koha.probes`).
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from ils_payment.errors import RemoteError
 from ils_payment.model import Finding, Level
 from ils_payment_koha import wire
+from ils_payment_koha.probes import (
+    CATALOGUE,
+    CATEGORIES,
+    CIRCULATION,
+    FIND,
+    NEEDED,
+    SIGN_IN,
+    WRITE_PATRONS,
+    error_finding,
+    needed,
+)
 from ils_payment_koha.refusals import refuse
 
 if TYPE_CHECKING:
     from ils_payment.ports import Host
     from ils_payment_koha.client import KohaClient
     from ils_payment_koha.config import KohaConfig
+    from ils_payment_koha.probes import Probe
     from ils_payment_koha.wire import Answer
-
-_GRANT = "In Koha: the service patron > More > Set permissions > "
-_NOBODY = json.dumps({"cardnumber": "ils-payment-check"})
 
 _PATHS = (
     ("get", "/patrons"),
@@ -39,91 +41,9 @@ _PATHS = (
     ("post", "/patrons/{patron_id}/account/debits"),
 )
 _SIGN_IN_PATH = ("post", "/auth/password/validation")
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """A question that changes nothing; ``granted`` are the answers of a Koha that grants the right."""
-
-    subject: str
-    right: str
-    method: str
-    path: str
-    granted: tuple[int, ...]
-    query: dict[str, str] = field(default_factory=dict)
-    body: dict[str, Any] | None = None
-
-    def ask(self, client: KohaClient) -> Answer:
-        """Ask Koha; raise RemoteError when it gives no answer."""
-        return client.ask(self.method, self.path, query=self.query, body=self.body)
-
-
-_FIND = Probe(
-    "Koha: find patrons",
-    "borrowers: edit_borrowers (newer: list_borrowers)",
-    "GET",
-    "/patrons",
-    (200,),
-    query={"q": _NOBODY, "_per_page": "1"},
-)
-_NEEDED = (
-    _FIND,
-    Probe("Koha: read patrons", "borrowers: edit_borrowers", "GET", "/patrons/0", (404,)),
-    Probe(
-        "Koha: read accounts",
-        "borrowers: edit_borrowers, and updatecharges: remaining_permissions",
-        "GET",
-        "/patrons/0/account",
-        (404,),
-    ),
-    Probe(
-        "Koha: read credits",
-        "borrowers: edit_borrowers, and updatecharges: remaining_permissions",
-        "GET",
-        "/patrons/0/account/credits",
-        (200, 404),
-    ),
-    Probe(
-        "Koha: write credits",
-        "updatecharges: remaining_permissions",
-        "POST",
-        "/patrons/0/account/credits",
-        (400, 404),
-        body={"amount": -1},
-    ),
-    Probe(
-        "Koha: write debits",
-        "updatecharges: remaining_permissions",
-        "POST",
-        "/patrons/0/account/debits",
-        (400, 404),
-        body={"amount": -1, "type": "MANUAL"},
-    ),
-)
-_CATALOGUE = Probe(
-    "Koha: read titles",
-    "catalogue",
-    "GET",
-    "/items",
-    (200,),
-    query={"q": json.dumps({"item_id": 0}), "_per_page": "1"},
-)
-_SIGN_IN = Probe(
-    "Koha: validate passwords",
-    "borrowers, the whole of it",
-    "POST",
-    "/auth/password/validation",
-    (400,),
-    body={"identifier": "ils-payment-check"},
-)
-_CIRCULATION = Probe(
-    "Koha: rights that are not needed",
-    "circulate: circulate_remaining_permissions (or superlibrarian)",
-    "GET",
-    "/checkouts",
-    (200,),
-    query={"patron_id": "0"},
-)
+_RENEW_PATH = ("put", "/patrons/{patron_id}")
+_CATEGORIES_PATH = "/patron_categories"
+_SELF_RENEWAL_PATH = "/public/patrons/{patron_id}/self_renewal"
 
 
 def run(client: KohaClient, config: KohaConfig, host: Host) -> list[Finding]:
@@ -131,26 +51,23 @@ def run(client: KohaClient, config: KohaConfig, host: Host) -> list[Finding]:
     try:
         spec = client.probe()
     except RemoteError as error:
-        return [_error("Koha: address", error)]
+        return [error_finding("Koha: address", error)]
     findings = [_address(spec, config), *_clock(spec, config, host)]
     if findings[0].level is Level.ERROR:
         return findings
     try:
         client.authorization()
-        answer = _FIND.ask(client)
+        answer = FIND.ask(client)
         if answer.status == 401 or answer.word in {"Invalid password", "Password has expired"}:
             refuse(answer)
     except RemoteError as error:
-        return [*findings, _error("Koha: credentials", error)]
+        return [*findings, error_finding("Koha: credentials", error)]
     findings.append(Finding(Level.OK, "Koha: credentials", "Koha accepts them."))
-    findings += [_needed(probe, client) for probe in _NEEDED]
+    findings += [needed(probe, client) for probe in NEEDED]
     findings += _optional(client, config)
+    findings += _renewing(client, config, spec.body["paths"])
     findings += _names(client, config)
     return findings
-
-
-def _error(subject: str, error: RemoteError) -> Finding:
-    return Finding(Level.ERROR, subject, error.what, error.mend)
 
 
 def _address(spec: Answer, config: KohaConfig) -> Finding:
@@ -164,8 +81,8 @@ def _address(spec: Answer, config: KohaConfig) -> Finding:
             f"The configured address answers ({spec.status}), but not as a Koha REST API does.",
             "Correct url: a browser shows JSON with Koha's paths there, with a slash behind the address.",
         )
-    needed = (*_PATHS, _SIGN_IN_PATH) if config.sign_in else _PATHS
-    missing = [f"{verb.upper()} {path}" for verb, path in needed if verb not in (paths.get(path) or {})]
+    wanted = [*_PATHS, *([_SIGN_IN_PATH] if config.sign_in else []), *([_RENEW_PATH] if config.renew else [])]
+    missing = [f"{verb.upper()} {path}" for verb, path in wanted if verb not in (paths.get(path) or {})]
     if missing:
         return Finding(
             Level.ERROR,
@@ -199,48 +116,68 @@ def _clock(spec: Answer, config: KohaConfig, host: Host) -> list[Finding]:
     ]
 
 
-def _needed(probe: Probe, client: KohaClient) -> Finding:
-    """Ask one probe whose right must be there."""
-    try:
-        answer = probe.ask(client)
-        if answer.status in probe.granted:
-            return Finding(Level.OK, probe.subject, "The right is there.")
-        if answer.status == 403:
-            return Finding(
-                Level.ERROR, probe.subject, "Koha refuses it: a right is missing.", _GRANT + probe.right
-            )
-        refuse(answer)
-    except RemoteError as error:
-        return _error(probe.subject, error)
-
-
 def _optional(client: KohaClient, config: KohaConfig) -> list[Finding]:
     """Test the rights that only some configurations need, and warn of those that none needs."""
     findings = []
     if config.titles:
-        found = _needed(_CATALOGUE, client)
+        found = needed(CATALOGUE, client)
         # Without titles a page shows Koha's own text of the fee, so this stops nothing.
         level = Level.OK if found.level is Level.OK else Level.WARNING
         mend = f"{found.mend}; or set titles = false." if found.mend else ""
         findings.append(Finding(level, found.subject, found.seen, mend))
     if config.sign_in:
-        found = _needed(_SIGN_IN, client)
+        found = needed(SIGN_IN, client)
         mend = (
             f"{found.mend}; or set sign_in = false where the OPAC hands patrons over." if found.mend else ""
         )
         findings.append(Finding(found.level, found.subject, found.seen, mend))
+    elif not config.renew:
+        findings += _surplus(SIGN_IN, client)
+    return findings + _surplus(CIRCULATION, client)
+
+
+def _renewing(client: KohaClient, config: KohaConfig, paths: dict[str, object]) -> list[Finding]:
+    """Test what renewing cards needs, as far as it can be told without changing a patron."""
+    findings = []
+    if config.category_fees:
+        findings.append(_categories(client, paths))
+    if not config.renew:
+        return findings
+    found = needed(WRITE_PATRONS, client)
+    if found.level is Level.OK:
+        seen = (
+            f"{found.seen} Whether Koha takes a new expiry shows at the first renewal; no patron was changed."
+        )
+        findings.append(Finding(Level.OK, found.subject, seen))
     else:
-        findings += _surplus(_SIGN_IN, client)
-    return findings + _surplus(_CIRCULATION, client)
+        mend = f"{found.mend}; or set renew = false." if found.mend else ""
+        findings.append(Finding(found.level, found.subject, found.seen, mend))
+    if _SELF_RENEWAL_PATH in paths:
+        seen = (
+            "This Koha has a self-renewal of its own. It is not used: it would charge its fee as a new debt, "
+            "and is made for patrons who are signed in to Koha. The new expiry is written directly."
+        )
+        findings.append(Finding(Level.OK, "Koha: self-renewal", seen))
+    return findings
+
+
+def _categories(client: KohaClient, paths: dict[str, object]) -> Finding:
+    """Look whether this Koha shows the fees of its patron categories to us."""
+    mend = "set category_fees = false; the tariff is then not compared."
+    if _CATEGORIES_PATH not in paths:
+        seen = "This Koha does not show its patron categories over the API (23.05 does not, 26.02 does)."
+        return Finding(Level.ERROR, CATEGORIES.subject, seen, f"Update Koha, or {mend}")
+    found = needed(CATEGORIES, client)
+    return Finding(found.level, found.subject, found.seen, f"{found.mend}; or {mend}" if found.mend else "")
 
 
 def _surplus(probe: Probe, client: KohaClient) -> list[Finding]:
     """Warn when a right that is not needed is there."""
-    subject = _CIRCULATION.subject
+    subject = CIRCULATION.subject
     try:
         answer = probe.ask(client)
     except RemoteError as error:
-        return [_error(subject, error)]
+        return [error_finding(subject, error)]
     if answer.status not in probe.granted:
         return []
     return [
@@ -266,7 +203,7 @@ def _names(client: KohaClient, config: KohaConfig) -> list[Finding]:
             "GET", "/authorised_value_categories/PAYMENT_TYPE/authorised_values", query={"_per_page": "-1"}
         )
     except RemoteError as error:
-        return [*findings, _error(subject, error)]
+        return [*findings, error_finding(subject, error)]
     if answer.status != 200 or not isinstance(answer.body, list):
         seen = f"Koha does not tell its payment types ({answer.status}); not looked up: {_list(wanted)}."
         mend = "Look under Administration > Authorized values > PAYMENT_TYPE whether they are there."
@@ -286,7 +223,7 @@ def _library(client: KohaClient, library_id: str) -> Finding:
     try:
         answer = client.ask("GET", f"/libraries/{quote(library_id, safe='')}")
     except RemoteError as error:
-        return _error(subject, error)
+        return error_finding(subject, error)
     if answer.status == 200:
         return Finding(Level.OK, subject, f"Koha has the library {library_id}.")
     if answer.status == 404:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ils_payment.model import NotApplied, Renewed, Unclear
 from ils_payment_koha import settling
 from ils_payment_koha.settling import Row, Verdict
-from ils_payment_koha.wire import Shape, is_marker, is_number
+from ils_payment_koha.wire import Shape, is_number
 
 if TYPE_CHECKING:
     from ils_payment.model import RenewOrder, RenewOutcome
@@ -43,11 +43,12 @@ OUTCOMES: tuple[Row, ...] = (
 
 
 def order_problem(order: RenewOrder) -> str | None:
-    """Say what can be seen to be wrong with *order* without asking Koha; None if nothing."""
+    """Say what can be seen to be wrong with *order* without asking Koha; None if nothing.
+
+    Koha keeps no marker with a new expiry, so that of the order is not looked at.
+    """
     if not is_number(order.patron):
         return "order_patron_is_no_koha_id"
-    if not is_marker(order.marker):
-        return "order_marker_malformed"
     # Koha's API follows no rule of its own: it writes the day that it is told.
     if order.until is None:
         return "order_until_missing"

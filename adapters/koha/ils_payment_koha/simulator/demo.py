@@ -41,8 +41,12 @@ def fill(desk: Desk, *, client_id: str, client_secret: str, rights: Iterable[str
         "ZENTRALE", "Stadtbücherei Lindental", address1="Marktplatz 3", postal_code="38899", country="DE"
     )
     desk.add_library("NORD", "Stadtbücherei Lindental, Zweigstelle Nord", country="DE")
-    for category, fee in (("ERW", 1500), ("KIND", 0), ("MITARB", 0)):
-        desk.add_category(category, fee)
+    for category, fee, name in (
+        ("ERW", 1500, "Erwachsene"),
+        ("KIND", 0, "Kinder"),
+        ("MITARB", 0, "Personal"),
+    ):
+        desk.add_category(category, fee, name=name)
     _staff(desk, client_id=client_id, client_secret=client_secret, rights=rights)
     items = [_book(desk, number, entry) for number, entry in enumerate(_BOOKS, start=1)]
     ids = {

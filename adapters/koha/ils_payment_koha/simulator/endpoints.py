@@ -1,8 +1,7 @@
-"""One method for each operation of the simulated API, and the table of routes."""
+"""One method for each operation of the simulated API."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from ils_payment.model import Reply
-from ils_payment_koha.simulator import catalogue, query, schema
+from ils_payment_koha.simulator import catalogue, newer, query, schema
 from ils_payment_koha.simulator.patrons import COLUMNS, FILTERS, Patrons
 from ils_payment_koha.simulator.render import (
     CREDIT_FIELDS,
@@ -22,75 +21,15 @@ from ils_payment_koha.simulator.render import (
     patron,
     reply,
 )
+from ils_payment_koha.simulator.routes import BASE_PATH, specification
 
 if TYPE_CHECKING:
     from ils_payment.model import RawRequest
-    from ils_payment_koha.simulator.access import Access, Permission
+    from ils_payment_koha.simulator.access import Access
     from ils_payment_koha.simulator.accounts import Accounts
     from ils_payment_koha.simulator.habits import KohaHabits
     from ils_payment_koha.simulator.render import Renderer
     from ils_payment_koha.simulator.state import Biblio, Patron, Tables
-
-BASE_PATH = "/api/v1"
-_JSON = ("application/json",)
-_READ: Permission = {"borrowers": "edit_borrowers"}
-_LIST: Permission = [
-    {"borrowers": "edit_borrowers"},
-    {"tools": "label_creator"},
-    {"serials": "routing"},
-    {"acquisition": "order_manage"},
-]
-_WHOLE: Permission = {"borrowers": "1"}
-_PAY: Permission = {"updatecharges": "remaining_permissions"}
-_ACCOUNT: Permission = {"borrowers": "edit_borrowers", "updatecharges": "remaining_permissions"}
-_CATALOGUE: Permission = {"catalogue": "1"}
-_CIRCULATE: Permission = {"circulate": "circulate_remaining_permissions"}
-
-
-@dataclass(frozen=True)
-class Route:
-    """One operation: where it is found, who may call it, what it produces."""
-
-    method: str
-    template: str
-    operation: str
-    permission: Permission = None
-    produces: tuple[str, ...] = _JSON
-    public: bool = False
-
-    def captured(self, method: str, path: str) -> dict[str, str] | None:
-        """Return the path parameters where *path* is this route's, else None."""
-        if method != self.method:
-            return None
-        pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", self.template)
-        found = re.fullmatch(pattern, path)
-        return found.groupdict() if found else None
-
-
-ROUTES = (
-    Route("GET", "/", "spec", public=True),
-    Route("POST", "/oauth/token", "token", public=True),
-    Route("POST", "/auth/password/validation", "password.validation", _WHOLE),
-    Route("GET", "/patrons", "patrons.list", _LIST),
-    Route("GET", "/patrons/{patron_id}", "patrons.get", _READ),
-    Route("PUT", "/patrons/{patron_id}", "patrons.put", _WHOLE),
-    Route("DELETE", "/patrons/{patron_id}", "patrons.delete", {"borrowers": "delete_borrowers"}),
-    Route("GET", "/patrons/{patron_id}/account", "account.get", _ACCOUNT),
-    Route("GET", "/patrons/{patron_id}/account/credits", "credits.list", _ACCOUNT),
-    Route("POST", "/patrons/{patron_id}/account/credits", "credits.add", _PAY),
-    Route("GET", "/patrons/{patron_id}/account/debits", "debits.list", _ACCOUNT),
-    Route("POST", "/patrons/{patron_id}/account/debits", "debits.add", _PAY),
-    Route("GET", "/items", "items.list", _CATALOGUE),
-    Route("GET", "/items/{item_id}", "items.get", _CATALOGUE),
-    Route("GET", "/biblios", "biblios.list", _CATALOGUE, catalogue.FORMS),
-    Route("GET", "/biblios/{biblio_id}", "biblios.get", _CATALOGUE, catalogue.FORMS),
-    Route("GET", "/biblios/{biblio_id}/items", "biblios.items", _CATALOGUE),
-    Route("GET", "/public/biblios/{biblio_id}", "biblios.get", None, catalogue.PUBLIC_FORMS, public=True),
-    Route("GET", "/public/biblios/{biblio_id}/items", "biblios.items.public", public=True),
-    Route("GET", "/libraries", "libraries.list", _CATALOGUE),
-    Route("GET", "/libraries/{library_id}", "libraries.get", _CATALOGUE),
-    Route("GET", "/checkouts", "checkouts.list", _CIRCULATE),
-)
 
 
 @dataclass(frozen=True)
@@ -127,7 +66,7 @@ class Endpoints:
 
     def __post_init__(self) -> None:
         self._by_operation: dict[str, Callable[[Call], Reply]] = {
-            "spec": lambda _: reply(200, specification()),
+            "spec": lambda _: reply(200, specification(newer=self.habits.newer)),
             "token": lambda call: self.access.token(call.request),
             "password.validation": lambda call: self.access.validate(
                 schema.body(call.request, schema.PASSWORD)
@@ -149,6 +88,9 @@ class Endpoints:
             "libraries.list": self._list_libraries,
             "libraries.get": self._get_library,
             "checkouts.list": self._list_checkouts,
+            "categories.list": self._list_categories,
+            "self_renewal.start": self._start_self_renewal,
+            "self_renewal.submit": self._submit_self_renewal,
         }
 
     def _listing(
@@ -273,22 +215,22 @@ class Endpoints:
         )
         return query.answer(listing, [], ("checkout_id", "patron_id"))
 
+    def _list_categories(self, call: Call) -> Reply:
+        rows = [newer.category(row, self.renderer) for _, row in sorted(self.tables.categories.items())]
+        return query.answer(self._listing(call), rows, newer.CATEGORY_FIELDS)
+
+    def _start_self_renewal(self, call: Call) -> Reply:
+        newer.eligible(self.patrons.get(call.number("patron_id")), call.user)
+        return reply(200, {"self_renewal_settings": newer.SETTINGS})
+
+    def _submit_self_renewal(self, call: Call) -> Reply:
+        patron_id = newer.eligible(self.patrons.get(call.number("patron_id")), call.user).patron_id
+        until = self.patrons.renew(patron_id, by="self", interface="api", user_id=patron_id)
+        return reply(201, {"expiry_date": until, "confirmation_sent": True})
+
 
 def _known(user: Patron | None) -> Patron:
     """Return the user of an operation that no one may call without signing in."""
     if user is None:
         raise TypeError("a route that is not public has a user")
     return user
-
-
-def specification() -> dict[str, Any]:
-    """Return the live specification that Koha serves to anybody: its paths, methods and rights."""
-    paths: dict[str, dict[str, Any]] = {}
-    for route in ROUTES:
-        entry: dict[str, Any] = {"operationId": route.operation, "produces": list(route.produces)}
-        if route.permission is not None:
-            entry["x-koha-authorization"] = {"permissions": route.permission}
-        paths.setdefault(route.template, {})[route.method.lower()] = entry
-    del paths["/"]
-    info = {"title": "Koha REST API", "version": "1"}
-    return {"swagger": "2.0", "basePath": BASE_PATH, "info": info, "paths": paths}

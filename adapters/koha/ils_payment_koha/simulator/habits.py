@@ -43,6 +43,7 @@ class KohaHabits:
     ``deadlock_rate`` is the chance that a credit which overlaps with another one of the same
     patron becomes MariaDB's victim: 500, and the credit stays unapplied. ``float_noise`` adds
     the smallest binary error to every amount (never seen; JSON floats allow it).
+    ``newer`` adds the paths of versions after 23.05 that were only read (patron categories, self-renewal).
     ``borrower_renewal_period_base`` is from when the desk renews: ``now``, ``dateexpiry`` or ``combination``.
     """
 
@@ -55,6 +56,7 @@ class KohaHabits:
     auto_credit_number: bool = False
     fee_on_change_patron_category: bool = True
     borrower_renewal_period_base: str = "now"
+    newer: bool = False
     default_page_size: int = 20
     timezone: str = "Europe/Berlin"
     apply_window: float = 0.0

@@ -13,10 +13,11 @@ from ils_payment_koha.simulator import demo, schema
 from ils_payment_koha.simulator.access import Access
 from ils_payment_koha.simulator.accounts import Accounts
 from ils_payment_koha.simulator.desk import Desk
-from ils_payment_koha.simulator.endpoints import BASE_PATH, ROUTES, Call, Endpoints, Route
+from ils_payment_koha.simulator.endpoints import Call, Endpoints
 from ils_payment_koha.simulator.habits import Failure, Faults, KohaHabits
 from ils_payment_koha.simulator.patrons import Patrons
 from ils_payment_koha.simulator.render import Problem, Renderer, no_such_path, unhandled
+from ils_payment_koha.simulator.routes import found_route
 from ils_payment_koha.simulator.state import Tables
 from ils_payment_koha.simulator.truth import truth
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from ils_payment.testing.simulator import SimulatorWorld
+    from ils_payment_koha.simulator.routes import Route
 
 CREDIT = "credits.add"
 RENEWAL = "patrons.put"
@@ -34,7 +36,7 @@ class KohaSimulator(Desk):
     """Koha's REST API in process (:meth:`handle`) or over HTTP (``ils_payment.testing.simulator.serve``).
 
     It has no clock, thread or randomness of its own: *world* gives time and pauses, *seed* the dice.
-    Operations (for faults, latency and counting) are named in ``endpoints.ROUTES``, e.g. ``credits.add``.
+    Operations (for faults, latency and counting) are named in ``routes.ROUTES``, e.g. ``credits.add``.
     """
 
     demo_card, demo_pin = demo.CARD, demo.PIN
@@ -82,7 +84,7 @@ class KohaSimulator(Desk):
     def handle(self, request: RawRequest) -> Reply:
         """Answer one request as Koha 23.05.04 does; status 0 means that the connection is dropped."""
         self._catch_up()
-        found = _route(request)
+        found = found_route(request, newer=self.habits.newer)
         operation = found[0].operation if found else "unknown"
         with self._gate:
             self._requests[operation] += 1
@@ -175,17 +177,6 @@ class KohaSimulator(Desk):
         with self._gate:
             self._paused += seconds
         self.world.pause(name, seconds)
-
-
-def _route(request: RawRequest) -> tuple[Route, dict[str, str]] | None:
-    if not request.path.startswith(BASE_PATH):
-        return None
-    path = request.path.removeprefix(BASE_PATH) or "/"
-    for route in ROUTES:
-        captured = route.captured(request.method, path)
-        if captured is not None:
-            return route, captured
-    return None
 
 
 def _broken(status: int) -> Reply:

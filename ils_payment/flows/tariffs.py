@@ -1,0 +1,145 @@
+"""The tariff at work: the quote for a card, compared with the library system, and what fee kinds mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from ils_payment.config.tariff_file import load_tariff
+from ils_payment.domain.payable import Rule
+from ils_payment.domain.tariff import NoQuote, Quote, quote, refusal
+from ils_payment.domain.tariff_compare import contradicted
+from ils_payment.errors import ConfigurationError
+from ils_payment.ports import Pricing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import date
+
+    from ils_payment.config import Library
+    from ils_payment.domain.by_law import Tariff
+    from ils_payment.flows.house import Desk, House
+    from ils_payment.model import Card, CategoryFee, LocalText
+    from ils_payment.ports import LibrarySystem
+
+FRESH_SECONDS = 300.0
+"""For so long the library system is not asked again what its categories cost: they change once a year."""
+
+
+class CategoryFees:
+    """What the library system takes in its patron categories, asked every few minutes at most."""
+
+    def __init__(self, system: Pricing, monotonic: Callable[[], float]) -> None:
+        """Keep the door; nothing is asked before the first quote."""
+        self._system = system
+        self._monotonic = monotonic
+        self._lock = Lock()
+        self._fees: Sequence[CategoryFee] = ()
+        self._read_at: float | None = None
+
+    def get(self) -> Sequence[CategoryFee]:
+        """Return the fees, read within the last minutes. Raises RemoteError.
+
+        An answer that has become old is not used when a new one cannot be had: a quote from it could be
+        wrong, and the card could not be read either.
+        """
+        with self._lock:
+            now = self._monotonic()
+            if self._read_at is None or now - self._read_at > FRESH_SECONDS:
+                self._fees = self._system.category_fees()
+                self._read_at = now
+            return self._fees
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownKind:
+    """What is known of a fee kind: its name for patrons (None: nothing), and where it is booked."""
+
+    label: LocalText | None = None
+    cost_centre: str = ""
+    account: str = ""
+
+
+def open_tariff(key: str, library: Library) -> Tariff | None:
+    """Read the tariff that a library names; None if it names none. Raises ConfigurationError."""
+    if library.tariff is None:
+        return None
+    tariff = load_tariff(Path(library.tariff))
+    if tariff.currency != library.currency:
+        raise ConfigurationError(
+            f"{library.tariff}: currency: is {tariff.currency}, but libraries.{key}.currency is "
+            f"{library.currency}.",
+            mend="Let both be the same.",
+        )
+    return tariff
+
+
+def open_category_fees(system: LibrarySystem, monotonic: Callable[[], float]) -> CategoryFees | None:
+    """Return the category fees of a library system that shows them; None for any other."""
+    if not system.capabilities().prices_categories or not isinstance(system, Pricing):
+        return None
+    return CategoryFees(system, monotonic)
+
+
+def today_at(house: House, desk: Desk) -> date:
+    """Return the day that it is at the library."""
+    return house.world.now().astimezone(desk.settings.zone).date()
+
+
+def quote_for(
+    house: House,
+    desk: Desk,
+    card: Card,
+    *,
+    ignore_lead: bool = False,
+    evidence_until: date | None = None,
+) -> Quote | NoQuote:
+    """Say what renewing *card* costs today, or why not; raises RemoteError where prices cannot be compared.
+
+    A price that the library system contradicts is no price. Without a tariff nothing can be renewed.
+    """
+    if desk.tariff is None:
+        return refusal("no_tariff")
+    today = today_at(house, desk)
+    found = quote(desk.tariff, card, today, ignore_lead=ignore_lead, evidence_until=evidence_until)
+    if isinstance(found, NoQuote) or desk.category_fees is None:
+        return found
+    if contradicted(found, desk.tariff, desk.category_fees.get(), today):
+        return refusal("differs", desk.tariff.at(today))
+    return found
+
+
+def known_kind(house: House, desk: Desk, kind: str) -> KnownKind:
+    """Return what is known of a fee kind of the library system, or of the tariff by its own name.
+
+    ``fee_kinds`` of the configuration goes before the tariff.
+    """
+    configured = desk.settings.fee_kinds.get(kind)
+    if configured is not None:
+        return KnownKind(
+            label=configured.label, cost_centre=configured.cost_centre, account=configured.account
+        )
+    version = desk.tariff.at(today_at(house, desk)) if desk.tariff else None
+    found = version.kind(kind) if version else None
+    if found is None:
+        return KnownKind()
+    return KnownKind(label=found.label, cost_centre=found.cost_centre, account=found.account)
+
+
+def rules(desk: Desk, today: date) -> tuple[Rule, ...]:
+    """Return what may not be paid online: the configured rules, then what the tariff keeps out."""
+    configured = tuple(
+        Rule(text=rule.text, kind=rule.kind, status=rule.status, older_than_days=rule.older_than_days)
+        for rule in desk.settings.not_payable
+    )
+    version = desk.tariff.at(today) if desk.tariff else None
+    if version is None:
+        return configured
+    return configured + tuple(
+        Rule(text=kind.why or kind.label, kind=code)
+        for kind in version.kinds.values()
+        if not kind.online
+        for code in kind.codes or (kind.key,)
+    )

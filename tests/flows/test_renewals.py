@@ -1,0 +1,300 @@
+"""A card that was paid for is renewed once, its fee is booked, and whatever goes wrong ends with a person."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+from ils_payment_koha.simulator.demo import RIGHTS
+
+from ils_payment.domain.decisions import Choice
+from ils_payment.domain.refunds import Meaning
+from ils_payment.flows import decide, offer, verify
+from ils_payment.flows.reconcile import reconcile
+from ils_payment.flows.views import Begun, NotBegun
+from tests.flows.decisions import CLERK, TREASURER, case_of, resolve
+from tests.flows.renewing import YEAR, RenewingTown
+from tests.flows.truths import ending, hear, load, trail
+
+PUT = "patrons.put"
+DEBIT = "debits.add"
+API = 2
+"""The service patron of the simulated Koha."""
+READS = ["borrowers:edit_borrowers", "updatecharges:remaining_permissions"]
+"""Enough for fees, and not for changing a patron."""
+
+
+@pytest.fixture
+def town(tmp_path):
+    built = RenewingTown(f"sqlite:///{tmp_path}/ledger.db")
+    yield built
+    built.close()
+
+
+@pytest.fixture
+def each_town(database_url):
+    built = RenewingTown(database_url)
+    yield built
+    built.close()
+
+
+def pay_for(town, payment_id):
+    town.stripe.pay(town.session_of(payment_id))
+    hear(town)
+
+
+def renewed(town, payment_id, *, cents=YEAR, fees=0):
+    """What is true of a renewal that went right: one new expiry, one debit, one credit for it."""
+    end = ending(town, payment_id)
+    account = town.koha_account("jan")
+    debits = [fee for fee in account["fees"].values() if fee["type"] == "ACCOUNT_RENEW"]
+    assert town.expiry() == town.until.isoformat()
+    assert {to for _, to in town.writes()} == {town.until.isoformat()}
+    assert [(one["amount"], one["outstanding"]) for one in debits] == [(cents, 0)]
+    assert end["state"] == "settled"
+    assert not end["held"]
+    assert not end["cases"]
+    assert end["claims"] == 0
+    assert end["books"] == {"provider": -(cents + fees), "library_system": cents + fees}
+    assert sorted(end["credits"]) == sorted([(cents, 0), *([(fees, 0)] if fees else [])])
+
+
+def test_a_paid_renewal_gives_the_card_its_new_expiry_and_settles_the_fee(each_town):
+    payment_id = each_town.sold()
+    assert each_town.expiry() == each_town.ends.isoformat()
+    pay_for(each_town, payment_id)
+    renewed(each_town, payment_id)
+    view = each_town.view(payment_id)
+    assert view.renewal is not None
+    assert (view.renewal.state, view.renewal.until) == ("renewed", each_town.until)
+    assert view.renewal.tariff == "2020-01-01"
+
+
+def test_fees_and_card_are_paid_in_one_go_and_booked_apart(town):
+    payment_id = town.sold(fees=True)
+    pay_for(town, payment_id)
+    renewed(town, payment_id, fees=150)
+
+
+def test_a_free_renewal_needs_no_provider_and_books_nothing(each_town):
+    town = each_town
+    town.koha.change(int(town.jan), category_id="KIND")
+    begun = town.renew()
+    assert isinstance(begun, Begun)
+    town.run()
+    end = ending(town, begun.payment_id)
+    assert (end["state"], end["books"], end["claims"], end["credits"]) == ("settled", {}, 0, [])
+    assert town.expiry() == town.until.isoformat()
+    assert town.view(begun.payment_id).method == "none"
+
+
+def test_nothing_is_renewed_before_the_money_is_there(town):
+    payment_id = town.sold()
+    town.run_for(minutes=30, rounds=30)
+    assert town.expiry() == town.ends.isoformat()
+    town.run_for(days=2, rounds=48)
+    hear(town)
+    assert ending(town, payment_id)["state"] == "void"
+    assert town.writes() == []
+
+
+def test_a_card_is_sold_once_at_a_time(town):
+    first = town.sold()
+    second = town.renew()
+    assert isinstance(second, NotBegun)
+    assert (second.code, second.payment_id) == ("already_running", first)
+    assert offer.card(town.house, town.desk, town.jan).running == first
+
+
+def test_another_price_than_the_one_confirmed_starts_nothing(town):
+    assert town.renew(cents=1400) == NotBegun(code="changed")
+
+
+def test_a_fee_that_is_open_must_be_paid_first_where_the_library_wants_it(tmp_path):
+    town = RenewingTown(f"sqlite:///{tmp_path}/ledger.db", renewal={"fees_first": True})
+    assert town.renew() == NotBegun(code="fees_first")
+    payment_id = town.sold(fees=True)
+    pay_for(town, payment_id)
+    renewed(town, payment_id, fees=150)
+    town.close()
+
+
+@pytest.mark.parametrize("after_effect", [True, False])
+@pytest.mark.parametrize("operation", [PUT, DEBIT, "credits.add"])
+def test_a_lost_answer_renews_and_books_once(each_town, operation, after_effect):
+    town = each_town
+    first = town.sold()
+    pay_for(town, first)  # Only a credit that was confirmed before proves that an absent one would be seen.
+    town.koha.change(int(town.jan), expiry_date=town.ends.isoformat())
+    payment_id = town.sold()
+    town.koha.fail_next(1, operation=operation, status=0, after_effect=after_effect)
+    pay_for(town, payment_id)
+    town.run_for(hours=1)
+    end = ending(town, payment_id)
+    assert (end["state"], end["cases"]) == ("settled", [])
+    assert end["credits"] == [(YEAR, 0)]
+    debits = [fee for fee in town.koha_account("jan")["fees"].values() if fee["type"] == "ACCOUNT_RENEW"]
+    assert [(one["amount"], one["outstanding"]) for one in debits] == [(YEAR, 0)] * 2
+    assert town.expiry() == town.until.isoformat()
+
+
+def test_a_library_system_that_is_away_for_a_day_renews_afterwards_and_leaves_no_debt(town):
+    payment_id = town.sold()
+    town.koha.database_down()
+    pay_for(town, payment_id)
+    town.run_for(hours=20, rounds=40)
+    assert load(town, payment_id).held is False
+    town.koha.database_down(down=False)
+    town.run_for(hours=2, rounds=20)
+    renewed(town, payment_id)
+
+
+def test_a_card_that_the_desk_renewed_meanwhile_is_not_renewed_twice(town):
+    payment_id = town.sold()
+    town.koha.renew_account(int(town.jan))
+    at_the_desk = town.expiry()
+    pay_for(town, payment_id)
+    end = ending(town, payment_id)
+    assert end["cases"] == ["renewed_elsewhere"]
+    assert end["books"] == {"provider": -YEAR, "case": YEAR}
+    assert town.expiry() == at_the_desk
+    assert [by for by, _ in town.writes()] == ["desk"]
+
+
+def test_the_desk_that_grants_the_same_day_at_the_same_time_is_found(town):
+    payment_id = town.sold()
+    town.koha.change(int(town.jan), expiry_date=town.until.isoformat(), date_renewed=town.today.isoformat())
+    pay_for(town, payment_id)
+    assert ending(town, payment_id)["cases"] == ["renewed_elsewhere"]
+
+
+def test_a_desk_between_a_lost_answer_and_its_late_effect_is_found_by_a_last_look(town):
+    payment_id = town.sold()
+    town.koha.apply_late(90, operation=PUT)
+    town.koha.apply_late(600, operation=PUT)
+    town.stripe.pay(town.session_of(payment_id))
+    hear(town)
+    town.run_for(minutes=3, rounds=36)
+    assert town.renewal(payment_id).state == "renewed"
+    town.koha.renew_account(int(town.jan))
+    town.run_for(minutes=40, rounds=80)
+    end = ending(town, payment_id)
+    assert end["cases"] == ["renewed_elsewhere"]
+    assert "settled" in end["state"]
+
+
+def refused(town):
+    """A paid renewal that Koha has refused for so long that a person has to look."""
+    payment_id = town.sold()
+    town.koha.set_rights(API, READS)
+    pay_for(town, payment_id)
+    town.run_for(days=5, rounds=60)
+    town.koha.set_rights(API, RIGHTS)
+    return payment_id
+
+
+def test_a_renewal_that_the_library_system_keeps_refusing_is_a_case_and_no_debt(town):
+    payment_id = refused(town)
+    end = ending(town, payment_id)
+    assert end["cases"] == ["not_renewed"]
+    assert end["books"] == {"provider": -YEAR, "case": YEAR}
+    assert town.koha_account("jan")["balance"] == 150
+    assert town.writes() == []
+
+
+def test_settled_again_by_a_person_a_refused_renewal_is_carried_out(town):
+    payment_id = refused(town)
+    case = case_of(town, payment_id)
+    assert resolve(town, case, Choice.SETTLE_AGAIN).ok
+    town.run()
+    renewed(town, payment_id)
+
+
+def test_settled_again_a_card_that_the_desk_renewed_is_extended_from_there(town):
+    payment_id = town.sold()
+    town.koha.renew_account(int(town.jan))
+    at_the_desk = date.fromisoformat(town.expiry())
+    pay_for(town, payment_id)
+    assert resolve(town, case_of(town, payment_id), Choice.SETTLE_AGAIN).ok
+    town.run()
+    assert town.expiry() == at_the_desk.replace(year=at_the_desk.year + 1).isoformat()
+    assert ending(town, payment_id)["state"] == "settled"
+
+
+def test_the_money_of_a_refused_renewal_goes_back_and_the_card_stays_as_it_was(town):
+    payment_id = refused(town)
+    asked = resolve(town, case_of(town, payment_id), Choice.REFUND, meaning=Meaning.FEE_DROPPED)
+    assert asked.code == "second_person"
+    assert decide.approve(town.house, TREASURER, str(asked.refund_id)).ok
+    town.run_for(hours=1, rounds=20)
+    assert ending(town, payment_id)["books"] == {"provider": -YEAR, "returned": YEAR}
+    assert town.writes() == []
+    assert town.koha_account("jan")["balance"] == 150
+
+
+def test_a_renewal_that_took_effect_late_stops_the_refund(town):
+    payment_id = town.sold()
+    town.koha.apply_late(3600 * 24, operation=PUT)
+    town.koha.fail_next(1000, operation=PUT, status=0)
+    town.stripe.pay(town.session_of(payment_id))
+    hear(town)
+    town.run_for(minutes=5, rounds=30)
+    case = case_of(town, payment_id)
+    assert case.kind == "renewal_unclear"
+    assert resolve(town, case, Choice.REFUND, meaning=Meaning.FEE_DROPPED).code == "too_early"
+    town.run_for(minutes=20, rounds=10)
+    town.koha.change(int(town.jan), expiry_date=town.until.isoformat())  # The call was only this late.
+    asked = resolve(town, case_of(town, payment_id), Choice.REFUND, meaning=Meaning.FEE_DROPPED)
+    decide.approve(town.house, TREASURER, str(asked.refund_id))
+    town.run_for(hours=1, rounds=20)
+    assert "refund_failed" in ending(town, payment_id)["cases"]
+    assert ending(town, payment_id)["books"] == {"provider": -YEAR, "case": YEAR}
+
+
+def test_a_free_renewal_that_stuck_can_begin_again(town):
+    town.koha.change(int(town.jan), category_id="KIND")
+    town.koha.set_rights(API, READS)
+    begun = town.renew()
+    assert isinstance(begun, Begun)
+    town.run_for(days=5, rounds=60)
+    town.koha.set_rights(API, RIGHTS)
+    case = case_of(town, begun.payment_id)
+    assert (case.kind, case.cents) == ("not_renewed", 0)
+    assert resolve(town, case, Choice.SETTLE_AGAIN).ok
+    town.run()
+    assert ending(town, begun.payment_id)["state"] == "settled"
+    assert town.expiry() == town.until.isoformat()
+
+
+def test_a_debit_that_cannot_be_written_is_a_case_and_the_card_stays_renewed(town):
+    payment_id = town.sold()
+    town.koha.fail_next(1, operation=DEBIT, status=403)
+    town.koha.fail_next(50, operation=DEBIT, status=403)
+    pay_for(town, payment_id)
+    town.run_for(days=1, rounds=60)
+    end = ending(town, payment_id)
+    assert end["cases"] == ["renewal_unbooked"]
+    assert town.expiry() == town.until.isoformat()
+    assert town.koha_account("jan")["balance"] == 150
+    town.koha.faults.failures.clear()
+    assert resolve(town, case_of(town, payment_id), Choice.SETTLE_AGAIN).ok
+    town.run()
+    renewed(town, payment_id)
+
+
+def test_comparison_and_verify_find_nothing_after_a_renewal(each_town):
+    payment_id = each_town.sold(fees=True)
+    pay_for(each_town, payment_id)
+    now = each_town.world.now()
+    report = reconcile(each_town.house, each_town.desk, now - timedelta(days=2), now, CLERK)
+    assert not report.differences
+    assert not report.gaps
+    assert verify.verify(each_town.house).findings == []
+
+
+def test_every_step_stands_in_the_chain(town):
+    payment_id = town.sold()
+    pay_for(town, payment_id)
+    steps = trail(town, payment_id)
+    wanted = ["renewal_sold", "renew_try", "renew_renewed", "renewed", "charge_try", "charged", "applied"]
+    assert [one for one in steps if one in wanted] == wanted
