@@ -10,7 +10,7 @@ from typing import Any
 from ils_payment.domain.by_law import Band, Category, FeeKind, Period, Tariff, Version
 from ils_payment.flows.house import Desk
 from ils_payment.model import PatronRef
-from tests.conftest import Town
+from tests.conftest import Town, settings_for
 
 OLE = "21234000012376"
 """Ole's card ended forty days ago; he owes 15.00."""
@@ -50,7 +50,8 @@ class CardTown(Town):
     """The town, renewing cards by its by-law."""
 
     def __init__(self, url: str, *, cents: int = 1000, **library: Any) -> None:
-        super().__init__(url, **library)
+        koha = settings_for(url).libraries["lindental"].library_system
+        super().__init__(url, library_system={"plugin": "koha", **koha.own, "renew": True}, **library)
         self.prices(tariff(cents))
 
     def prices(self, priced: Tariff | None) -> None:
@@ -88,7 +89,7 @@ class CardTown(Town):
     def renews_at_the_desk(self, patron: str = "expired", days: int = 365) -> None:
         """Let a clerk renew the card, without us."""
         until = self.today + timedelta(days=days)
-        self.koha.desk.change(self.koha.patron_ids[patron], expiry_date=until.isoformat())
+        self.koha.change(self.koha.patron_ids[patron], expiry_date=until.isoformat())
 
     def pays(self, payment_id: str) -> None:
         """Let the payer pay, and everything that follows happen."""
