@@ -8,6 +8,7 @@ from ils_payment.errors import ConfigurationError, PluginError
 from ils_payment.model import ReadSupport, RefundSupport, RenewSupport
 from ils_payment.ports import (
     Charging,
+    Contacting,
     Expiring,
     Lifting,
     Listing,
@@ -26,6 +27,7 @@ def check_desk(desk: Desk) -> None:
     """Raise PluginError or ConfigurationError where plugins and configuration do not fit each other."""
     _reading(desk)
     _doors(desk)
+    _renewal(desk)
     _methods(desk)
     _asked(desk)
 
@@ -41,6 +43,7 @@ def _doors(desk: Desk) -> None:
             (system.can_lift, Lifting),
             (system.lists_expiring, Expiring),
             (system.prices_categories, Pricing),
+            (system.shows_contact, Contacting),
         )
     ]
     for name, provider in desk.providers.items():
@@ -61,6 +64,15 @@ def _doors(desk: Desk) -> None:
                 f"libraries.{desk.key}.{where}: the plugin declares what it has not: {door.__name__}.",
                 mend="Tell the author of the plugin; an older or newer version may be right.",
             )
+
+
+def _renewal(desk: Desk) -> None:
+    """Refuse to let patrons confirm contact data that nobody can show them."""
+    if desk.settings.renewal.confirm_contact and not desk.system.capabilities().shows_contact:
+        raise ConfigurationError(
+            f"libraries.{desk.key}.renewal.confirm_contact: this library system does not show contact data.",
+            mend="Leave the key away; patrons renew without this step then.",
+        )
 
 
 def _reading(desk: Desk) -> None:

@@ -26,6 +26,7 @@ from ils_payment.store import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import date
 
     from ils_payment.flows.house import Desk, House
     from ils_payment.model import LocalText, PatronRef
@@ -141,14 +142,21 @@ def history(house: House, desk: Desk, patron: PatronRef) -> tuple[PaymentView, .
         return tuple(_view(house, unit, found) for found in payments.of_patron(unit, known))
 
 
-def paid_with(house: House, desk: Desk, patron: PatronRef, keys: Iterable[str]) -> str | None:
-    """Return the id of the patron's newest payment here, void ones apart, that has one of these fees."""
+def paid_with(
+    house: House, desk: Desk, patron: PatronRef, keys: Iterable[str], until: date | None = None
+) -> str | None:
+    """Return the id of the patron's newest payment here, void ones apart, that has one of these fees.
+
+    One that renews the card *until* this day is named as well.
+    """
     wanted = set(keys)
     with house.store.read() as unit:
         known = patrons.known_id(unit, desk.patrons, patron)
         for found in payments.of_patron(unit, known) if known else ():
-            here = found.library == desk.key and found.state is not State.VOID
-            if here and any(line.claim_key in wanted for line in found.lines):
+            if found.library != desk.key or found.state is State.VOID:
+                continue
+            sold = renewals.of_payment(unit, found) if until else None
+            if (sold and sold.until == until) or any(line.claim_key in wanted for line in found.lines):
                 return found.id
     return None
 
@@ -312,6 +320,7 @@ def _view(house: House, unit: Unit, found: Payment) -> PaymentView:
                 cents=line.cents,
                 cost_centre=line.cost_centre,
                 account=line.account,
+                renews=line == found.renewal_line,
             )
             for line in found.lines
         ),

@@ -96,7 +96,7 @@ class RenewalView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaidLine:
-    """One frozen line of a payment; texts are None after they were erased."""
+    """One frozen line of a payment; texts are None after they were erased. ``renews``: the card's renewal."""
 
     kind: str
     label: LocalText | None
@@ -104,6 +104,7 @@ class PaidLine:
     cents: int
     cost_centre: str
     account: str
+    renews: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

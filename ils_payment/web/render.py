@@ -32,7 +32,22 @@ LANGUAGE_COOKIE = "language"
 WARN_BEFORE = 60
 """Seconds before the end of a session at which the reader is warned (WCAG 2.2.1 asks for 20 at least)."""
 
-_KEPT = ("fee", "method", "t", "to", "link", "library", "kind", "which", "what", "state", "number", "page")
+_KEPT = (
+    "fee",
+    "until",
+    "renew",
+    "method",
+    "t",
+    "to",
+    "link",
+    "library",
+    "kind",
+    "which",
+    "what",
+    "state",
+    "number",
+    "page",
+)
 """The parameters that a page in another language still needs; an arrival token is not among them."""
 
 

@@ -17,6 +17,7 @@ from ils_payment._markers import PROJECT
 from ils_payment.model import SettledPayment
 from ils_payment.ports import (
     Charging,
+    Contacting,
     ELendingPlatform,
     Expiring,
     Host,
@@ -69,7 +70,7 @@ def advances_what_is_due_until_stopped(runner):
 
 @pytest.mark.parametrize(
     "door",
-    [Charging, Renewing, Lifting, Expiring, Pricing, Refunding, Listing, PayingOut, Serving],
+    [Charging, Contacting, Renewing, Lifting, Expiring, Pricing, Refunding, Listing, PayingOut, Serving],
 )
 def test_every_small_door_is_told_with_its_methods(door):
     section = SECTIONS["What only some can"]
