@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -280,6 +281,18 @@ def test_a_debit_that_cannot_be_written_is_a_case_and_the_card_stays_renewed(tow
     assert resolve(town, case_of(town, payment_id), Choice.SETTLE_AGAIN).ok
     town.run()
     renewed(town, payment_id)
+
+
+def test_a_library_system_that_keeps_no_such_books_has_the_renewal_settled_by_the_expiry(town):
+    can = town.desk.system.capabilities
+    town.desk.system.capabilities = lambda: replace(can(), can_charge=False)
+    payment_id = town.sold(fees=True)
+    pay_for(town, payment_id)
+    end = ending(town, payment_id)
+    assert (end["state"], end["credits"]) == ("settled", [(150, 0)])
+    assert end["books"] == {"provider": -YEAR - 150, "library_system": YEAR + 150}
+    assert town.expiry() == town.until.isoformat()
+    assert verify.verify(town.house).findings == []
 
 
 def test_comparison_and_verify_find_nothing_after_a_renewal(each_town):
