@@ -21,10 +21,11 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.faults.kit import Kit
+from tests.faults.kit import MEMORY, Kit
 from tests.faults.mix import Mix
 from tests.faults.planted.registry import Defect, every_defect
 from tests.faults.play import play
@@ -35,6 +36,9 @@ MISFITS = ("TypeError", "AttributeError", "NameError", "UnboundLocalError")
 BEGIN, END = "<!-- planted: begin -->", "<!-- planted: end -->"
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "reliability.md"
 ROW = re.compile(r"^\| (?P<name>[^|]+) \|[^|]+\| (?P<seed>\d+) \| \d+ \|", re.MULTILINE)
+
+
+_kit: Kit | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,28 +75,32 @@ def caught_before(document: str) -> dict[str, int]:
     return {row["name"].replace(" ", "_"): int(row["seed"]) for row in ROW.finditer(rows)}
 
 
-def catch(defect: Defect, seeds: range, first: int | None = None) -> Catch:
+def catch(kit: Kit, defect: Defect, seeds: range, first: int | None = None) -> Catch:
     """Play *seeds* with the defect, *first* before all others, until one breaks what holds without it."""
-    kit = Kit()
-    try:
-        for seed in [*([first] if first in seeds else []), *seeds]:
-            if not matters(defect, seed):
-                continue
-            number = seed - seeds.start + 1
-            broken = violation(kit, defect, seed)
-            if broken is not None and (broken[0] == "unexpected" or any(m in broken[1] for m in MISFITS)):
-                # The plant does not fit any more, or an actor stumbled: that is no invariant.
-                return Catch(defect.name, None, number, "does not fit", broken[1])
-            if broken is not None and violation(kit, None, seed) is None:
-                return Catch(defect.name, seed, number, *broken)
-        return Catch(defect.name, None, len(seeds))
-    finally:
-        kit.close()
+    for seed in [*([first] if first in seeds else []), *seeds]:
+        if not matters(defect, seed):
+            continue
+        number = seed - seeds.start + 1
+        broken = violation(kit, defect, seed)
+        if broken is not None and (broken[0] == "unexpected" or any(m in broken[1] for m in MISFITS)):
+            # The plant does not fit any more, or an actor stumbled: that is no invariant.
+            return Catch(defect.name, None, number, "does not fit", broken[1])
+        if broken is not None and violation(kit, None, seed) is None:
+            return Catch(defect.name, seed, number, *broken)
+    return Catch(defect.name, None, len(seeds))
+
+
+def _begin(folder: str) -> None:
+    """Make what one process needs for all its defects."""
+    global _kit  # noqa: PLW0603 - a worker process has one kit for its whole life
+    _kit = Kit(folder)
 
 
 def _work(job: tuple[str, int, int | None]) -> Catch:
     name, limit, first = job
-    return catch(every_defect()[name], range(limit), first)
+    if _kit is None:
+        raise RuntimeError("the process was not made ready")
+    return catch(_kit, every_defect()[name], range(limit), first)
 
 
 def table(catches: list[Catch]) -> str:
@@ -124,7 +132,10 @@ def main() -> int:
     known = {} if fresh else caught_before(DOCUMENT.read_text(encoding="utf-8"))
     began = time.monotonic()
     catches = []
-    with multiprocessing.get_context("spawn").Pool(PROCESSES) as pool:
+    with (
+        TemporaryDirectory(prefix="ils-payment-faults-", dir=MEMORY if MEMORY.is_dir() else None) as folder,
+        multiprocessing.get_context("spawn").Pool(PROCESSES, _begin, (folder,)) as pool,
+    ):
         jobs = [(name, limit, known.get(name)) for name in names]
         for one in pool.imap_unordered(_work, jobs, chunksize=1):
             catches.append(one)
