@@ -278,8 +278,8 @@ def test_a_disk_that_is_full_leaves_no_half_dump(each_town, tools, tmp_path, mon
         ("psql", 'cat > /dev/null; echo "ERROR:  out of disk" >&2; exit 3', "out of disk"),
         (
             "pg_restore",
-            'case "$*" in *--data*) exec "$REAL" "$@";; esac; echo "SELECT 1;"; echo checksum wrong >&2; exit 1',
-            "checksum wrong",
+            'case "$*" in *--data*) exec "$REAL" "$@";; esac; echo "SELECT 1;"; echo wrong sum >&2; exit 1',
+            "wrong sum",
         ),
     ],
 )
@@ -300,20 +300,21 @@ def test_a_restore_that_breaks_off_changes_nothing(
 
 @POSTGRESQL
 def test_a_dump_of_something_else_is_no_backup(each_town, elsewhere, broken_tools, tmp_path):
+    there, path = elsewhere
     file = tmp_path / "other.backup"
     file.write_bytes(b"PGDMP and no more")
     with pytest.raises(BackupError, match="damaged, or holds no ledger") as refused:
-        restore(*elsewhere, TREASURER, file)
+        restore(there, path, TREASURER, file)
     assert refused.value.mend == "Take another backup."
     broken_tools("pg_restore", "exit 0")
     with pytest.raises(BackupError, match="no schema in it"):
-        restore(*elsewhere, TREASURER, file)
+        restore(there, path, TREASURER, file)
 
 
 def test_tools_are_found_on_the_path_first_and_then_where_distributions_put_them(monkeypatch, tmp_path):
     here = tool(tmp_path, "pg_dump", "exit 0")
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(copies.Path, "is_file", lambda path: "pgsql-17" in str(path))
+    monkeypatch.setattr(Path, "is_file", lambda path: "pgsql-17" in str(path))
     assert list(copies._places("pg_dump", 17)) == [str(here), "/usr/pgsql-17/bin/pg_dump"]
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
     assert list(copies._places("pg_dump", 16)) == []
