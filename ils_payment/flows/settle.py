@@ -207,9 +207,11 @@ def _record(work: Work, outcome: SettleOutcome) -> None:
         payments.record(unit, work.payment, f"call_{name}", {"order": work.order.id, "try": number})
         known = orders.of_payment(unit, work.payment.id)[work.order.position]
         orders.end_try(unit, known, number, name, reason=reason)
-        if isinstance(outcome, Applied) and known.remote_ref not in {None, outcome.remote_ref}:
-            # Somebody else took this order over and wrote a credit, too.
-            facts = {"marker": work.order.marker, "first": known.remote_ref, "second": outcome.remote_ref}
+        if isinstance(outcome, Applied) and (
+            known.state == "given_up" or known.remote_ref not in {None, outcome.remote_ref}
+        ):
+            # Somebody else wrote a credit, too, or persons have decided without knowing of this one.
+            facts = {"marker": work.order.marker, "first": known.remote_ref, "credit": outcome.remote_ref}
             payments.hold_late(unit, work.payment.id, "marker_wrong", facts)
     work.house.world.failpoint("settle.recorded")
 

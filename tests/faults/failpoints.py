@@ -7,7 +7,7 @@ ten money scenarios are played with two deaths as well, at places drawn by lot.
 
 ``FAILPOINT_PAIRS=300`` is the number of pairs, ``FAILPOINT_EVERY=5`` dies in a fifth of the places only,
 ``FAILPOINT_SCENARIO=card`` plays one scenario only, and with ``FAILPOINT_DEATHS=12-before,30-after``
-replays one run of it and tells its story.
+replays one run of it and tells its story. ``PROCESSES=2`` scenarios are played at the same time.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from tests.faults.scenarios import Scenario, every_scenario
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("ils_payment", "adapters", "providers")
-PROCESSES = 2
+PROCESSES = int(os.environ.get("PROCESSES", "2"))
 LEFT_OUT = {"simulator", "testing"}
 """Folders whose failpoints are not the program's own."""
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.faults.kit import Kit
 from tests.faults.planted.registry import every_defect
-from tests.faults.planted.run import BEGIN, END, Catch, catch, table, write
+from tests.faults.planted.run import BEGIN, END, Catch, catch, caught_before, table, write
 
 FAST = (
     "no_dedupe_of_notices",
@@ -23,10 +24,17 @@ def test_each_defect_says_in_a_sentence_what_is_broken():
         assert one.says.endswith("."), one.name
 
 
+@pytest.fixture(scope="module")
+def kit():
+    made = Kit()
+    yield made
+    made.close()
+
+
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", FAST)
-def test_a_planted_defect_is_caught_by_an_invariant(name):
-    caught = catch(every_defect()[name], range(15))
+def test_a_planted_defect_is_caught_by_an_invariant(name, kit):
+    caught = catch(kit, every_defect()[name], range(15))
     assert caught.seed is not None, caught
     assert caught.invariant != "unexpected"
 
@@ -40,3 +48,4 @@ def test_the_table_is_written_between_its_marks(tmp_path):
     assert text.startswith("before\n")
     assert text.endswith("after\n")
     assert "old" not in text
+    assert caught_before(text) == {"no_claim": 7}

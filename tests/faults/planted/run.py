@@ -2,7 +2,9 @@
 
 A defect counts as caught by a seed only if the same seed breaks nothing without the defect.
 ``PLANTED_LIMIT=3000`` is the number of schedules that a defect may survive, ``PLANTED=name`` plants
-one only, ``PLANTED_TABLE=docs/reliability.md`` writes the table between its marks in that file.
+one only, ``PLANTED_TABLE=docs/reliability.md`` writes the table between its marks in that file. The seed
+that this table names for a defect is tried first; with ``PLANTED_FRESH=1`` the hunt begins anew.
+``PROCESSES=2`` defects are hunted at the same time.
 
 Schedules that have none of the faults without which a defect does not matter are counted, but not
 played: what is printed is the number of the schedule in the whole sequence.
@@ -14,22 +16,29 @@ import json
 import multiprocessing
 import os
 import random
+import re
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.faults.kit import Kit
+from tests.faults.kit import MEMORY, Kit
 from tests.faults.mix import Mix
 from tests.faults.planted.registry import Defect, every_defect
 from tests.faults.play import play
 
-PROCESSES = 2
+PROCESSES = int(os.environ.get("PROCESSES", "2"))
 MISFITS = ("TypeError", "AttributeError", "NameError", "UnboundLocalError")
 """What the program meets when it has changed and the plant has not: that would be no catch."""
 BEGIN, END = "<!-- planted: begin -->", "<!-- planted: end -->"
+DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "reliability.md"
+ROW = re.compile(r"^\| (?P<name>[^|]+) \|[^|]+\| (?P<seed>\d+) \| \d+ \|", re.MULTILINE)
+
+
+_kit: Kit | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,27 +69,38 @@ def violation(kit: Kit, defect: Defect | None, seed: int) -> tuple[str, str] | N
         return play(kit, seed).broken
 
 
-def catch(defect: Defect, seeds: range) -> Catch:
-    """Play *seeds* with the defect until one breaks an invariant that holds without it."""
-    kit = Kit()
-    try:
-        for number, seed in enumerate(seeds, 1):
-            if not matters(defect, seed):
-                continue
-            broken = violation(kit, defect, seed)
-            if broken is not None and (broken[0] == "unexpected" or any(m in broken[1] for m in MISFITS)):
-                # The plant does not fit any more, or an actor stumbled: that is no invariant.
-                return Catch(defect.name, None, number, "does not fit", broken[1])
-            if broken is not None and violation(kit, None, seed) is None:
-                return Catch(defect.name, seed, number, *broken)
-        return Catch(defect.name, None, len(seeds))
-    finally:
-        kit.close()
+def caught_before(document: str) -> dict[str, int]:
+    """Return which seed caught each defect when the table in *document* was written."""
+    rows = document.partition(BEGIN)[2].partition(END)[0]
+    return {row["name"].replace(" ", "_"): int(row["seed"]) for row in ROW.finditer(rows)}
 
 
-def _work(job: tuple[str, int]) -> Catch:
-    name, limit = job
-    return catch(every_defect()[name], range(limit))
+def catch(kit: Kit, defect: Defect, seeds: range, first: int | None = None) -> Catch:
+    """Play *seeds* with the defect, *first* before all others, until one breaks what holds without it."""
+    for seed in [*([first] if first in seeds else []), *seeds]:
+        if not matters(defect, seed):
+            continue
+        number = seed - seeds.start + 1
+        broken = violation(kit, defect, seed)
+        if broken is not None and (broken[0] == "unexpected" or any(m in broken[1] for m in MISFITS)):
+            # The plant does not fit any more, or an actor stumbled: that is no invariant.
+            return Catch(defect.name, None, number, "does not fit", broken[1])
+        if broken is not None and violation(kit, None, seed) is None:
+            return Catch(defect.name, seed, number, *broken)
+    return Catch(defect.name, None, len(seeds))
+
+
+def _begin(folder: str) -> None:
+    """Make what one process needs for all its defects."""
+    global _kit  # noqa: PLW0603 - a worker process has one kit for its whole life
+    _kit = Kit(folder)
+
+
+def _work(job: tuple[str, int, int | None]) -> Catch:
+    name, limit, first = job
+    if _kit is None:
+        raise RuntimeError("the process was not made ready")
+    return catch(_kit, every_defect()[name], range(limit), first)
 
 
 def table(catches: list[Catch]) -> str:
@@ -108,10 +128,16 @@ def main() -> int:
     wanted = os.environ.get("PLANTED", "")
     names = wanted.split(",") if wanted else list(defects)
     limit = int(os.environ.get("PLANTED_LIMIT", "3000"))
+    fresh = os.environ.get("PLANTED_FRESH", "") == "1"
+    known = {} if fresh else caught_before(DOCUMENT.read_text(encoding="utf-8"))
     began = time.monotonic()
     catches = []
-    with multiprocessing.get_context("spawn").Pool(PROCESSES) as pool:
-        for one in pool.imap_unordered(_work, [(name, limit) for name in names], chunksize=1):
+    with (
+        TemporaryDirectory(prefix="ils-payment-faults-", dir=MEMORY if MEMORY.is_dir() else None) as folder,
+        multiprocessing.get_context("spawn").Pool(PROCESSES, _begin, (folder,)) as pool,
+    ):
+        jobs = [(name, limit, known.get(name)) for name in names]
+        for one in pool.imap_unordered(_work, jobs, chunksize=1):
             catches.append(one)
             verdict = f"seed {one.seed}, {one.invariant}" if one.seed is not None else "NOT CAUGHT"
             print(f"{one.name}: {verdict} after {one.schedules}: {one.what[:160]}", flush=True)
