@@ -33,6 +33,10 @@ class Kit:
         self.folder = Path(tempfile.mkdtemp(prefix="ils-payment-faults-", dir=folder))
         self.path = self.folder / "ledger.db"
         self.settings = settings_for(f"sqlite:///{self.path}", test_cards=list(CARDS))
+        system = self.settings.libraries["lindental"].library_system
+        selling = {"plugin": system.plugin, **system.own, "renew": True}
+        self.selling = settings_for(f"sqlite:///{self.path}", test_cards=list(CARDS), library_system=selling)
+        """The settings of a library that sells card renewals."""
         self.plugins = Plugins(self.settings.plugin_names())
         world = SimulatedWorld()
         first = open_store(self.settings, world)

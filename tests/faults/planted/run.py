@@ -57,6 +57,7 @@ def matters(defect: Defect, seed: int) -> bool:
     mix = Mix(random.Random(seed))
     # As a schedule's setting draws them.
     mix.add_people(random.Random(f"{seed} afterwards"))
+    mix.add_cards(seed)
     return not defect.needs or any(name in mix.chance for name in defect.needs)
 
 
