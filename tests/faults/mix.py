@@ -100,6 +100,9 @@ class Mix:
                 self.chance[name] = CARD_CHANCES.get(name, 0.5)
                 self.left[name] = rng.choice((1, 1, 2, 3, 5))
         self.left["card_sold"] = 9
+        if rng.random() < 0.1:
+            # A Koha that answers to no new expiry at all, for longer than all repetitions take.
+            self.chance["card_lost_not_applied"], self.left["card_lost_not_applied"] = 0.9, 9
 
     def wants(self, names: Sequence[str]) -> str | None:
         """Roll which one of *names* somebody does now, in the calm as well; count it."""

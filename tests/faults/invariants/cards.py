@@ -12,6 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tests.conftest import STRIPE
 from tests.faults.actors.cards import PATRON
 from tests.faults.invariants.base import Broken, Invariant
 from tests.faults.reports import Truth
@@ -56,13 +57,18 @@ class NewExpiries(Invariant):
         self.problem: Broken | None = None
         self.seen: dict[str, str | None] = {}
         self.catching = False
+        self.unanswered: set[str] = set()
+        """Payments of whose call we got no answer."""
         if setting.sells_cards:
             self._watch_koha()
             gate, inner = setting.koha_gate, setting.koha_gate.handle
 
             def handle(raw: RawRequest) -> Reply | None:
-                self._watch(raw)
-                return inner(raw)
+                payments = self._watch(raw)
+                reply = inner(raw)
+                if reply is not None and (reply.status == 0 or reply.status >= 500):
+                    self.unanswered.update(payments)
+                return reply
 
             gate.handle = handle  # type: ignore[method-assign]  # it is only watched
 
@@ -88,20 +94,23 @@ class NewExpiries(Invariant):
         koha.patrons.put = watched  # type: ignore[method-assign]  # it is only watched
         koha._catch_up = catching_up  # type: ignore[method-assign]  # it is only watched
 
-    def _watch(self, raw: RawRequest) -> None:
-        """Remember what we read of a card, and look at each new expiry as it comes to Koha."""
+    def _watch(self, raw: RawRequest) -> list[str]:
+        """Remember what we read of a card, and look at each new expiry; return whose it is."""
         card = PATRON.search(raw.path)
         if card is None or self.setting.scheduler.seconds < self.setting.koha_gate.outage.until:
-            return
+            return []
         if raw.method == "GET":
             row = self.setting.koha.tables.patrons.get(int(card[1]))
             self.seen[card[1]] = row.record["expiry_date"] if row else None
         elif raw.method == "PUT":
+            body = json.loads(raw.body)
             try:
-                self._guard(card[1], json.loads(raw.body))
+                self._guard(card[1], body)
             except Broken as broken:
                 # The simulator shall hear of it, not the program.
                 self.problem = self.problem or broken
+            return [row["id"] for row in self._sold(card[1], body["expiry_date"]) if row["state"] == "tried"]
+        return []
 
     def _guard(self, patron: str, body: dict[str, Any]) -> None:
         """Hold what has to be true when a new expiry is on its way."""
@@ -148,8 +157,7 @@ class NewExpiries(Invariant):
             raise self.problem
 
     def at_end(self) -> None:
-        if not self.writes:
-            return
+        self._looked_once_more()
         told = {payment["id"] for payment in self.payments() if payment["any_case"]}
         lost = self.setting.lost.payments if self.setting.lost else set()
         for one in self.writes:
@@ -161,6 +169,16 @@ class NewExpiries(Invariant):
             self.hold(times == 1, f"{payment} changed the card to {until} {times} times")
 
 
+    def _looked_once_more(self) -> None:
+        """Hold that an unanswered call was remembered until nothing could come of it any more."""
+        seen = {row[0] for row in self.setting.query(_LOOKED)}
+        for payment in self.payments():
+            if payment["id"] in self.unanswered:
+                known = payment["any_case"] or payment["decided"] or payment["id"] in seen
+                self.hold(known, f"{payment['id']}: a call was never answered, and nobody looked once more")
+
+
+_LOOKED = "SELECT payment_id FROM audit WHERE what = 'renewed_still'"
 _SOLD = """
 SELECT p.id, p.cents, p.held, p.lease_until, r.base, r.renewed_on, r.state, r.tries, r.doubts,
        (SELECT l.until FROM patron_leases l WHERE l.patron_id = p.patron_id) AS patron_until
@@ -188,16 +206,24 @@ class PaidCardsAreRenewed(Invariant):
             ended = row["state"] in {"renewed", "given_up"} and row["charge_state"] not in {"due", "tried"}
             stays = payment["held"] or payment["state"] == "resolved" or self._waits(payment, payments)
             self.hold(ended or stays, f"{payment['id']}: the card stays {row['state']}, {row['charge_state']}")
-            if row["state"] == "renewed":
+            if row["state"] == "renewed" and row["patron_ref"] is not None:
                 self.hold(
                     self._was_seen(row), f"{payment['id']} counts as renewed until {row['until']}, it never was"
                 )
             elif payment["state"] == "settled":
                 self.hold(False, f"{payment['id']} is settled, its card is {row['state']}")
+            self._asked_before(payment)
             self.hold(
                 not row["doubts"] or known or payment["held"],
                 f"{payment['id']}: a call of ours was never answered, and nobody looked once more",
             )
+
+    def _asked_before(self, payment: dict[str, Any]) -> None:
+        """Hold that a card is extended by another day than was bought only when a person says so."""
+        on_top = self.setting.query(_ON_TOP, payment["id"])
+        self.hold(
+            not on_top or payment["decided"], f"{payment['id']}: extended on top, and nobody was asked"
+        )
 
     def _waits(self, payment: dict[str, Any], payments: dict[str, dict[str, Any]]) -> bool:
         """Tell whether another payment of the patron, which a person has to decide, is in front of it."""
@@ -205,7 +231,47 @@ class PaidCardsAreRenewed(Invariant):
 
     def _was_seen(self, row: Any) -> bool:
         changes = self.setting.koha.tables.expiry_changes
-        return any(str(one.patron_id) == row["patron_ref"] and one.after == row["until"] for one in changes)
+        return any(
+            str(one.patron_id) == row["patron_ref"] and one.by == "api" and one.after == row["until"]
+            for one in changes
+        )
+
+
+_ON_TOP = "SELECT 1 FROM audit WHERE payment_id = ? AND what = 'renewal_on_top'"
+
+
+class NoMoneyBackForRenewedCards(Invariant):
+    """C5: before a card's money goes back, whoever does not know what came of a call looks at the card."""
+
+    name = "C5"
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        self.problem: str | None = None
+        if not setting.sells_cards:
+            return
+        gate = setting.gates[STRIPE]
+        inner = gate.handle
+
+        def handle(raw: RawRequest) -> Reply | None:
+            if raw.method == "POST" and raw.path == "/v1/refunds":
+                self._look(raw.body.decode())
+            return inner(raw)
+
+        gate.handle = handle
+
+    def _look(self, asked: str) -> None:
+        for intent in self.setting.stripe.book.intents.values():
+            if intent["id"] in asked:
+                doubtful = self.setting.query(_DOUBTFUL, intent["metadata"].get("payment", ""))
+                if doubtful:
+                    self.problem = f"{doubtful[0][0]}: money goes back, and nobody looked at the card"
+
+    def after_step(self) -> None:
+        self.hold(self.problem is None, str(self.problem))
+
+
+_DOUBTFUL = "SELECT payment_id FROM renewals WHERE payment_id = ? AND state = 'given_up' AND doubts > 0"
 
 
 class CardsAreBooked(Invariant):
@@ -250,4 +316,9 @@ JOIN payments p ON p.id = r.payment_id JOIN payment_lines l ON l.id = r.line_id
 JOIN private_patrons o ON o.id = p.patron_id ORDER BY p.created_at, p.id
 """
 
-CARDS: tuple[type[Invariant], ...] = (NewExpiries, PaidCardsAreRenewed, CardsAreBooked)
+CARDS: tuple[type[Invariant], ...] = (
+    NewExpiries,
+    PaidCardsAreRenewed,
+    NoMoneyBackForRenewedCards,
+    CardsAreBooked,
+)
