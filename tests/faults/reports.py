@@ -107,7 +107,7 @@ def postings(setting: Setting) -> list[Row]:
 _POSTINGS = """
 SELECT p.payment_id AS payment, y.receipt_number,
        (SELECT group_concat(o.marker, '+') FROM credit_orders o WHERE o.payment_id = p.payment_id) AS marker,
-       l.fee_ref AS line, p.source, p.destination,
+       coalesce(l.fee_ref, (SELECT r.charge_ref FROM renewals r WHERE r.line_id = l.id)) AS line, p.source, p.destination,
        p.cents, y.currency, p.at,
        EXISTS (SELECT 1 FROM cases c WHERE c.payment_id = p.payment_id AND c.closed_at IS NULL) AS open_case,
        EXISTS (SELECT 1 FROM cases c

@@ -6,8 +6,9 @@ one only, ``PLANTED_TABLE=docs/reliability.md`` writes the table between its mar
 that this table names for a defect is tried first; with ``PLANTED_FRESH=1`` the hunt begins anew.
 ``PROCESSES=2`` defects are hunted at the same time.
 
-Schedules that have none of the faults without which a defect does not matter are counted, but not
-played: what is printed is the number of the schedule in the whole sequence.
+Defects of renewing play from the first seed on that may sell cards. Schedules that have none of the
+faults without which a defect does not matter are counted, but not played: what is printed is the number
+of the schedule in the whole sequence.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from tests.faults.kit import MEMORY, Kit
-from tests.faults.mix import Mix
+from tests.faults.mix import CARDS_FROM, Mix
 from tests.faults.planted.registry import Defect, every_defect
 from tests.faults.play import play
 
@@ -61,6 +62,7 @@ def matters(defect: Defect, seed: int) -> bool:
     mix = Mix(random.Random(seed))
     # As a schedule's setting draws them.
     mix.add_people(random.Random(f"{seed} afterwards"))
+    mix.add_cards(seed)
     return not defect.needs or any(name in mix.chance for name in defect.needs)
 
 
@@ -79,28 +81,37 @@ def caught_before(document: str) -> dict[str, int]:
     return {row["name"].replace(" ", "_"): int(row["seed"]) for row in ROW.finditer(rows)}
 
 
+def first(defect: Defect) -> int:
+    """Return the first seed that a defect is hunted with."""
+    return CARDS_FROM if defect.group == "renewing" else 0
+
+
 def catch(kit: Kit, defect: Defect, seeds: range) -> Catch:
     """Play *seeds* with the defect until one breaks an invariant that holds without it."""
+    begin = first(defect)
     for seed in seeds:
         if not matters(defect, seed):
             continue
         broken = violation(kit, defect, seed)
         if broken is not None and (broken[0] == "unexpected" or any(m in broken[1] for m in MISFITS)):
             # The plant does not fit any more, or an actor stumbled: that is no invariant.
-            return Catch(defect.name, None, seed + 1, MISFIT, broken[1])
+            return Catch(defect.name, None, seed + 1 - begin, MISFIT, broken[1])
         if broken is not None and violation(kit, None, seed) is None:
-            return Catch(defect.name, seed, seed + 1, *broken)
-    return Catch(defect.name, None, seeds.stop)
+            return Catch(defect.name, seed, seed + 1 - begin, *broken)
+    return Catch(defect.name, None, seeds.stop - begin)
 
 
 def rounds(names: list[str], known: dict[str, int], limit: int) -> Iterator[list[tuple[str, range]]]:
     """Yield what to play: the seeds of the last catches, then more and more of all; *names* gets shorter."""
+    begins = {name: first(every_defect()[name]) for name in names}
     yield [
-        (name, range(known[name], known[name] + 1)) for name in names if known.get(name, limit) < limit - 1
+        (name, range(known[name], known[name] + 1))
+        for name in names
+        if 0 <= known.get(name, -1) - begins[name] < limit - 1
     ]
     begun = 0
     for end in (*(one for one in FIRST if one < limit), limit):
-        yield [(name, range(begun, end)) for name in names]
+        yield [(name, range(begins[name] + begun, begins[name] + end)) for name in names]
         begun = end
 
 
