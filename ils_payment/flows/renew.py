@@ -13,6 +13,7 @@ that is over: a desk that renewed in between is found, and a person decides.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
@@ -39,6 +40,7 @@ from ils_payment.model import (
     Unclear,
 )
 from ils_payment.store import chain, payments, renewals
+from ils_payment.store.payments import AlreadyClaimedError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -248,7 +250,9 @@ def _charge(work: Work) -> datetime | None:
         raise LookupError(work.payment.id)
 
     def claim(unit: Unit, ref: str) -> None:
-        payments.take_claims(unit, work.payment.id, work.payment.patron_id, [ref])
+        # Who saw the debit before us may pay it as a fee already; settling then finds that it is not open.
+        with suppress(AlreadyClaimedError):
+            payments.take_claims(unit, work.payment.id, work.payment.patron_id, [ref])
 
     debit = Debit(
         work.house,

@@ -283,6 +283,23 @@ def test_a_debit_that_cannot_be_written_is_a_case_and_the_card_stays_renewed(tow
     renewed(town, payment_id)
 
 
+def test_a_debit_that_the_patron_pays_as_a_fee_meanwhile_is_a_case_and_not_paid_twice(town):
+    first = town.sold()
+    pay_for(town, first)  # So that an absent debit is known to be absent.
+    town.koha.change(int(town.jan), expiry_date=town.ends.isoformat())
+    payment_id = town.sold()
+    town.koha.fail_next(1, operation=DEBIT, status=0, after_effect=True)
+    town.stripe.pay(town.session_of(payment_id))
+    hear(town)
+    seen = town.begin(patron=town.jan)  # The debit is there, and nobody has told us yet.
+    assert isinstance(seen, Begun)
+    pay_for(town, seen.payment_id)
+    town.run_for(hours=1)
+    cases = [ending(town, one)["cases"] for one in (payment_id, seen.payment_id)]
+    assert sorted(cases) == [[], ["fees_differ"]]
+    assert town.koha_account("jan")["balance"] == 0
+
+
 def test_a_library_system_that_keeps_no_such_books_has_the_renewal_settled_by_the_expiry(town):
     can = town.desk.system.capabilities
     town.desk.system.capabilities = lambda: replace(can(), can_charge=False)
