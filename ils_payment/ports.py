@@ -315,7 +315,7 @@ class LibraryReader(Protocol):
     """The library system as an eLending platform may see it: questions only, limited by the core."""
 
     def sign_in(self, card: str, pin: str) -> PatronRef | Refused | Unavailable:
-        """Ask as :meth:`LibrarySystem.sign_in`; ``Unavailable`` also after too many questions."""
+        """Ask as :meth:`LibrarySystem.sign_in`; after too many wrong PINs ``Refused`` without asking."""
 
     def account(self, patron: PatronRef) -> Account:
         """Read fees and balance fresh. Raises RemoteError."""

@@ -29,6 +29,7 @@ def check_desk(desk: Desk) -> None:
     _doors(desk)
     _renewal(desk)
     _methods(desk)
+    _asked(desk)
 
 
 def _doors(desk: Desk) -> None:
@@ -66,8 +67,20 @@ def _doors(desk: Desk) -> None:
 
 
 def _renewal(desk: Desk) -> None:
-    """Refuse to let patrons confirm contact data that nobody can show them."""
-    if desk.settings.renewal.confirm_contact and not desk.system.capabilities().shows_contact:
+    """Refuse contact data that nobody can show, and reminders of what nobody can list or renew here."""
+    can = desk.system.capabilities()
+    reminds = bool(desk.settings.reminders.days_before)
+    if reminds and not can.lists_expiring:
+        raise ConfigurationError(
+            f"libraries.{desk.key}.reminders: this library system does not list the cards that end soon.",
+            mend="Leave the table away; perhaps the library system reminds its patrons itself.",
+        )
+    if reminds and (desk.tariff is None or can.can_renew is RenewSupport.NO):
+        raise ConfigurationError(
+            f"libraries.{desk.key}.reminders: no card can be renewed here, so nobody may be sent a link to it.",
+            mend="Set tariff, let the library system renew cards (docs/renewal.md), or leave the table away.",
+        )
+    if desk.settings.renewal.confirm_contact and not can.shows_contact:
         raise ConfigurationError(
             f"libraries.{desk.key}.renewal.confirm_contact: this library system does not show contact data.",
             mend="Leave the key away; patrons renew without this step then.",
@@ -93,4 +106,15 @@ def _methods(desk: Desk) -> None:
             raise ConfigurationError(
                 f"{where}: the provider {method.provider} does not offer the method {method.method!r}.",
                 mend=f"It offers: {', '.join(known)}.",
+            )
+
+
+def _asked(desk: Desk) -> None:
+    """Refuse a platform that asks us about PINs which the library system does not tell us of."""
+    for name, platform in desk.elending.items():
+        if platform.capabilities().inbound and not desk.system.capabilities().sign_in:
+            raise ConfigurationError(
+                f"libraries.{desk.key}.elending.{name}: the platform sends PINs, but the library system "
+                "is not asked about PINs.",
+                mend="Switch signing in on for the library system, or let its own service answer.",
             )

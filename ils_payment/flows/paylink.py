@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 
 from ils_payment.domain.renewing import CARD
 from ils_payment.domain.tariff import NoQuote, Quote
-from ils_payment.errors import RemoteAbsentError
+from ils_payment.errors import ILSPaymentError, RemoteAbsentError
 from ils_payment.flows import offer, show
 from ils_payment.flows.views import MethodChoice
-from ils_payment.store import patrons, payments
+from ils_payment.store import patrons, payments, reminders
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -39,7 +39,7 @@ _MAC_BYTES = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ticket:
-    """What a token says: the patron, the card's expiry for which it is good, and its own end (epoch second)."""
+    """What a token says: the patron, the expiry for which it is good, its own end (epoch second)."""
 
     patron_id: str
     base: date
@@ -65,6 +65,43 @@ class LinkView:
     continue_url: str | None = None
     paused: bool = False
     patron: PatronRef | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadeLink:
+    """A link for a letter, until when it is good, and what it pays for; None: from ``from_day`` on only."""
+
+    url: str
+    good_until: datetime
+    quote: Quote | None
+    from_day: date | None
+
+
+class NoLinkError(ILSPaymentError):
+    """No link can be made for this card."""
+
+
+def make(house: House, desk: Desk, patron: PatronRef, life: timedelta) -> MadeLink:
+    """Make a link that is good for *life* (at most LONGEST). Raises NoLinkError, RemoteError."""
+    card = desk.system.card(patron)
+    quote = offer.quote(house, desk, card)
+    from_day = quote.from_day if isinstance(quote, NoQuote) and quote.code == "too_early" else None
+    if card.valid_until is None or (isinstance(quote, NoQuote) and from_day is None):
+        why = quote.text if isinstance(quote, NoQuote) else {}
+        raise NoLinkError(
+            f"This card cannot be renewed here: {why.get('en') or next(iter(why.values()), 'it has no end')}",
+            mend="ils-payment tariff quote says what renewing it would cost, and why not.",
+        )
+    with house.store.unit() as unit:
+        patron_id = patrons.patron_id(unit, desk.patrons, patron)
+        reminders.keep(unit, patron_id, card.valid_until)
+        ends = unit.now + min(life, LONGEST)
+    return MadeLink(
+        url=url(house, desk, patron_id, card.valid_until, ends),
+        good_until=ends,
+        quote=quote if isinstance(quote, Quote) else None,
+        from_day=from_day,
+    )
 
 
 def url(house: House, desk: Desk, patron_id: str, base: date, ends: datetime) -> str:
@@ -130,7 +167,7 @@ def _continue_url(house: House, payment_id: str) -> str | None:
 
 
 def _offered(house: House, desk: Desk, patron: PatronRef, card: Card) -> LinkView:
-    """Return the price, or only that there is none: why may say more of the patron than a stranger may know."""
+    """Return the price, or that there is none; why not is nothing for a stranger's eyes."""
     number = masked(card.number)
     quote = offer.quote(house, desk, card)
     if isinstance(quote, NoQuote):

@@ -5,6 +5,8 @@ timezone-aware :class:`datetime.datetime` in UTC; all days are :class:`datetime.
 """
 
 from ils_payment.model.elending import (
+    HINDRANCE_KINDS,
+    LIFTERS,
     Answer,
     ELendingCapabilities,
     Freshness,
@@ -83,6 +85,8 @@ from ils_payment.model.provider import (
 )
 
 __all__ = [
+    "HINDRANCE_KINDS",
+    "LIFTERS",
     "Account",
     "Actor",
     "Answer",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ils_payment.model import Hindrance, Verdict
+from ils_payment.model import HINDRANCE_KINDS, LIFTERS, Hindrance, Verdict
 from ils_payment.store.records import to_json
 from ils_payment.store.renewal_tables import elending_answers
 
@@ -20,10 +20,6 @@ if TYPE_CHECKING:
     from ils_payment.model import Answer
     from ils_payment.store.unit import Unit
 
-KINDS = frozenset(
-    {"expired", "fees", "restriction", "overdues", "address", "lost_card", "locked", "category", "other"}
-)
-LIFTERS = frozenset({"payment", "renewal", "return", "library", "time"})
 _CODE = re.compile(r"[A-Za-z0-9_.:+-]{0,60}")
 
 
@@ -94,7 +90,7 @@ def put(unit: Unit, payment_id: str, platform: str, answer: Answer, tries: int) 
 def _known(hindrance: Hindrance) -> Hindrance:
     """Return *hindrance* in the known words."""
     return Hindrance(
-        kind=hindrance.kind if hindrance.kind in KINDS else "other",
+        kind=hindrance.kind if hindrance.kind in HINDRANCE_KINDS else "other",
         lifted_by=hindrance.lifted_by if hindrance.lifted_by in LIFTERS else "library",
         text=hindrance.text,
     )

@@ -31,7 +31,7 @@ def note(unit: Unit, patron: str, valid_until: date, days_before: int) -> bool:
 
 
 def keep(unit: Unit, patron: str, valid_until: date) -> None:
-    """Note a printed link, or that it was printed anew: the patron is known here for as long as it is good."""
+    """Note a printed link, also anew: the patron is known here for as long as it is good."""
     unit.connection.execute(
         delete(private_reminders).where(
             private_reminders.c.patron_id == patron,

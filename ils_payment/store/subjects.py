@@ -10,7 +10,7 @@ from sqlalchemy import delete, exists, or_, select, update
 from ils_payment.domain.proof import RESERVED
 from ils_payment.domain.states import ENDED
 from ils_payment.store.case_tables import cases, private_reasons, refunds
-from ils_payment.store.renewal_tables import private_reminders
+from ils_payment.store.renewal_tables import elending_answers, private_reminders, renewals
 from ils_payment.store.tables import (
     attempts,
     audit,
@@ -78,10 +78,7 @@ def known(unit: Unit, patron: str) -> dict[str, Any]:
                 {**{name: line[name] for name in _LINE}, "text": texts.get(row["id"], {}).get(line["id"])}
                 for line in about["payment_lines"].get(row["id"], [])
             ],
-            **{
-                name: about[name].get(row["id"], [])
-                for name in ("attempts", "credits", "refunds", "cases", "reasons", "mails", "history")
-            },
+            **{name: about[name].get(row["id"], []) for name in _TOLD if name != "payment_lines"},
         }
         for row in _mappings(unit, payments, ids, payments.c.id)
     ]
@@ -125,6 +122,8 @@ _TOLD: dict[str, tuple[Table, tuple[str, ...]]] = {
         refunds,
         ("kind", "state", "meaning", "cents", "provider_ref", "asked_at", "ended_at", "charge_ref"),
     ),
+    "renewals": (renewals, ("tariff", "base", "until", "state", "renewed_at", "charge_ref")),
+    "elending": (elending_answers, ("platform", "verdict", "code", "as_of")),
     "cases": (cases, ("id", "kind", "facts", "opened_at", "closed_at", "resolution")),
     "reasons": (private_reasons, ("at", "text")),
     "mails": (private_mails, _MAIL),
@@ -176,7 +175,7 @@ def forget_payments(unit: Unit, ids: Sequence[str]) -> None:
 
 
 def forget_patron(unit: Unit, patron: str) -> None:
-    """Delete who a patron is: the library system's id, sessions, reminders; our random id stays in the books."""
+    """Delete who a patron is: the library system's id, sessions, reminders; the books keep our id."""
     unit.connection.execute(delete(private_reminders).where(private_reminders.c.patron_id == patron))
     unit.connection.execute(delete(private_mails).where(private_mails.c.patron_id == patron))
     unit.connection.execute(delete(private_sessions).where(private_sessions.c.patron_id == patron))

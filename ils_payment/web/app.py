@@ -31,6 +31,7 @@ from ils_payment.web import (
     arrival,
     assets,
     choosing,
+    elending,
     pages,
     paylinks,
     refusals,
@@ -81,8 +82,12 @@ def create_app(house: House) -> Starlette:
         await intake.stop()
 
     webhook = Webhooks(house, intake, metrics).route()
-    pages_and_api = Mount("/", app=_believing(browser_app(house), house))
-    others = Router([*Health(house, metrics).routes(), pages_and_api])
+    browsers = browser_app(house)
+    routes: list[BaseRoute] = [*Health(house, metrics).routes()]
+    if elending.is_needed(house):
+        asked = elending.ELending(house, browsers.state.turns)
+        routes.append(Mount("/elending", app=_believing(asked.router(), house)))
+    others = Router([*routes, Mount("/", app=_believing(browsers, house))])
     return Application(webhook, routes=[Mount("/", security.Headers(others, house))], lifespan=lifespan)
 
 

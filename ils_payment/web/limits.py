@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 MOST: Mapping[str, int] = {"card": 3, "address": 20, "network": 60}
 """Wrong PINs within an hour. Patrons of one reading room share an address, so it bears more."""
 
+MOST_ASKED: Mapping[str, int] = {"card": MOST["card"], "address": 600}
+"""The same for questions of an eLending platform: behind each of its few addresses are all patrons, and a
+lower limit would let one stranger at its sign-in form shut it for everybody."""
+
 MANY = 600
 """Wrong PINs within an hour in all of a library. More are an attack from many networks: sign-ins get
 slower and the log calls for a person, but nobody is refused; else one attacker could shut the door."""
@@ -66,6 +70,17 @@ def reserve(house: House, library: str, card: str, address: str) -> Attempt | No
     return reserve_counted(house, library, _buckets(house, library, card, address), MOST)
 
 
+def reserve_asked(house: House, library: str, card: str, source: str) -> Attempt | None:
+    """Count a sign-in that an eLending platform at *source* asks about, with those of the pages."""
+    counted = {
+        "card": _plain(card),
+        "address": f"elending:{library}:{networks(source)[0]}",
+        "library": library,
+    }
+    buckets = {what: name_of(house, what, value) for what, value in counted.items()}
+    return reserve_counted(house, library, buckets, MOST_ASKED)
+
+
 def reserve_counted(
     house: House, library: str, buckets: Mapping[str, str], most_of: Mapping[str, int]
 ) -> Attempt | None:
@@ -98,7 +113,7 @@ def may_look(house: House, library: str, link: str, address: str) -> bool:
 def _count(
     house: House, buckets: Mapping[str, str], most_of: Mapping[str, int]
 ) -> tuple[int, dict[str, int], list[str]]:
-    """Count one in each bucket unless a limit is reached; return the window, the counts before, what is reached."""
+    """Count one in each bucket unless a limit is reached; return window, counts before, reached limits."""
     with house.store.unit() as unit:
         window = _window(unit)
         _line_up(unit, buckets)

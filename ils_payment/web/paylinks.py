@@ -99,7 +99,7 @@ async def _look(request: Request, house: HouseHere, desk: DeskHere, turns: Turns
 _Look = Annotated[LinkView, Depends(_look)]
 
 
-@router.get("/renew/{token}")
+@router.get("/renew/{token}")  # noqa: FAST003 - _look takes the token
 def show(request: Request, house: HouseHere, view: _Look) -> Response:
     """Show what the renewal costs and until when the card is valid then; or what became of the link."""
     return page(request, house, view)

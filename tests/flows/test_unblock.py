@@ -13,6 +13,8 @@ from ils_payment.errors import RemoteAbsentError, RemoteUnavailableError
 from ils_payment.flows import elending_words, unblock
 from ils_payment.flows.hands import in_hands
 from ils_payment.model import (
+    HINDRANCE_KINDS,
+    LIFTERS,
     Answer,
     Block,
     ELendingCapabilities,
@@ -404,8 +406,8 @@ def test_the_page_asks_with_the_pin_that_was_just_entered_and_keeps_nothing(scen
 
 
 def test_every_kind_has_words_in_both_languages():
-    assert set(elending_words.HINDRANCES) == elending.KINDS
-    assert set(elending_words.LIFTED_BY) == elending.LIFTERS
+    assert set(elending_words.HINDRANCES) == HINDRANCE_KINDS
+    assert set(elending_words.LIFTED_BY) == LIFTERS
     texts = [
         value for value in vars(elending_words).values() if isinstance(value, dict) and set(value) >= {"de"}
     ]
