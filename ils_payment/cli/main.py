@@ -32,6 +32,7 @@ COMMANDS = {
     "restore": ("ils_payment.cli.backup:restore", "Put a backup into an empty database."),
     "elending": ("ils_payment.cli.elending:elending", "Ask eLending platforms about a patron."),
     "subject": ("ils_payment.cli.subject:subject", "Tell or erase what is known about a person."),
+    "link": ("ils_payment.cli.link:link", "Make a pay link for a card renewal, also as QR code."),
     "staff": ("ils_payment.cli.staff:staff", "Make, list, reset and disable staff accounts."),
     "demo": ("ils_payment.cli.demo:demo", "Try everything against a simulated library and provider."),
 }

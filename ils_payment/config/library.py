@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from ils_payment.config.appearance import Contact, FeeKind, NotPayable, Pages, Receipt
 from ils_payment.config.fields import MAIL, WEB, PlainKey, PluginTable, Table, wrong_at
-from ils_payment.config.renewal import Renewal
+from ils_payment.config.renewal import Reminders, Renewal
 from ils_payment.money import MoneyError, minor_digits, parse
 from ils_payment.secret import Secret
 
@@ -187,6 +187,7 @@ class Library(Table):
     )
     settle: Settle = Field(default_factory=Settle, description="Patience of the settle protocol.")
     renewal: Renewal = Field(default_factory=Renewal, description="How library cards are renewed.")
+    reminders: Reminders = Field(default_factory=Reminders, description="Mails before a card ends.")
     retention: Retention = Field(
         default_factory=Retention, description="How long private data of payments are kept."
     )

@@ -34,6 +34,15 @@ class Settings(Table):
             )
         return self
 
+    @model_validator(mode="after")
+    def _reminders_can_be_sent(self) -> Settings:
+        for key, library in self.libraries.items():
+            if library.reminders.days_before and self.mail is None:
+                raise wrong_at(
+                    f"libraries.{key}.reminders.days_before", "nobody can be reminded without [mail]; add it"
+                )
+        return self
+
     def plugin_names(self) -> set[str]:
         """Return the names of all plugins that the configuration uses."""
         tables = [

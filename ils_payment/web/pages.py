@@ -7,6 +7,8 @@ from typing import Annotated
 
 import structlog
 from fastapi import APIRouter, Form, HTTPException, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from ils_payment.domain.states import UNPAID
@@ -15,8 +17,9 @@ from ils_payment.flows.house import Desk, House
 from ils_payment.flows.views import PaymentView
 from ils_payment.model import State
 from ils_payment.store import mails
-from ils_payment.web import render, screens
+from ils_payment.web import asking, render, screens
 from ils_payment.web.sessions import DeskHere, HouseHere, Visit, VisitHere, VisitMaybe
+from ils_payment.web.turns import TurnsHere
 
 router = APIRouter(prefix="/{library}", include_in_schema=False)
 log = structlog.get_logger(__name__)
@@ -26,6 +29,15 @@ _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _MAIL = re.compile(rf"{_ATOM}(\.{_ATOM})*@{_LABEL}(\.{_LABEL})+")
 """What mail servers take without quoting or UTF-8; anything else in a header is an attempt at something."""
 _LONGEST_MAIL = 254
+
+
+class _Asked(BaseModel):
+    """The form that asks an eLending platform: its name in the configuration, and the PIN."""
+
+    model_config = ConfigDict(frozen=True)
+
+    platform: str = Field("", max_length=60)
+    pin: str = Field("", max_length=1000, repr=False)
 
 
 # --- a payment ---------------------------------------------------------------------------------
@@ -63,7 +75,29 @@ def status(request: Request, house: HouseHere, desk: DeskHere, visit: VisitHere,
     payment = _own(house, desk, visit, payment_id)
     if payment.state in UNPAID and "follow" not in request.query_params:
         house.make_due(payment_id)
-    return screens.status(request, payment, full=True)
+    return asking.page(request, house, desk, payment)
+
+
+@router.post("/payments/{payment_id}/ask")
+async def ask(
+    request: Request,
+    house: HouseHere,
+    desk: DeskHere,
+    visit: VisitHere,
+    turns: TurnsHere,
+    payment_id: str,
+    wish: Annotated[_Asked, Form()],
+) -> Response:
+    """Ask an eLending platform with the patron's PIN whether it is open again; the PIN is kept nowhere."""
+    payment = await run_in_threadpool(_own, house, desk, visit, payment_id)
+    view = await run_in_threadpool(asking.view_of, house, payment, wish.platform)
+    if view is None:
+        raise HTTPException(404)
+    address = request.client.host if request.client else ""
+    heard = await asking.ask(house, desk, turns, visit.patron, view, wish.pin, address)
+    if isinstance(heard, str):
+        return asking.page(request, house, desk, payment, problem=heard)
+    return asking.page(request, house, desk, payment, answered=heard)
 
 
 @router.get("/payments/{payment_id}/return")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ils_payment.domain.tariff import Quote
     from ils_payment.flows.house import Desk
-    from ils_payment.flows.views import CardView, FeeLine, FeesView, PaymentView
+    from ils_payment.flows.views import CardView, ELendingView, FeeLine, FeesView, PaymentView
     from ils_payment.model import ContactData
 
 
@@ -105,8 +105,21 @@ def confirm(
     )
 
 
-def status(request: Request, payment: PaymentView, *, full: bool) -> HTMLResponse:
-    """Show where a payment stands; not *full* (no login): state, amount and number only."""
+def status(
+    request: Request,
+    payment: PaymentView,
+    *,
+    full: bool,
+    platforms: Sequence[ELendingView] = (),
+    askable: Sequence[ELendingView] = (),
+    problem: str | None = None,
+) -> HTMLResponse:
+    """Show where a payment stands; not *full* (no login): state, amount, number, and the new expiry.
+
+    *platforms*: what eLending says. *askable*: those of them that can be asked with the patron's PIN;
+    *problem*: why that did not work (a key of ``texts.ASKING_FAILED``).
+    """
+    desk: Desk = request.state.desk
     spoken = render.tongue(request)
     now = render.now(request)
     key = texts.of_payment(payment, now)
@@ -118,9 +131,14 @@ def status(request: Request, payment: PaymentView, *, full: bool) -> HTMLRespons
         payment=payment,
         key=key,
         words=texts.told(payment, spoken, now, staff_told=_staff_told(request)),
-        outcomes=outcomes.of_payment(payment, spoken),
+        outcomes=(
+            *outcomes.of_payment(payment, spoken),
+            *outcomes.of_platforms(platforms, spoken, desk.settings),
+        ),
+        askable=askable,
+        problem=spoken.gettext(texts.ASKING_FAILED[problem]) if problem else None,
         full=full,
-        follow=texts.moves(payment),
+        follow=texts.moves(payment) or any(one.looking for one in platforms),
         follow_url=f"{path}?follow=1{token}",
         still_url=f"{path}?still=1{token}",
         still="still" in request.query_params,

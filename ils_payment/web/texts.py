@@ -21,6 +21,12 @@ USUAL_BOOKING_TIME = timedelta(minutes=1)
 """A payment that is paid for longer than this is told so: booking it takes longer than usual."""
 
 
+ASKING_FAILED: Mapping[str, str] = {
+    "refused": N_("The PIN does not fit, or there were too many attempts. Please check it, or wait an hour."),
+    "unavailable": N_("Nobody answered just now. Please try again in a few minutes."),
+}
+"""Why an eLending platform could not be asked with a PIN."""
+
 TEST_NOTE = N_("This is a test: no money moves.")
 
 METHODS: Mapping[str, str] = {

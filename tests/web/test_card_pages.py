@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from ils_payment.domain.by_law import Evidence
+from ils_payment.web.language import Tongue
 from tests.web.card_town import OLE, CardTown, ids_in, tariff
 from tests.web.test_pages import PIN, PLACE, Patron
 
@@ -28,21 +30,7 @@ def ole(place):
 
 
 def german(day) -> str:
-    months = [
-        "Januar",
-        "Februar",
-        "März",
-        "April",
-        "Mai",
-        "Juni",
-        "Juli",
-        "August",
-        "September",
-        "Oktober",
-        "November",
-        "Dezember",
-    ]
-    return f"{day.day}. {months[day.month - 1]} {day.year}"
+    return Tongue("de", ZoneInfo("Europe/Berlin")).day(day)
 
 
 def confirm(patron, **choice: Any):

@@ -151,6 +151,7 @@ DONE: Mapping[str, str] = {
     "subject_export": N_("Gave out what is stored about a person"),
     "subject_erase": N_("Erased what is stored about a person"),
     "retention": N_("Erased what was kept long enough"),
+    "reminders": N_("Reminded patrons whose cards end soon"),
 }
 """What stands in the journal."""
 
