@@ -77,7 +77,7 @@ def _renewal(desk: Desk) -> None:
         )
     if reminds and (desk.tariff is None or can.can_renew is RenewSupport.NO):
         raise ConfigurationError(
-            f"libraries.{desk.key}.reminders: no card can be renewed here, so nobody may be sent a link to it.",
+            f"libraries.{desk.key}.reminders: no card can be renewed here, so a mail would lead nowhere.",
             mend="Set tariff, let the library system renew cards (docs/renewal.md), or leave the table away.",
         )
     if desk.settings.renewal.confirm_contact and not can.shows_contact:

@@ -205,32 +205,34 @@ _REMINDER = {
 }
 
 
-def reminder(
-    library: Library,
-    *,
-    number: str,
-    base: date,
-    until: date,
-    cents: int,
-    link: str,
-    ends: datetime,
-    test: bool,
-    language: str,
-) -> Letter:
-    """Write the mail before a card ends: *number* is masked, *link* pays for the renewal without signing in."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reminder:
+    """What a reminder says: the masked number, its end, the new one and its price, the link, its end."""
+
+    number: str
+    base: date
+    until: date
+    cents: int
+    link: str
+    link_ends: datetime
+    test: bool
+
+
+def reminder(library: Library, about: Reminder, language: str) -> Letter:
+    """Write the mail before a card ends, with a link that pays for its renewal without signing in."""
     words = _REMINDER[language if language in _REMINDER else "en"]
     said = {
         "library": library.name,
-        "number": number,
-        "base": format_date(base, "long", locale=language),
-        "until": format_date(until, "long", locale=language),
-        "cents": money(cents, library.currency, language),
-        "ends": format_date(ends.astimezone(library.zone), "long", locale=language),
+        "number": about.number,
+        "base": format_date(about.base, "long", locale=language),
+        "until": format_date(about.until, "long", locale=language),
+        "cents": money(about.cents, library.currency, language),
+        "ends": format_date(about.link_ends.astimezone(library.zone), "long", locale=language),
     }
-    lines = [_WORDS[language if language in _WORDS else "en"]["test"], ""] if test else []
-    lines += [words["hello"], "", words["ends"], words["costs" if cents else "free"], ""]
-    lines = [line.format(**said) for line in lines]
-    lines += [words["link"], "", f"  {link}", "", words["good"].format(**said), words["catalogue"]]
+    lines = [_WORDS[language if language in _WORDS else "en"]["test"], ""] if about.test else []
+    lines += [words["hello"], "", words["ends"].format(**said)]
+    lines += [words["costs" if about.cents else "free"].format(**said), ""]
+    lines += [words["link"], "", f"  {about.link}", "", words["good"].format(**said), words["catalogue"]]
     if library.arrival.opac_url:
         lines.append(f"  {library.arrival.opac_url}")
     lines += ["", words["done"], words["address"], ""]

@@ -162,14 +162,13 @@ def letter(house: House, mail: Any) -> letters.Letter | None:  # noqa: ANN401 - 
         return None
     base = date.fromisoformat(facts["base"])
     ends = mail.created_at + timedelta(days=desk.settings.reminders.link_days)
-    return letters.reminder(
-        desk.settings,
+    about = letters.Reminder(
         number=facts["number"],
         base=base,
         until=date.fromisoformat(facts["until"]),
         cents=facts["cents"],
         link=paylink.url(house, desk, mail.patron_id, base, ends),
-        ends=ends,
+        link_ends=ends,
         test=not desk.live,
-        language=mail.language,
     )
+    return letters.reminder(desk.settings, about, mail.language)
