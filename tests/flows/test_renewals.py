@@ -251,6 +251,27 @@ def test_a_renewal_that_took_effect_late_stops_the_refund(town):
     assert ending(town, payment_id)["books"] == {"provider": -YEAR, "case": YEAR}
 
 
+def test_a_renewal_whose_money_went_back_is_not_carried_out_when_the_fees_are_settled_again(town):
+    payment_id = town.sold(fees=True)
+    town.koha.fail_next(100, operation="credits.add", status=403)
+    pay_for(town, payment_id)
+    town.run_for(days=5, rounds=30)
+    town.koha.faults.failures.clear()
+    line = load(town, payment_id).renewal_line
+    case = case_of(town, payment_id)
+    asked = resolve(town, case, Choice.REFUND, meaning=Meaning.FEE_DROPPED, lines=(line.id,))
+    assert decide.approve(town.house, TREASURER, str(asked.refund_id)).ok
+    town.run()
+    assert resolve(town, case_of(town, payment_id), Choice.SETTLE_AGAIN).ok
+    town.run()
+    end = ending(town, payment_id)
+    assert town.writes() == []
+    assert town.koha_account("jan")["balance"] == 0
+    assert end["books"] == {"provider": -YEAR - 150, "returned": YEAR, "library_system": 150}
+    assert (end["state"], end["held"], end["claims"]) == ("settled", False, 0)
+    assert verify.verify(town.house).findings == []
+
+
 def test_a_free_renewal_that_stuck_can_begin_again(town):
     town.koha.change(int(town.jan), category_id="KIND")
     town.koha.set_rights(API, READS)
