@@ -24,7 +24,7 @@ from ils_payment.domain import ledger
 from ils_payment.domain.renewing import Found, Sold, judge
 from ils_payment.domain.states import decide
 from ils_payment.domain.tariff import NoQuote
-from ils_payment.errors import RemoteAbsentError, RemoteError
+from ils_payment.errors import InvariantError, RemoteAbsentError, RemoteError
 from ils_payment.flows import offer
 from ils_payment.flows.charge import Debit, bring
 from ils_payment.flows.hands import backoff
@@ -156,6 +156,10 @@ def _begin_try(work: Work) -> bool:
     with work.house.store.unit() as unit:
         if payments.check_fence(unit, work.payment).held:
             return False
+        line = work.payment.renewal_line
+        waiting = ledger.balances(chain.read_postings(unit, work.payment.id))
+        if line is None or waiting.get((ledger.Book.TO_SETTLE, line.id), 0) != line.cents:
+            raise InvariantError("a card is to be renewed whose money is not here")
         move = decide(work.payment.state, Input.FEES_STAND)
         work.change(
             unit,
