@@ -1,7 +1,7 @@
-"""Keeps the tables in ``docs/configuration.md`` as the code has them.
+"""Keeps the tables in ``docs/configuration.md`` and ``docs/tariff.md`` as the code has them.
 
-``python -m ils_payment.cli.docs docs/configuration.md`` writes the tables anew between their
-markers; a test compares.
+``python -m ils_payment.cli.docs docs/configuration.md`` writes the tables of a page anew between
+their markers; a test compares.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ils_payment.cli.reference import TableInfo, entries_of, tables_of
 from ils_payment.config import PluginTable, Settings
+from ils_payment.config.tariff import TariffTable
 from ils_payment.plugins import Plugins
 from ils_payment.problems import toml
 
@@ -33,6 +34,9 @@ def written(text: str) -> str:
 def _section(name: str) -> str:
     if name == "core":
         return "\n".join(_table(table) for table in tables_of(Settings))
+    if name == "tariff":
+        whole = f"### The file\n\n{_rows(entries_of(TariffTable))}"
+        return "\n".join([whole, *(_table(table) for table in tables_of(TariffTable))])
     kind, plugin = name.split()
     plugins = Plugins({plugin})
     find: dict[str, Callable[[str], type[Configurable]]] = {

@@ -88,4 +88,4 @@ def quote(house: House, desk: Desk, card: Card, *, ignore_lead: bool = False) ->
         return NoQuote(code="cannot_renew", text=_DESK)
     if desk.tariff is None:
         return NoQuote(code="no_tariff", text=_DESK)
-    return tariffs.quote_for(house, desk, card, ignore_lead=ignore_lead)
+    return tariffs.quote_for(desk, card, tariffs.today_at(house, desk), ignore_lead=ignore_lead)

@@ -13,6 +13,7 @@ that is over: a desk that renewed in between is found, and a person decides.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
@@ -23,7 +24,7 @@ from ils_payment.domain import ledger
 from ils_payment.domain.renewing import Found, Sold, judge
 from ils_payment.domain.states import decide
 from ils_payment.domain.tariff import NoQuote
-from ils_payment.errors import RemoteAbsentError, RemoteError
+from ils_payment.errors import InvariantError, RemoteAbsentError, RemoteError
 from ils_payment.flows import offer
 from ils_payment.flows.charge import Debit, bring
 from ils_payment.flows.hands import backoff
@@ -39,6 +40,7 @@ from ils_payment.model import (
     Unclear,
 )
 from ils_payment.store import chain, payments, renewals
+from ils_payment.store.payments import AlreadyClaimedError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -154,6 +156,10 @@ def _begin_try(work: Work) -> bool:
     with work.house.store.unit() as unit:
         if payments.check_fence(unit, work.payment).held:
             return False
+        line = work.payment.renewal_line
+        waiting = ledger.balances(chain.read_postings(unit, work.payment.id))
+        if line is None or waiting.get((ledger.Book.TO_SETTLE, line.id), 0) != line.cents:
+            raise InvariantError("a card is to be renewed whose money is not here")
         move = decide(work.payment.state, Input.FEES_STAND)
         work.change(
             unit,
@@ -248,7 +254,9 @@ def _charge(work: Work) -> datetime | None:
         raise LookupError(work.payment.id)
 
     def claim(unit: Unit, ref: str) -> None:
-        payments.take_claims(unit, work.payment.id, work.payment.patron_id, [ref])
+        # Who saw the debit before us may pay it as a fee already; settling then finds that it is not open.
+        with suppress(AlreadyClaimedError):
+            payments.take_claims(unit, work.payment.id, work.payment.patron_id, [ref])
 
     debit = Debit(
         work.house,

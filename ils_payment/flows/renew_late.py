@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ils_payment.domain.renewing import Found
+from ils_payment.errors import RemoteAbsentError
 from ils_payment.flows.renew import Work, says
 from ils_payment.flows.work import quarantine
 from ils_payment.store import payments, renewals
@@ -20,14 +21,17 @@ if TYPE_CHECKING:
 def took_effect(house: House, desk: Desk, payment: Payment, patron: PatronRef) -> bool:
     """Before money goes back: tell whether a call that was never answered has renewed the card after all.
 
-    Asked when no call can come late any more. Raises RemoteError.
+    Asked when no call can come late any more; a patron who is gone there has no card. Raises RemoteError.
     """
     with house.store.read() as unit:
         renewal = renewals.of_payment(unit, payment)
-    if renewal is None or not renewal.doubts or renewal.state != "given_up":
+    if renewal is None or not renewal.doubts or renewal.state == "renewed":
         return False
     work = Work(house, desk, payment, patron, renewal)
-    return work.judge(desk.system.card(patron)) is Found.DONE
+    try:
+        return work.judge(desk.system.card(patron)) is Found.DONE
+    except RemoteAbsentError:
+        return False
 
 
 def doubt_no_more(house: House, payment: Payment) -> None:

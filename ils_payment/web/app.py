@@ -32,6 +32,7 @@ from ils_payment.web import (
     assets,
     choosing,
     elending,
+    explained,
     pages,
     paylinks,
     refusals,
@@ -126,13 +127,14 @@ def browser_app(house: House) -> FastAPI:
     app.state.turns = Turns()
     refusals.install(app)
     app.add_api_route("/", _front, methods=["GET", "HEAD"], include_in_schema=False)
-    for router in (arrival.router, choosing.router, pages.router, paylinks.router):
+    for router in (arrival.router, choosing.router, explained.router, pages.router, paylinks.router):
         _answer_head(router)
     staff.install(app, house)
     app.include_router(assets.router)
     app.include_router(api_docs.router)
     app.include_router(api.router)
     app.include_router(arrival.router)
+    app.include_router(explained.router)
     for router in (choosing.router, pages.router, paylinks.router):
         app.include_router(router, dependencies=[Depends(security.same_site)])
     return app

@@ -142,6 +142,8 @@ class Frame:
     """What stands at the top and behind the title of the page."""
     library: config.Library | None
     live: bool
+    explained: bool
+    """Whether there is a page that explains the fees."""
     signed_in: bool
     csrf: str
     ends_in: int | None
@@ -181,6 +183,7 @@ def _frame(request: Request, csrf: str) -> Frame:
         brand=library.name if library else tongue(request).gettext(_wing(request).brand),
         library=library,
         live=desk.live if desk else True,
+        explained=desk is not None and desk.tariff is not None,
         signed_in=visit is not None,
         csrf=csrf or (visit.csrf if visit else getattr(request.state, "csrf", "")),
         ends_in=seconds_left(request, visit) if visit else None,

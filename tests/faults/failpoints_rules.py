@@ -5,6 +5,7 @@ from __future__ import annotations
 from ils_payment.domain.states import ENDED
 from ils_payment.model import State
 from tests.conftest import Town
+from tests.faults.failpoints_cards import hold_card_rules
 from tests.flows.truths import all_claims_are_of_running_payments, ending, every_id, load, marked
 
 
@@ -22,13 +23,18 @@ def hold_rules(town: Town) -> dict[str, str]:
         gone, booked = min(returned(town, payment_id), end["captured"]), books.get("returned", 0)
         # What left while its cents were reserved for a refund that waits for approval is posted after that.
         assert booked == gone or booked < gone <= booked + books.get("to_return", 0), (payment_id, end)
-        # One credit at most carries a payment's marker; a settled one has just one, all of it used.
-        assert len(end["credits"]) <= 1, (payment_id, end)
+        # One credit at most carries a payment's marker; a settled one has just one, all of it used
+        # (the fees have one, a renewed card another).
+        card = hold_card_rules(town, payment, end)
+        credits = marked(town, payment_id)
+        assert len({one["marker"] for one in credits}) == len(credits) <= 1 + (card is not None)
         if end["state"] == "settled" and "marker_missing" not in end["cases"]:
-            assert end["credits"] == [(payment.cents, 0)], (payment_id, end)
+            cents = [payment.cents - card.cents, card.cents] if card else [payment.cents]
+            wanted = sorted((one, 0) for one in cents if one)
+            assert sorted(end["credits"]) == wanted, (payment_id, end)
             # All of it was used for just the fees that were frozen, and so for nobody else's payment.
-            (credit,) = marked(town, payment_id)
-            assert set(credit["applied"]) <= {line.fee_ref for line in payment.lines}, (payment_id, credit)
+            own = {line.fee_ref for line in payment.lines} | ({card.debit} if card else set())
+            assert all(set(credit["applied"]) <= own for credit in credits), (payment_id, credits)
         elif end["credits"] and end["state"] != "resolved":
             assert end["held"], (payment_id, end)
         if end["held"]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,7 @@ from ils_payment.store.unit import Store
 from ils_payment.testing.simulator import Simulator
 from ils_payment.testing.world import Crash, SimulatedWorld
 from tests.conftest import KOHA, STRIPE, Town, settings_for
+from tests.flows.renewing import replace_desk, system_table, tariff
 from tests.flows.truths import every_id, of
 
 CREDIT = "credits.add"
@@ -97,6 +98,7 @@ class StageTown(Town):
         }
         self.world.remotes = dict(self.watched)
         self.settings = settings_for(f"sqlite:///{ledger}")
+        self.sells_cards = False
         self.erika = PatronRef(str(self.koha.patron_ids["erika"]))
         self.open()
 
@@ -109,7 +111,17 @@ class StageTown(Town):
         # What SQL a statement becomes is the same for every copy of the ledger.
         engine._compiled_cache, engine.dialect = _COMPILED, _DIALECT.setdefault("sqlite", engine.dialect)
         _tell_commits(self.house.store, self.world)
+        if self.sells_cards:
+            desk = self.house.libraries["lindental"]
+            self.house = replace_desk(self.house, desk.key, replace(desk, tariff=tariff()))
         self.desk = self.house.libraries["lindental"]
+
+    def sell_cards(self) -> None:
+        """Sell card renewals from now on: a tariff, and a Koha that lets cards be renewed."""
+        self.house.close()
+        url = self.settings.server.database
+        self.settings, self.sells_cards = settings_for(url, library_system=system_table(url)), True
+        self.open()
 
 
 def _tell_commits(store: Store, world: Effects) -> None:
@@ -176,6 +188,12 @@ class Stage:
         self.earlier_sessions: set[str] = set()
         self.world.on_failpoint = self._pass
         self.world.on_effect = self._effect
+
+    def sell_cards(self, patron: str = "jan", days: int = 10) -> None:
+        """Let the library sell card renewals, and a patron's card end in *days*."""
+        self.town.sell_cards()
+        ends = self.world.now().date() + timedelta(days=days)
+        self.koha.change(self.koha.patron_ids[patron], expiry_date=ends.isoformat())
 
     def settle_somebody_first(self) -> None:
         """Settle another patron's payment undisturbed: its marker proves that the way of reading is fresh."""

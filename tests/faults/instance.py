@@ -45,16 +45,16 @@ class Instance:
 
     def open(self) -> None:
         """Start the process: plugins, desks and connections are new, as after an exec."""
-        kit = self.setting.kit
+        kit, settings = self.setting.kit, self.setting.settings
         world = self.setting.world
         desks = {
-            key: open_desk(key, library, kit.plugins, world)
-            for key, library in kit.settings.libraries.items()
+            key: self.setting.furnished(open_desk(key, library, kit.plugins, world))
+            for key, library in settings.libraries.items()
         }
         self.store.world = world
         with self.store.read() as unit:
             ours = installation.read(unit)
-        self.house = House(kit.settings, self.store, world, kit.plugins, desks, ours)
+        self.house = House(settings, self.store, world, kit.plugins, desks, ours)
         self.opened += 1
 
     def call(self, name: str, work: Callable[[House], Any]) -> Any:

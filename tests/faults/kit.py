@@ -17,6 +17,7 @@ from ils_payment.store.upgrade import upgrade
 from ils_payment.testing.world import SimulatedWorld
 from tests.conftest import settings_for
 from tests.faults.faulty_sqlite import Strings, pull
+from tests.flows.renewing import system_table
 
 INSTANCES = 3
 CARDS = ("21234000012345", "21234000012383", "21234000012376", "21234000012369", "21234000012352")
@@ -33,6 +34,9 @@ class Kit:
         self.folder = Path(tempfile.mkdtemp(prefix="ils-payment-faults-", dir=folder))
         self.path = self.folder / "ledger.db"
         self.settings = settings_for(f"sqlite:///{self.path}", test_cards=list(CARDS))
+        selling = system_table(f"sqlite:///{self.path}")
+        self.selling = settings_for(f"sqlite:///{self.path}", test_cards=list(CARDS), library_system=selling)
+        """The settings of a library that sells card renewals."""
         self.plugins = Plugins(self.settings.plugin_names())
         world = SimulatedWorld()
         first = open_store(self.settings, world)

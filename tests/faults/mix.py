@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from tests.faults.switches import AFTERWARDS, NAMES, REFUND_FAULTS
+from tests.faults.switches import AFTERWARDS, CARD, NAMES, REFUND_FAULTS
 
 if TYPE_CHECKING:
-    import random
     from collections.abc import Sequence
 
 _KILLS = {"kill_before_commit": 0.02, "kill_after_commit": 0.02, "kill_after_call": 0.06}
@@ -41,6 +41,25 @@ AFTER_CHANCES = {
 }
 """The same for what happens afterwards."""
 
+CARD_CHANCES = {
+    "card_sold": 1.0,
+    "card_rights_away": 0.8,
+    "card_answer_garbled": 0.3,
+    "card_desk_renews": 0.8,
+}
+"""The same for what happens where cards are renewed."""
+
+CARDS_FROM = 3000
+"""The seeds below sell no cards: they play what they played before cards were sold."""
+
+CARDS_SHARE = 0.3
+"""How many of the others sell them."""
+
+
+def sells_cards(seed: int) -> bool:
+    """Tell whether the library of the schedule *seed* sells card renewals."""
+    return seed >= CARDS_FROM and random.Random(f"{seed} the cards").random() < CARDS_SHARE
+
 
 class Mix:
     """Which faults a seed has, how likely each is, and how often each struck."""
@@ -49,11 +68,11 @@ class Mix:
         self.rng = rng
         self.fired: Counter[str] = Counter()
         self.calm = False
-        self.people_rng = rng
+        self.people_rng = self.cards_rng = rng
         density = rng.choice((0.08, 0.2, 0.35))
         self.chance = {
             name: CHANCES.get(name, 0.5) * rng.choice((0.5, 1.0, 2.0))
-            for name in sorted(NAMES - AFTERWARDS)
+            for name in sorted(NAMES - AFTERWARDS - CARD)
             if rng.random() < density
         }
         self.left = {name: rng.choice((1, 1, 2, 3, 5)) for name in self.chance}
@@ -74,6 +93,21 @@ class Mix:
         if REFUND_FAULTS & set(self.chance):
             for name in ("refund_asked", "refund_approved"):
                 self.chance[name], self.left[name] = 0.9, 4
+
+    def add_cards(self, seed: int) -> None:
+        """Draw whether the library sells card renewals, and what goes wrong with them."""
+        self.cards_rng = rng = random.Random(f"{seed} what happens to the cards")
+        if not sells_cards(seed):
+            return
+        density = rng.choice((0.15, 0.3, 0.5))
+        for name in sorted(CARD):
+            if name == "card_sold" or rng.random() < density:
+                self.chance[name] = CARD_CHANCES.get(name, 0.5)
+                self.left[name] = rng.choice((1, 1, 2, 3, 5))
+        self.left["card_sold"] = 9
+        if rng.random() < 0.1:
+            # A Koha that answers to no new expiry at all, for longer than all repetitions take.
+            self.chance["card_lost_not_applied"], self.left["card_lost_not_applied"] = 0.9, 9
 
     def wants(self, names: Sequence[str]) -> str | None:
         """Roll which one of *names* somebody does now, in the calm as well; count it."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from tests.faults import prelude, reports
 from tests.faults.actors import (
     bookkeeping,
+    cards,
     desk,
     oddities,
     office,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from tests.faults.kit import Kit
 
 AFTERWARDS = (returns, office, bookkeeping)
-ACTORS = (patrons, desk, oddities, weather, post, treasury, *AFTERWARDS)
+ACTORS = (patrons, desk, oddities, weather, post, treasury, *AFTERWARDS, cards)
 """Plug-ins: modules with ``start(setting)``, which spawn their tasks."""
 
 STORM_SECONDS = 4 * 86_400.0
@@ -116,7 +117,9 @@ def numbers(setting: Setting) -> Counter[str]:
 
 AMBIGUOUS = (
     "ils_lost_not_applied", "ils_lost_applied", "ils_applied_late", "ils_error_after", "ils_deadlock",
-    "ils_applied_in_part", "kill_after_call", "start_answer_lost",
+    "ils_applied_in_part", "kill_after_call", "start_answer_lost", "card_lost_not_applied",
+    "card_lost_applied", "card_applied_late", "card_error_after", "card_answer_garbled",
+    "card_debit_lost", "card_debit_not_applied", "card_debit_late", "card_debit_error",
 )  # fmt: skip
 """Faults after which nobody can know at once what came of a call."""
 
@@ -274,6 +277,8 @@ _AUDIT = "SELECT hash FROM audit ORDER BY payment_id, number"
 _UNFINISHED = """
 SELECT EXISTS (SELECT 1 FROM payments WHERE state NOT IN ('void', 'settled', 'resolved') AND NOT held)
     OR EXISTS (SELECT 1 FROM payments WHERE captured > 0 AND due_at IS NOT NULL)
+    OR EXISTS (SELECT 1 FROM payments p JOIN renewals r ON r.payment_id = p.id
+               WHERE p.due_at IS NOT NULL AND r.doubts > 0)
     OR EXISTS (SELECT 1 FROM notices WHERE handled IS NULL)
     OR EXISTS (SELECT 1 FROM refunds WHERE state IN ('due', 'tried', 'pending')
                OR (state = 'done' AND charge_state IN ('due', 'tried')))

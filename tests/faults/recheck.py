@@ -4,15 +4,18 @@
 columns), and the export files that the treasury has got (docs/books.md has their columns):
 
 * provider: ``reference, captured, returned`` (cents) for each payment that took money;
-* koha: ``credit, patron, note, cents, unused, fees, fee_amounts`` for each credit;
+* koha: ``credit, debit, patron, note, cents, unused, fees, fee_amounts`` for each credit, and for each
+  debit that carries a marker (``credit`` is empty then, and ``unused`` is what is still owed);
 * ledger: ``payment, receipt_number, marker, line, source, destination, cents, currency, at, open_case,
-  decided, exported`` for each posting; several markers of one payment are joined by ``+``. ``decided``:
-  a person has closed a case of the payment, so a credit may be booked by hand.
+  decided, exported, card_marker, card_cents`` for each posting; several markers of one payment are joined
+  by ``+``. ``decided``: a person has closed a case of the payment, so a credit may be booked by hand.
+  ``card_marker``, ``card_cents``: the debit for the card that is renewed with the payment, if one is.
 
 It derives anew: every captured cent is in exactly one place (I1); a marker has one credit at most, and
 exactly one where the ledger says settled (I2); credits and ledger have the same sum (I3); no fee got more
-than its amount from us, and no credit of ours is left unused without a case (I4). Exit code 1 on a
-disagreement.
+than its amount from us, and no credit of ours is left unused without a case (I4); a renewed card that was
+settled has one debit, of what was paid for it and paid itself, and one that was not has none (C4). Exit
+code 1 on a disagreement.
 """
 
 from __future__ import annotations
@@ -31,10 +34,13 @@ def recheck(provider, koha, ledger, export=None):
     *export* holds the rows of all export files together, cell by cell.
     """
     held = {row["payment"] for row in ledger if _truth(row["open_case"])}
+    debits = [row for row in koha if not row["credit"]]
+    koha = [row for row in koha if row["credit"]]
     balances = _balances(ledger)
     found = _captured(provider, balances)
     found += _credits(koha, ledger, balances, held)
     found += _fees(koha, ledger, held)
+    found += _cards(debits, ledger, balances, held)
     if export is not None:
         found += _exported(provider, koha, ledger, export)
     return found
@@ -148,7 +154,7 @@ def _credits(koha, ledger, balances, held):
     for row in koha:
         if str(row["note"]).startswith("ILSP-"):
             payment = payment_of.get(row["note"], "")
-            there[payment].append(int(row["cents"]))
+            there[payment].append((row["note"], int(row["cents"])))
             markers[payment].add(row["note"])
     for payment in sorted(set(markers) - held):
         by_hand = balances[payment]["by_hand"] if payment in decided else 0
@@ -161,12 +167,14 @@ def _credits(koha, ledger, balances, held):
     return found
 
 
-def _differs(credited, settled, by_hand, *, decided):
+def _differs(written, settled, by_hand, *, decided):
     """Return the rule that a payment's credits break, and how; a person may have booked one by hand."""
+    credited = [cents for _, cents in written]
+    once = len({marker for marker, _ in written}) == len(written)
     if decided:
         if sum(credited) < settled or (len(credited) == 1 and sum(credited) > settled + by_hand):
             return "I3", f"{credited} credited, {settled} settled, {by_hand} by hand"
-    elif len(credited) > 1 or bool(credited) != bool(settled):
+    elif not once or bool(credited) != bool(settled):
         return "I2", f"{len(credited)} credits, {settled} cents settled"
     elif sum(credited) != settled:
         return "I3", f"{sum(credited)} cents credited, {settled} settled"
@@ -200,6 +208,23 @@ def _fees(koha, ledger, held):
         for fee, cents in given.items()
         if cents > amounts[fee]
     ]
+    return found
+
+
+def _cards(debits, ledger, balances, held):
+    """C4: the debit for each card that was renewed with a payment, where no person had to decide."""
+    found = []
+    decided = {row["payment"] for row in ledger if _truth(row["decided"])}
+    there: dict = defaultdict(list)
+    for row in debits:
+        there[row["note"]].append((int(row["cents"]), int(row["unused"])))
+    cards = {
+        row["payment"]: (row["card_marker"], int(row["card_cents"])) for row in ledger if row["card_marker"]
+    }
+    for payment, (marker, cents) in sorted(cards.items()):
+        wanted = [(cents, 0)] if balances[payment]["library_system"] else []
+        if len(there[marker]) > 1 or (payment not in held | decided and there[marker] != wanted):
+            found.append(f"C4 {marker}: debits {there[marker]}, not {wanted}")
     return found
 
 

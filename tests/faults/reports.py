@@ -56,7 +56,7 @@ def write(setting: Setting) -> tuple[list[Row], list[Row], list[Row]]:
         provider = [row for row in provider if row["reference"] not in lost.payments]
         # A credit order that was not tried yet is made again under the number of its payment.
         strange = lost.markers - {row["marker"] for row in setting.query("SELECT marker FROM credit_orders")}
-        koha = [row for row in koha if row["note"] not in strange]
+        koha = [row for row in koha if row["note"] not in strange | lost.charge_markers]
     return provider, koha, ledger
 
 
@@ -76,7 +76,7 @@ def provider_list(setting: Setting) -> list[Row]:
 
 
 def koha_credits(setting: Setting) -> list[Row]:
-    """Return one row for each credit in Koha, with the note, and what it was used for."""
+    """Return one row for each credit in Koha, with what it was used for, and for each debit of ours."""
     tables = setting.koha.tables
     used: dict[int, dict[str, int]] = defaultdict(dict)
     for offset in tables.offsets:
@@ -84,18 +84,19 @@ def koha_credits(setting: Setting) -> list[Row]:
         part[str(offset.debit_id)] = part.get(str(offset.debit_id), 0) + int(offset.amount * 100)
     return [
         {
-            "credit": line.line_id,
+            "credit": line.line_id if line.credit_type is not None else "",
+            "debit": "" if line.credit_type is not None else line.line_id,
             "patron": line.patron_id,
             "note": line.note,
-            "cents": int(-line.amount * 100),
-            "unused": int(-line.outstanding * 100),
+            "cents": abs(int(line.amount * 100)),
+            "unused": abs(int(line.outstanding * 100)),
             "fees": used.get(line.line_id, {}),
             "fee_amounts": {
                 key: int(tables.lines[int(key)].amount * 100) for key in used.get(line.line_id, {})
             },
         }
         for line in tables.lines.values()
-        if line.credit_type is not None
+        if line.credit_type is not None or line.note.startswith("ILSP-")
     ]
 
 
@@ -107,14 +108,16 @@ def postings(setting: Setting) -> list[Row]:
 _POSTINGS = """
 SELECT p.payment_id AS payment, y.receipt_number,
        (SELECT group_concat(o.marker, '+') FROM credit_orders o WHERE o.payment_id = p.payment_id) AS marker,
-       l.fee_ref AS line, p.source, p.destination,
+       coalesce(l.fee_ref, r.charge_ref) AS line, p.source, p.destination,
        p.cents, y.currency, p.at,
        EXISTS (SELECT 1 FROM cases c WHERE c.payment_id = p.payment_id AND c.closed_at IS NULL) AS open_case,
        EXISTS (SELECT 1 FROM cases c
                WHERE c.payment_id = p.payment_id AND c.closed_at IS NOT NULL) AS decided,
-       EXISTS (SELECT 1 FROM exported e WHERE e.payment_id = p.payment_id AND e.number = p.number) AS exported
+       EXISTS (SELECT 1 FROM exported e WHERE e.payment_id = p.payment_id AND e.number = p.number) AS exported,
+       r.charge_marker AS card_marker, (SELECT c.cents FROM payment_lines c WHERE c.id = r.line_id) AS card_cents
 FROM postings p
 JOIN payments y ON y.id = p.payment_id
+LEFT JOIN renewals r ON r.payment_id = p.payment_id
 LEFT JOIN payment_lines l ON l.id = p.line_id
 ORDER BY p.payment_id, p.number
 """

@@ -53,11 +53,19 @@ def every_scenario() -> dict[str, Scenario]:
         scenarios_books,
         scenarios_deciding,
         scenarios_paying,
+        scenarios_renewing,
         scenarios_settling,
         scenarios_world,
     )
 
-    modules = (scenarios_paying, scenarios_settling, scenarios_world, scenarios_deciding, scenarios_books)
+    modules = (
+        scenarios_paying,
+        scenarios_settling,
+        scenarios_world,
+        scenarios_deciding,
+        scenarios_books,
+        scenarios_renewing,
+    )
     for module in modules:
         if module.__doc__ is None:  # pragma: no cover - it also keeps the imports used
             raise ValueError(module.__name__)

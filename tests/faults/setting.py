@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -20,8 +21,10 @@ from tests.faults.mix import Mix
 from tests.faults.remotes import KohaGate, StripeGate
 from tests.faults.scheduler import Scheduler
 from tests.faults.size import draw
+from tests.flows.renewing import tariff
 
 if TYPE_CHECKING:
+    from ils_payment.flows.house import Desk
     from ils_payment.model import RawRequest, Reply
     from tests.faults.actors.bookkeeping import Lost
 
@@ -42,6 +45,8 @@ class Setting:
         self.scheduler = Scheduler(self.rng)
         self.mix = Mix(self.rng)
         self.mix.add_people(Random(f"{seed} afterwards"))
+        self.mix.add_cards(seed)
+        self.settings = kit.selling if self.sells_cards else kit.settings
         self.lost: Lost | None = None
         self.exported: dict[tuple[date, date], list[str]] = {}
         self.size = draw(self.rng)
@@ -67,6 +72,15 @@ class Setting:
         self._due = float("inf")
         self.rows = sqlite3.connect(kit.path, isolation_level=None)
         self.rows.row_factory = sqlite3.Row
+
+    @property
+    def sells_cards(self) -> bool:
+        """Tell whether cards can be renewed here."""
+        return "card_sold" in self.mix.chance
+
+    def furnished(self, desk: Desk) -> Desk:
+        """Lay the tariff on a desk that sells card renewals."""
+        return replace(desk, tariff=tariff()) if self.sells_cards else desk
 
     def reopen(self) -> None:
         """Read the file that lies where the ledger was, after it was put back from a backup."""

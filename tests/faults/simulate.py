@@ -7,9 +7,11 @@ import json
 import secrets
 import sys
 import time
+from itertools import count, islice
 from pathlib import Path
 
 from tests.faults.machine import Tally, replay, tallies
+from tests.faults.mix import sells_cards
 from tests.faults.switches import SWITCHES
 
 FAILED = Path(__file__).with_name("failed_seeds.txt")
@@ -21,6 +23,7 @@ def main() -> int:
     parser.add_argument("--schedules", type=int, default=3000)
     parser.add_argument("--seed", type=int, help="base seed; without it one is rolled")
     parser.add_argument("--replay", type=int, help="play this one seed and tell its story")
+    parser.add_argument("--cards", action="store_true", help="play only schedules in which cards are sold")
     parser.add_argument("--processes", type=int)
     parser.add_argument("--patch", help="plant a defect first: module:attribute of a context manager")
     parser.add_argument("--report", action="store_true", help="print how often each fault struck")
@@ -29,7 +32,8 @@ def main() -> int:
         return _replay(asked.replay, asked.patch)
     base = asked.seed if asked.seed is not None else secrets.randbelow(10**9) * 1000
     print(f"{asked.schedules} schedules from seed {base} on, and {len(failed_seeds())} that failed once.")
-    seeds = [*failed_seeds(), *range(base, base + asked.schedules)]
+    fitting = (seed for seed in count(base) if not asked.cards or sells_cards(seed))
+    seeds = [*failed_seeds(), *islice(fitting, asked.schedules)]
     began = time.monotonic()
     total = Tally()
     for tally in tallies(seeds, patch=asked.patch, processes=asked.processes):

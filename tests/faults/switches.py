@@ -90,6 +90,24 @@ SWITCHES = (
     Switch("patron_gone", "world", "the patron is deleted, or gets another card"),
     Switch("other_block", "world", "a block for another reason stays", absent="nothing lifts blocks yet"),
     Switch("elending_fails", "world", "eLending stays shut", absent="no eLending platform is connected yet"),
+    Switch("card_sold", "card", "a patron renews the card"),
+    Switch("card_with_fees", "card", "card and fees are paid in one go"),
+    Switch("card_free", "card", "renewing the card costs nothing"),
+    Switch("card_two_tabs", "card", "the card is renewed in two tabs at the same time"),
+    Switch("card_by_another", "card", "somebody else renews the same card meanwhile"),
+    Switch("card_desk_renews", "card", "the desk renews the card meanwhile"),
+    Switch("card_desk_types", "card", "the desk types another expiry meanwhile"),
+    Switch("card_other_category", "card", "the patron gets another category meanwhile"),
+    Switch("card_rights_away", "card", "the program may not change patrons for hours, or for days"),
+    Switch("card_lost_not_applied", "card", "no answer to a new expiry that was not written"),
+    Switch("card_lost_applied", "card", "no answer to a new expiry that was written"),
+    Switch("card_applied_late", "card", "a new expiry is written minutes after its time-out"),
+    Switch("card_error_after", "card", "it answers by an error to an expiry that it has written"),
+    Switch("card_answer_garbled", "card", "its answer to a written expiry cannot be read"),
+    Switch("card_debit_lost", "card", "a card's debit is booked, the answer never comes"),
+    Switch("card_debit_not_applied", "card", "a card's debit is lost, and so is its answer"),
+    Switch("card_debit_late", "card", "a card's debit is booked minutes after its time-out"),
+    Switch("card_debit_error", "card", "it answers by an error to a card's debit that it has booked"),
     Switch("mail_down", "world", "the mail server is away"),
     Switch("double_click", "user", "the confirm button is clicked twice"),
     Switch("two_tabs", "user", "the same fees are paid in two tabs"),
@@ -106,4 +124,6 @@ NAMES = {switch.name for switch in SWITCHES if not switch.absent}
 
 AFTERWARDS = {switch.name for switch in SWITCHES if switch.group in {"books", "staff", "refund"}}
 """What happens after the happy journey: drawn by dice of their own."""
+CARD = {switch.name for switch in SWITCHES if switch.group == "card"}
+"""What happens where cards are renewed, in some of the seeds: drawn by dice of their own, too."""
 REFUND_FAULTS = {switch.name for switch in SWITCHES if switch.group == "refund"}

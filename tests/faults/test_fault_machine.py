@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from itertools import count, islice
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ import pytest
 from tests.faults import reports
 from tests.faults.kit import Kit
 from tests.faults.machine import hunt
+from tests.faults.mix import CARDS_FROM, sells_cards
 from tests.faults.play import Play, play
 from tests.faults.recheck import recheck
 from tests.faults.setting import Setting
@@ -27,6 +29,8 @@ ROOT = Path(__file__).parents[2]
 PARTS = 4
 """Parts that may run beside each other."""
 SCHEDULES = 80
+WITH_CARDS = 16
+"""So many more schedules in which card renewals are sold."""
 
 
 @pytest.fixture
@@ -51,7 +55,8 @@ def simulate(*arguments, hash_seed="0"):
 @pytest.mark.parametrize("part", range(PARTS))
 def test_no_schedule_loses_or_doubles_a_cent(part, kit):
     numbers: Counter[str] = Counter()
-    for seed in [*failed_seeds()[part::PARTS], *range(part, SCHEDULES, PARTS)]:
+    selling = list(islice(filter(sells_cards, count(CARDS_FROM)), WITH_CARDS))
+    for seed in [*failed_seeds()[part::PARTS], *range(part, SCHEDULES, PARTS), *selling[part::PARTS]]:
         outcome = play(kit, seed)
         assert outcome.broken is None, f"make simulate REPLAY={seed}\n" + "\n".join(outcome.story)
         numbers += outcome.numbers
@@ -112,24 +117,54 @@ def test_every_switch_has_a_name_of_its_own_and_a_reason_when_it_is_not_there():
 # --- the outsider's check ---
 
 
-@pytest.fixture
-def good_reports(kit):
-    """The reports of a schedule in which a payment was settled and nobody has to decide anything."""
-    for seed in range(100):
+def peaceful(kit, seeds, column, *kept):
+    """The reports of the first schedule without faults (but *kept*) whose postings have a *column*."""
+    for seed in seeds:
         setting = Setting(kit, seed)
         setting.mix.forgo()
+        setting.mix.chance.update(dict.fromkeys(kept, 1.0))
         try:
             Play(setting).run()
             made = reports.write(setting)
         finally:
             setting.close()
-        if any(row["destination"] == "library_system" for row in made[2]):
+        if any(row["destination"] == "library_system" and row[column] for row in made[2]):
             return made
     raise AssertionError("no schedule settled anything")
 
 
-def test_the_recheck_agrees_with_good_books(good_reports):
+@pytest.fixture
+def good_reports(kit):
+    """The reports of a schedule in which a payment was settled and nobody has to decide anything."""
+    return peaceful(kit, range(100), "line")
+
+
+@pytest.fixture
+def good_reports_of_cards(kit):
+    """The same where a card was renewed."""
+    selling = islice(filter(sells_cards, count(CARDS_FROM)), 100)
+    return peaceful(kit, selling, "card_marker", "card_sold")
+
+
+def test_the_recheck_agrees_with_good_books(good_reports, good_reports_of_cards):
     assert recheck(*good_reports) == []
+    assert recheck(*good_reports_of_cards) == []
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda koha, debit: koha.remove(debit),
+        lambda koha, debit: koha.append(copy.deepcopy(debit)),
+        lambda _koha, debit: debit.update(cents=debit["cents"] + 1),
+        lambda _koha, debit: debit.update(unused=1),
+    ],
+)
+def test_the_recheck_sees_a_debit_for_a_card_that_does_not_fit(good_reports_of_cards, spoil):
+    _, koha, ledger = good_reports_of_cards
+    marker = next(row["card_marker"] for row in ledger if row["card_marker"])
+    spoil(koha, next(row for row in koha if row["note"] == marker and row["debit"]))
+    assert any(sentence.startswith(f"C4 {marker}") for sentence in recheck(*good_reports_of_cards))
 
 
 @pytest.mark.parametrize(

@@ -32,12 +32,17 @@ def tariff(cents: int = YEAR) -> Tariff:
     return Tariff(currency="EUR", versions=(version,))
 
 
+def system_table(url: str) -> dict[str, Any]:
+    """The town's own table for Koha, with which cards can be renewed."""
+    system = settings_for(url).libraries["lindental"].library_system
+    return {"plugin": system.plugin, **system.own, "renew": True}
+
+
 class RenewingTown(Town):
     """The town with a tariff and a Koha that lets cards be renewed."""
 
     def __init__(self, url: str, **library: Any) -> None:
-        system = settings_for(url).libraries["lindental"].library_system
-        table = {"plugin": system.plugin, **system.own, "renew": True, **library.pop("library_system", {})}
+        table = {**system_table(url), **library.pop("library_system", {})}
         super().__init__(url, library_system=table, **library)
         self.with_tariff()
         assert KOHA in table["url"]

@@ -31,7 +31,7 @@ def card(*kinds, category="ERW", valid_until=date(2027, 1, 1), manual=False):
     return Card(number="A1", valid_until=valid_until, category=category, blocks=blocks)
 
 
-def patron(kinds):
+def patron(kinds) -> tuple[Account, Card]:
     """A patron with exactly these hindrances, made in the way in which each of them comes about."""
     blocks = [kind for kind in kinds if kind not in {"category", "fees", "other"}]
     blocks += ["a word of the system's own"] if "other" in kinds else []

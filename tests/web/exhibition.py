@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import product
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request, Response
 
 from ils_payment.config import Library
+from ils_payment.config.tariff_file import load_tariff
 from ils_payment.domain.tariff import NoQuote, Quote
 from ils_payment.flows.house import Desk
 from ils_payment.flows.paylink import LinkView
@@ -26,7 +28,7 @@ from ils_payment.flows.views import (
     RenewalView,
 )
 from ils_payment.model import Block, ContactData, Freshness, Hindrance, State, Verdict
-from ils_payment.web import assets, messages, paylinks, render, screens, security
+from ils_payment.web import assets, explained, messages, paylinks, render, screens, security
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -160,6 +162,11 @@ FEES = FeesView(
     test_mode=False,
     read_at=NOW,
 )
+
+TARIFFS = Path(__file__).parents[2] / "examples" / "tariffs"
+TOWN = load_tariff(TARIFFS / "town-library.toml")
+CITY = load_tariff(TARIFFS / "city-library.toml")
+CHANGING = replace(TOWN, versions=(*TOWN.versions, replace(CITY.versions[0], valid_from=date(2027, 1, 1))))
 
 
 QUOTE = Quote(
@@ -482,6 +489,10 @@ EXHIBITS: dict[str, Exhibit] = {
         ),
         visit=False,
     ),
+    "explained": Exhibit(lambda request: explained.page(request, TOWN, NOW.date()), visit=False),
+    "explained-signed-in": Exhibit(lambda request: explained.page(request, CITY, NOW.date())),
+    "explained-coming": Exhibit(lambda request: explained.page(request, CHANGING, NOW.date()), visit=False),
+    "explained-none": Exhibit(lambda request: explained.page(request, TOWN, date(2020, 1, 1)), visit=False),
     "idle": Exhibit(lambda request: render.page(request, "idle.html")),
     **{
         f"login-{problem or 'fresh'}": _login(problem)
@@ -506,7 +517,7 @@ class _Provider:
 
 def desk(*, live: bool, library: Library = LIBRARY) -> Desk:
     """Return the library's desk; only what pages look at is there."""
-    return Desk("lindental", library, SimpleNamespace(), {"stripe": _Provider(live=live)})  # type: ignore[arg-type, dict-item]  # pages look at nothing else
+    return Desk("lindental", library, SimpleNamespace(), {"stripe": _Provider(live=live)}, TOWN)  # type: ignore[arg-type, dict-item]  # pages look at nothing else
 
 
 def application(library: Library = LIBRARY) -> ASGIApp:

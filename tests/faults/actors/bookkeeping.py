@@ -43,7 +43,8 @@ class Lost:
 _KNOWN = {
     "payments": "SELECT id FROM payments",
     "markers": "SELECT marker FROM credit_orders",
-    "charge_markers": "SELECT charge_marker FROM refunds WHERE charge_marker IS NOT NULL",
+    "charge_markers": "SELECT charge_marker FROM refunds WHERE charge_marker IS NOT NULL "
+    "UNION SELECT charge_marker FROM renewals WHERE charge_marker IS NOT NULL",
     "refund_keys": "SELECT key FROM refunds",
     "notices": "SELECT key FROM notices",
     "exports": "SELECT number FROM exports",

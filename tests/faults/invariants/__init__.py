@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.faults.invariants.afterwards import AFTERWARDS
 from tests.faults.invariants.base import Broken, Invariant
 from tests.faults.invariants.books import EachCentInOnePlace, LedgerIsWhole
+from tests.faults.invariants.cards import CARDS
 from tests.faults.invariants.credits import NoDoubleCredit, NothingOverpaidUnseen, SettledIsCredited
 from tests.faults.invariants.guards import GUARDS
 from tests.faults.invariants.liveness import EverythingEnds
@@ -25,6 +26,7 @@ INVARIANTS: tuple[type[Invariant], ...] = (
     NothingPersonalGetsOut,
     *GUARDS,
     *AFTERWARDS,
+    *CARDS,
 )
 
 __all__ = ["INVARIANTS", "Broken", "Invariant"]

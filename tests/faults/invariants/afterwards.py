@@ -100,7 +100,9 @@ class ChargesAreWhatStayed(Invariant):
 
     def at_end(self) -> None:
         cents = {line.note: int(line.amount * 100) for line in self._debits()}
-        lost = self.setting.lost.charge_markers if self.setting.lost else set()
+        lost = self.setting.lost.charge_markers.copy() if self.setting.lost else set()
+        # Those of renewed cards are held elsewhere.
+        lost |= {row[0] for row in self.setting.query("SELECT charge_marker FROM renewals")}
         rows = self.setting.query("SELECT * FROM refunds WHERE charge_marker IS NOT NULL")
         unknown = set(cents) - {row["charge_marker"] for row in rows} - lost
         self.hold(not unknown, f"counter-debits with markers that we do not know: {unknown}")
@@ -155,7 +157,7 @@ class RestoredWritesNothing(Invariant):
 
     def _watched(self, inner: Callable[[RawRequest], Reply | None]) -> Callable[[RawRequest], Reply | None]:
         def handle(raw: RawRequest) -> Reply | None:
-            writes = raw.method == "POST" and raw.path.endswith(_WRITES)
+            writes = raw.method == "PUT" or (raw.method == "POST" and raw.path.endswith(_WRITES))
             if writes and self.setting.lost is not None:
                 (row,) = self.setting.query("SELECT unreconciled FROM installation")
                 if row["unreconciled"]:
@@ -195,10 +197,12 @@ class CasesTellEverything(Invariant):
             if view is None or not view.next_steps:
                 raise Broken(self.name, f"case {row['id']} ({row['kind']}) has no next step")
             if view.payment_id is not None:
-                self.hold(view.cents and view.currency, f"{row['kind']} does not say how much")
+                sold = self.setting.query(_CARD_OF, view.payment_id)
+                free = sold and not sold[0]["cents"]
+                self.hold((view.cents or free) and view.currency, f"{row['kind']} does not say how much")
                 where = show.whereabouts(house, view.payment_id)
                 self.hold(
-                    where.patron and where.fees and where.session,
+                    where.patron and (where.fees or sold) and (where.session or free),
                     f"{row['kind']} does not say where to look: {where}",
                 )
             if row["closed_at"] is None:
@@ -206,6 +210,9 @@ class CasesTellEverything(Invariant):
             self.hold(row["closed_by"] and row["resolution"], f"{row['kind']} was closed by nobody")
             why = self.setting.query("SELECT 1 FROM private_reasons WHERE case_id = ?", row["id"])
             self.hold(why, f"{row['kind']} was closed without a reason")
+
+
+_CARD_OF = "SELECT p.cents FROM payments p JOIN renewals r ON r.payment_id = p.id WHERE p.id = ?"
 
 
 class BooksAreKept(Invariant):

@@ -49,16 +49,22 @@ class SettledIsCredited(Invariant):
             written = [credit for marker in own for credit in truth.of_marker(marker)]
             cents = [int(-credit.amount * 100) for credit in written]
             if payment["decided"]:
-                self._decided(payment, cents, booked.get(payment["id"], 0), books[payment["id"]])
+                self._decided(payment, cents, booked.get(payment["id"], 0), books.get(payment["id"], {}))
                 continue
             settled = payment["state"] == "settled"
-            self.hold(cents == ([payment["cents"]] if settled else []), f"{payment['id']}: credits {cents}")
+            wanted = self._wanted(payment) if settled else []
+            self.hold(sorted(cents) == wanted, f"{payment['id']}: credits {cents} instead of {wanted}")
             unused = [credit for credit in written if credit.outstanding]
             self.hold(not unused, f"{payment['id']}: a part of its credit is unused")
             in_books = books.get(payment["id"], {}).get("library_system", 0)
             self.hold(in_books == sum(cents), f"{payment['id']}: {cents} credited, {in_books} in the ledger")
         unknown = {credit.note for credit in truth.credits} - markers
         self.hold(not unknown, f"credits with markers of no payment: {unknown}")
+
+    def _wanted(self, payment: dict[str, Any]) -> list[int]:
+        """Return the cents of the credits: one for the fees, and one for the debit of a renewed card."""
+        (row,) = self.setting.query(_CARD, payment["id"])
+        return sorted(cents for cents in (payment["cents"] - row["card"], row["card"]) if cents)
 
     def _decided(self, payment: dict[str, Any], cents: list[int], booked: int, of: dict[str, int]) -> None:
         """What a person has booked by hand may be such a credit; all others are what the ledger says."""
@@ -74,6 +80,9 @@ class SettledIsCredited(Invariant):
             beyond == 0 or 0 < beyond <= known or (twice and beyond > 0),
             f"{payment['id']}: {cents} credited, {booked} booked as settled, books {of}",
         )
+
+
+_CARD = "SELECT coalesce(sum(cents), 0) AS card FROM payment_lines WHERE payment_id = ? AND claim_key = 'card-renewal'"
 
 
 class NothingOverpaidUnseen(Invariant):

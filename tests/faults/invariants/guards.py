@@ -33,7 +33,8 @@ HARMLESS = frozenset(
     {"webhook_duplicated", "webhook_reordered", "webhook_late", "webhook_never", "webhook_forged"}
     | {"webhook_former_secret", "webhook_unknown_payment", "webhook_mangled", "double_click", "two_tabs"}
     | {"start_answer_lost", "provider_down", "provider_error", "mail_down", "dst_change", "year_end"}
-    | {"back_after_days", "ils_down_minutes"}
+    | {"back_after_days", "ils_down_minutes", "card_sold", "card_with_fees", "card_free", "card_two_tabs"}
+    | {"card_by_another"}
 )
 """Faults that no person needs to hear of."""
 
@@ -244,7 +245,11 @@ SELECT o.payment_id, o.marker, o.cents, p.held, p.fence, p.lease_until,
        (SELECT l.until FROM patron_leases l WHERE l.patron_id = p.patron_id) AS patron_until
 FROM credit_orders o JOIN payments p ON p.id = o.payment_id WHERE o.marker = ?
 """
-_LINES = "SELECT fee_ref FROM payment_lines WHERE payment_id = ?"
+_LINES = """
+SELECT coalesce(l.fee_ref, (SELECT r.charge_ref FROM renewals r WHERE r.line_id = l.id)) AS fee_ref
+FROM payment_lines l WHERE l.payment_id = ?
+"""
+"""The fees of a payment; a renewed card's is the debit that was charged for it."""
 
 
 class ResultsAreRecorded(Invariant):

@@ -40,15 +40,16 @@ class SettledOnlyWhatWasPaid(Invariant):
             call = settles[self.seen]
             self.seen += 1
             rows = self.setting.query(
-                "SELECT p.id, p.cents, o.position FROM payments p "
-                "JOIN credit_orders o ON o.payment_id = p.id WHERE o.marker = ?",
+                "SELECT p.id, o.position, EXISTS (SELECT 1 FROM renewals r WHERE r.payment_id = p.id) AS card "
+                "FROM payments p JOIN credit_orders o ON o.payment_id = p.id WHERE o.marker = ?",
                 call.marker,
             )
             self.hold(len(rows) == 1, f"a settle call with the marker {call.marker} of no payment")
             paid = self._paid(rows[0]["id"])
             cents = round(float(call.amount) * 100)
             # What is settled again after a decision may be a part: the rest went back to the payer.
-            whole = rows[0]["position"] == 0
+            # So may be what is settled beside a card, whose own debit has a credit of its own.
+            whole = rows[0]["position"] == 0 and not rows[0]["card"]
             self.hold(
                 len(paid) == 1
                 and paid[0][0] == "eur"

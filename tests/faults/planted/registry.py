@@ -11,7 +11,7 @@ import pytest
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 
-GROUPS = ("hearing", "starting", "settling", "reading_back", "hands", "books", "wire", "deciding")
+GROUPS = ("hearing", "starting", "settling", "reading_back", "hands", "books", "wire", "deciding", "renewing")
 
 
 @dataclass(frozen=True, slots=True)
