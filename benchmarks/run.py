@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import footprint
+import onleihe
 import pages
 import settle
 import webhooks
@@ -28,6 +29,7 @@ BENCHMARKS: dict[str, Callable[[], Results]] = {
     "webhooks_postgresql": webhooks_postgresql.run,
     "settle": settle.run,
     "pages": pages.run,
+    "onleihe": onleihe.run,
     "help": footprint.help_time,
     "memory": footprint.memory,
 }

@@ -151,6 +151,11 @@ webhook_secrets = [{{ env = "BENCHMARK_WEBHOOK" }}]
 statement_descriptor = "TOWN LIBRARY"
 api_base = "{stripe}"
 
+[libraries.{LIBRARY}.elending.onleihe]
+mode = "answer"
+fee_limit = "20.00"
+allowed_networks = ["127.0.0.1"]
+
 [[libraries.{LIBRARY}.methods]]
 method = "card"
 provider = "stripe"

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ils_payment.model import SettledPayment
-    from ils_payment.ports import LibrarySystem, PaymentProvider, Runner
+    from ils_payment.ports import ELendingPlatform, LibrarySystem, PaymentProvider, Runner
 
 
 @hookspec
@@ -24,6 +24,14 @@ def ils_payment_library_systems() -> Mapping[str, type[LibrarySystem]]:  # type:
 @hookspec
 def ils_payment_providers() -> Mapping[str, type[PaymentProvider]]:  # type: ignore[empty-body]  # a spec has no body
     """Return payment providers by the name that the configuration uses.
+
+    Called once when the plugin has been loaded. No I/O may happen here.
+    """
+
+
+@hookspec
+def ils_payment_elending_platforms() -> Mapping[str, type[ELendingPlatform]]:  # type: ignore[empty-body]  # a spec has no body
+    """Return eLending platforms by the name that the configuration uses.
 
     Called once when the plugin has been loaded. No I/O may happen here.
     """

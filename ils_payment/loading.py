@@ -27,7 +27,7 @@ from ils_payment.problems import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from ils_payment.ports import PluginConfig
 
@@ -132,6 +132,18 @@ def plugin_tables(settings: Settings) -> Iterator[tuple[Key, PluginTable]]:
         yield ("libraries", key, "library_system"), library.library_system
         for name, table in library.providers.items():
             yield ("libraries", key, "providers", name), table
+        for name, table in library.elending.items():
+            yield ("libraries", key, "elending", name), table
+
+
+def plugin_class(plugins: Plugins, key: Key, plugin: str) -> type[Configurable]:
+    """Return the class that reads the table at *key*: what it has to be follows from where it stands."""
+    find: Mapping[Any, Callable[[str], type[Configurable]]] = {
+        "library_system": plugins.library_system,
+        "providers": plugins.provider,
+        "elending": plugins.elending,
+    }
+    return find[key[2]](plugin)
 
 
 def _plugins_absent(settings: Settings) -> list[Problem]:
@@ -140,19 +152,19 @@ def _plugins_absent(settings: Settings) -> list[Problem]:
     if not absent:
         return []
     # Only now are plugins imported: what may stand here depends on what each of them brings.
-    systems, providers = kinds()
+    known_there = kinds()
     return [
         Problem(
             (*key, "plugin"),
             f"the plugin {table.plugin!r} is not installed",
-            unknown(table.plugin, systems if key[-1] == "library_system" else providers),
+            unknown(table.plugin, known_there[str(key[2])]),
         )
         for key, table in absent
     ]
 
 
 class Configurable(Protocol):
-    """What library systems and providers have in common here: the model of their own table."""
+    """What all plugins with a table have in common here: the model of that table."""
 
     Config: ClassVar[type[PluginConfig]]
 
@@ -185,11 +197,7 @@ def check_plugin_tables(settings: Settings, plugins: Plugins) -> None:
     problems: list[Problem] = []
     source: Source | None = None
     for key, table in plugin_tables(settings):
-        of_system = key[-1] == "library_system"
-        cls: type[Configurable] = (
-            plugins.library_system(table.plugin) if of_system else plugins.provider(table.plugin)
-        )
-        problems += _checked(cls, table, key)[1]
+        problems += _checked(plugin_class(plugins, key, table.plugin), table, key)[1]
         source = table.source
     raise_all(problems, source)
 

@@ -13,10 +13,10 @@ from ils_payment._markers import PROJECT
 from ils_payment.errors import PluginError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from ils_payment.model import SettledPayment
-    from ils_payment.ports import LibrarySystem, PaymentProvider, Runner
+    from ils_payment.ports import ELendingPlatform, LibrarySystem, PaymentProvider, Runner
 
 _T = TypeVar("_T")
 
@@ -55,6 +55,9 @@ class Plugins:
         self._providers = {
             n: c for found in self._manager.hook.ils_payment_providers() for n, c in found.items()
         }
+        self._platforms = {
+            n: c for found in self._manager.hook.ils_payment_elending_platforms() for n, c in found.items()
+        }
         self._runners = {n: c for found in self._manager.hook.ils_payment_runners() for n, c in found.items()}
 
     def _check(self) -> None:
@@ -76,6 +79,10 @@ class Plugins:
         """Return the class of the payment provider *name*; PluginError if no loaded plugin has it."""
         return self._named(self._providers, name, "payment provider")
 
+    def elending(self, name: str) -> type[ELendingPlatform]:
+        """Return the class of the eLending platform *name*; PluginError if no loaded plugin has it."""
+        return self._named(self._platforms, name, "eLending platform")
+
     def runner(self, name: str) -> type[Runner]:
         """Return the class of the runner *name*; PluginError if no loaded plugin has it."""
         return self._named(self._runners, name, "runner")
@@ -92,9 +99,13 @@ class Plugins:
                 )
 
     @property
-    def names(self) -> tuple[list[str], list[str]]:
-        """Return the names of the library systems and of the providers that were loaded."""
-        return sorted(self._systems), sorted(self._providers)
+    def names(self) -> Mapping[str, list[str]]:
+        """Return what was loaded, by the key of the table that names it."""
+        return {
+            "library_system": sorted(self._systems),
+            "providers": sorted(self._providers),
+            "elending": sorted(self._platforms),
+        }
 
     @staticmethod
     def _named(known: dict[str, type[_T]], name: str, what: str) -> type[_T]:
@@ -106,8 +117,8 @@ class Plugins:
         return known[name]
 
 
-def kinds() -> tuple[list[str], list[str]]:
-    """Import all installed plugins; return the names of the library systems and of the providers."""
+def kinds() -> Mapping[str, list[str]]:
+    """Import all installed plugins; return what they bring as :attr:`Plugins.names` does."""
     usable = []
     for name in installed():
         try:

@@ -24,8 +24,8 @@ Protocols below. Rules for all of them:
 * :class:`LibrarySystem`, :class:`PaymentProvider` and :class:`ELendingPlatform` are what every plugin
   has. What a class can do beyond them it declares in its capabilities and implements as a small Protocol
   of its own (:class:`Charging`, :class:`Renewing`, :class:`Lifting`, :class:`Expiring`, :class:`Pricing`,
-  :class:`Refunding`, :class:`Listing`, :class:`PayingOut`, :class:`Serving`); a class that declares one
-  and does not have its methods is refused at the start.
+  :class:`Contacting`, :class:`Refunding`, :class:`Listing`, :class:`PayingOut`, :class:`Serving`); a
+  class that declares one and does not have its methods is refused at the start.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
         CategoryFee,
         Charge,
         ChargeOrder,
+        ContactData,
         Credit,
         CreditOrder,
         ELendingCapabilities,
@@ -298,11 +299,23 @@ class Pricing(Protocol):
         """Return every patron category with its own fee, to compare the tariff with. Raises RemoteError."""
 
 
+@runtime_checkable
+class Contacting(Protocol):
+    """A library system that shows where it reaches a patron; needs the capability ``shows_contact``."""
+
+    def contact(self, patron: PatronRef) -> ContactData:
+        """Read name, address, e-mail and telephone. Raises RemoteError. Money may not move here.
+
+        Called while the patron is signed in, and only where the library wants them confirmed before a
+        card is renewed. The core shows the answer to the patron and keeps nothing of it.
+        """
+
+
 class LibraryReader(Protocol):
     """The library system as an eLending platform may see it: questions only, limited by the core."""
 
     def sign_in(self, card: str, pin: str) -> PatronRef | Refused | Unavailable:
-        """Ask as :meth:`LibrarySystem.sign_in`; ``Unavailable`` also after too many questions."""
+        """Ask as :meth:`LibrarySystem.sign_in`; after too many wrong PINs ``Refused`` without asking."""
 
     def account(self, patron: PatronRef) -> Account:
         """Read fees and balance fresh. Raises RemoteError."""

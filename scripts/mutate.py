@@ -36,7 +36,9 @@ PATHS = (".", "adapters/koha", "providers/stripe", "runners/procrastinate", "exa
 FOLDERS = ("ils_payment", "adapters", "providers", "runners", "tests", "examples", "benchmarks")
 _FLOWS = "pay observe settle readback work advance refund charge reversals decide reconcile"
 _STORIES = (
-    "journeys_of_payments settle_protocol gates_and_observers decisions refunds refunds_odd_answers reconcile"
+    "journeys_of_payments settle_protocol gates_and_observers decisions refunds refunds_odd_answers "
+    "reconcile workers_that_sleep refunds_before_settling reconcile_odd_answers other_library_systems "
+    "records_for_staff starts_that_stay_unclear"
 )
 _FLOW_TESTS = [f"tests/flows/test_{name}.py" for name in _STORIES.split()]
 ROOMS: dict[str, tuple[list[str], list[str]]] = {

@@ -10,7 +10,7 @@ from ils_payment.cli.actor import typing
 from ils_payment.cli.output import instant, json_option, plain, print_json, print_table
 from ils_payment.cli.payments import NoSuchRecordError, amount, print_whereabouts
 from ils_payment.cli.refunds import MEANINGS, decided, line_ids
-from ils_payment.cli.rooms import ledger, whole_house
+from ils_payment.cli.rooms import ledger, whole_house, zone_of
 from ils_payment.domain.decisions import Choice
 from ils_payment.domain.refunds import Meaning
 from ils_payment.flows import decide
@@ -44,6 +44,7 @@ def list_cases(
     config: Path | None = context.obj
     with ledger(config) as house:
         found = records.case_list(house, open_only=not closed_too, library=library, only_new=only_new)
+        zones = {one.library: zone_of(house, one.library) for one in found}
     if as_json:
         print_json(found)
     else:
@@ -56,8 +57,8 @@ def list_cases(
                     one.kind,
                     _amount(one),
                     one.payment_id or "-",
-                    instant(one.opened_at),
-                    instant(one.closed_at),
+                    instant(one.opened_at, zones[one.library]),
+                    instant(one.closed_at, zones[one.library]),
                 )
                 for one in found
             ],
@@ -81,10 +82,11 @@ def show_case(config: Path | None, case_id: str, *, as_json: bool) -> None:
         can = decide.choices(house, found.payment_id) if found.payment_id else list(decide.ORPHAN_CHOICES)
         given = records.refunds_of(house, found.payment_id) if found.payment_id else ()
         waiting = [one for one in given if one.state == "asked"]
+        zone = zone_of(house, found.library)
     if as_json:
         print_json({**plain(found), "whereabouts": plain(where) if where else None, "choices": can})
         return
-    closed = f"closed {instant(found.closed_at)} by {found.closed_by}: {found.resolution}"
+    closed = f"closed {instant(found.closed_at, zone)} by {found.closed_by}: {found.resolution}"
     click.echo(
         f"Case {found.case_id} of {found.library}: {found.kind}, {closed if found.closed_at else 'open'}, "
         f"version {found.version}"
@@ -101,7 +103,8 @@ def show_case(config: Path | None, case_id: str, *, as_json: bool) -> None:
     for refund in waiting:
         click.echo(
             f"{refund.asked_by} asked for a refund of {amount(refund.cents, refund.currency)}; it waits for "
-            f"a second person: ils-payment refunds approve {refund.refund_id} (or withdraw)"
+            f"a second person: ils-payment refunds approve {refund.refund_id} (or withdraw). "
+            f"Reason: {refund.reason or '(erased)'}"
         )
     click.echo("Next steps:")
     for number, step in enumerate(found.next_steps, start=1):

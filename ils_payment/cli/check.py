@@ -29,13 +29,18 @@ if TYPE_CHECKING:
 
     from ils_payment.config import Settings
     from ils_payment.flows.house import Desk
-    from ils_payment.ports import LibrarySystem, PaymentProvider
+    from ils_payment.ports import ELendingPlatform, LibrarySystem, PaymentProvider
+
+    Checked = ELendingPlatform | LibrarySystem | PaymentProvider
 
 CLOCK_WARNING = 5.0
 """A clock that differs by more seconds from what others say is told."""
 
 CLOCK_ERROR = 120.0
 """Signed links live 120 s, webhooks are refused beyond 300 s: a clock so wrong breaks both."""
+
+LIVE = "live mode"
+"""The subject of the finding about a library whose keys take real money."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,8 @@ def check(config: Path | None, library: str | None, *, live: bool, as_json: bool
     if live:
         from ils_payment.cli.golive import print_checklist
 
-        print_checklist(config, library, _ended(rows), as_json=as_json)
+        real = {row.part for row in rows if row.finding.subject == LIVE and row.finding.level is Level.OK}
+        print_checklist(config, library, _ended(rows), real, as_json=as_json)
     elif as_json:
         print_json([_flat(row) for row in rows])
     else:
@@ -106,9 +112,7 @@ def _everything(config: Path | None, library: str | None) -> Iterator[Row]:
         return
     if library is not None and library not in settings.libraries:
         known = ", ".join(sorted(settings.libraries))
-        raise ConfigurationError(
-            f"There is no library {library!r} in the configuration.", mend=f"There is: {known}."
-        )
+        raise click.UsageError(f"There is no library {library!r}; there is: {known}.")
     yield Row("", Finding(Level.OK, "configuration", f"{config_path(config)} is complete"))
     world = WatchingWorld(ca_bundle=settings.server.ca_bundle, mail=settings.mail)
     yield Row("", _database(settings, world))
@@ -125,20 +129,19 @@ def _everything(config: Path | None, library: str | None) -> Iterator[Row]:
 
 def _desk(settings: Settings, desk: Desk) -> Iterator[Row]:
     """Test the plugins of one library, and whether it may take real money if its keys are live."""
-    parts: list[tuple[str, LibrarySystem | PaymentProvider]] = [(f"{desk.key}: library system", desk.system)]
+    parts: list[tuple[str, Checked]] = [(f"{desk.key}: library system", desk.system)]
     parts += [(f"{desk.key}: {name}", provider) for name, provider in desk.providers.items()]
+    parts += [(f"{desk.key}: {name}", platform) for name, platform in desk.elending.items()]
     for part, plugin in parts:
         for finding in _asked(plugin):
             yield Row(part, finding)
     try:
         check_live(settings, {desk.key} if desk.live else set())
     except ConfigurationError as error:
-        yield Row(desk.key, _failed("live mode", error))
+        yield Row(desk.key, _failed(LIVE, error))
         return
     if desk.live:
-        yield Row(
-            desk.key, Finding(Level.OK, "live mode", "real money; everything that the pages need is there")
-        )
+        yield Row(desk.key, Finding(Level.OK, LIVE, "real money; everything that the pages need is there"))
         return
     cards = len(desk.settings.test_cards)
     seen = f"test keys: no money moves; {cards or 'no'} card(s) in test_cards can pay"
@@ -152,7 +155,7 @@ def _desk(settings: Settings, desk: Desk) -> Iterator[Row]:
     )
 
 
-def _asked(plugin: LibrarySystem | PaymentProvider) -> list[Finding]:
+def _asked(plugin: Checked) -> list[Finding]:
     try:
         return plugin.check()
     except Exception as error:  # noqa: BLE001 - a stranger's code; its fault is a finding like any other

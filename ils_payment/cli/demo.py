@@ -8,12 +8,20 @@ import sys
 import tempfile
 import threading
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ils_payment.cli.demo_files import TARIFF, configuration
+from ils_payment.cli.demo_renew import (
+    EXPIRED_CARD,
+    EXPIRED_PIN,
+    ONLEIHE_PATH,
+    let_a_card_expire,
+    renewed,
+)
+from ils_payment.cli.demo_stage import DEMO_PORT, LIBRARY, PATIENCE, Stage, truth_of
 from ils_payment.cli.logs import configure
 from ils_payment.cli.rooms import world_of
 from ils_payment.cli.serve import end_on_signals, listening, opened_house, running
@@ -23,7 +31,6 @@ from ils_payment.flows import show
 from ils_payment.flows.house import open_store
 from ils_payment.loading import load_settings
 from ils_payment.plugins import SIMULATOR_GROUP, installed, load
-from ils_payment.problems import toml
 from ils_payment.store.upgrade import upgrade
 from ils_payment.testing.simulator import TRUTH_PATH, serve
 from ils_payment.world import World
@@ -34,25 +41,16 @@ if TYPE_CHECKING:
 
     from ils_payment.flows.house import House
 
-LIBRARY = "lindental"
-DEMO_PORT = 8480
-PATIENCE = 30.0
-"""For so many seconds the unattended journey waits for the fees to be settled."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """Everything that runs: the program's address, its house, and the two simulated remotes."""
-
-    address: str
-    house: House
-    koha: Any
-    koha_address: str
-    stripe: Any
-
 
 @click.command()
-@click.option("--auto", is_flag=True, help="Walk the journey unattended and print one JSON line.")
+@click.option("--auto", is_flag=True, help="Walk a journey unattended and print one JSON line.")
+@click.option(
+    "--journey",
+    type=click.Choice(["fees", "renew"]),
+    default="fees",
+    show_default=True,
+    help="Which one: pay open fees, or renew an expired card with its fees until the Onleihe lends again.",
+)
 @click.option(
     "--port", type=click.IntRange(0, 65535), help=f"Port of the program [{DEMO_PORT}; any with --auto]."
 )
@@ -62,7 +60,7 @@ class Stage:
 @click.option(
     "--stripe-port", type=click.IntRange(0, 65535), default=0, help="Port of the simulated Stripe [any]."
 )
-def demo(port: int | None, koha_port: int, stripe_port: int, *, auto: bool) -> None:
+def demo(port: int | None, koha_port: int, stripe_port: int, journey: str, *, auto: bool) -> None:
     """Try everything: a simulated Koha, a simulated Stripe, and the real program between them.
 
     Prints one address to open in a browser, and the card number and PIN to use. No money moves;
@@ -76,7 +74,7 @@ def demo(port: int | None, koha_port: int, stripe_port: int, *, auto: bool) -> N
         staged(Path(folder), wanted, koha_port, stripe_port) as stage,
     ):
         if auto:
-            sys.exit(0 if _walked(stage) else 1)
+            sys.exit(0 if {"fees": _walked, "renew": renewed}[journey](stage) else 1)
         _invite(stage)
         threading.Event().wait()
 
@@ -90,13 +88,15 @@ def staged(folder: Path, port: int, koha_port: int, stripe_port: int) -> Iterato
         secrets = _secrets(folder)
         koha = _simulator("koha").demo(client_id="ils-payment", client_secret=secrets["koha"])
         stripe = _simulator("stripe").demo(api_key=secrets["stripe"], webhook_secret=secrets["webhook"])
+        let_a_card_expire(koha)
         koha_address = stack.enter_context(serve(koha, port=koha_port))
         stripe_address = stack.enter_context(serve(stripe, port=stripe_port))
         cards = [patron["card"] for patron in koha.truth()["patrons"].values()]
         path = folder / "config.toml"
         path.write_text(
-            _configuration(folder, address, koha_address, stripe_address, cards), encoding="utf-8"
+            configuration(LIBRARY, folder, address, koha_address, stripe_address, cards), encoding="utf-8"
         )
+        (folder / "tariff.toml").write_text(TARIFF, encoding="utf-8")
         settings = load_settings(path)
         with closing(open_store(settings, world_of(settings))) as store:
             upgrade(store)
@@ -134,72 +134,6 @@ def _secrets(folder: Path) -> dict[str, str]:
     return made
 
 
-def _configuration(folder: Path, address: str, koha: str, stripe: str, cards: list[str]) -> str:
-    """Write the configuration of the demo as an administrator would."""
-    files = {name: toml({"file": str(folder / name)}) for name in ("koha", "stripe", "webhook")}
-    return f"""\
-[server]
-public_url = {toml(address)}
-database = {toml(f"sqlite:///{folder}/ledger.db")}
-
-[libraries.{LIBRARY}]
-name = "Stadtbücherei Lindental"
-test_cards = {toml(cards)}
-
-[libraries.{LIBRARY}.library_system]
-plugin = "koha"
-url = {toml(f"{koha}/api/v1")}
-client_id = "ils-payment"
-client_secret = {files["koha"]}
-library_id = "ZENTRALE"
-
-[libraries.{LIBRARY}.providers.stripe]
-api_key = {files["stripe"]}
-webhook_secrets = [{files["webhook"]}]
-statement_descriptor = "STADTBUECHEREI"
-api_base = {toml(stripe)}
-
-[[libraries.{LIBRARY}.methods]]
-method = "card"
-provider = "stripe"
-minimum_amount = "1.00"
-
-[[libraries.{LIBRARY}.methods]]
-method = "instant_bank_transfer"
-provider = "stripe"
-
-[libraries.{LIBRARY}.contact]
-phone = "03944 555 0123"
-mail = "buecherei@lindental.example"
-hours = {{ de = "Di-Fr 10-18 Uhr, Sa 10-13 Uhr", en = "Tue-Fri 10 am-6 pm, Sat 10 am-1 pm" }}
-
-[libraries.{LIBRARY}.pages]
-imprint_url = "https://lindental.example/impressum"
-privacy_url = "https://lindental.example/datenschutz"
-accessibility_url = "https://lindental.example/barrierefreiheit"
-
-[libraries.{LIBRARY}.receipt]
-authority = "Stadt Lindental"
-address = ["Marktplatz 3", "38899 Lindental"]
-tax_note = {{ de = "Gebühr nach öffentlichem Recht; keine Umsatzsteuer.", en = "Public fee; no VAT." }}
-
-[[libraries.{LIBRARY}.not_payable]]
-older_than_days = 1000
-text = {{ de = "An die Stadtkasse abgegeben: bitte dort zahlen.", en = "Please pay at the city treasury." }}
-
-[libraries.{LIBRARY}.fee_kinds.OVERDUE]
-label = {{ de = "Säumnisgebühr", en = "Late fee" }}
-cost_centre = "4711"
-account = "331100"
-
-[libraries.{LIBRARY}.fee_kinds.RESERVE]
-label = {{ de = "Vormerkung", en = "Reservation" }}
-
-[libraries.{LIBRARY}.fee_kinds.NEW_CARD]
-label = {{ de = "Ersatzausweis", en = "Replacement card" }}
-"""
-
-
 @contextmanager
 def _web(house: House, listener: socket.socket) -> Iterator[None]:
     """Serve the pages and the webhooks in a thread, with the settings of the real program."""
@@ -232,6 +166,10 @@ def _invite(stage: Stage) -> None:
     click.echo(f"  Card     {stage.koha.demo_card}")
     click.echo(f"  PIN      {stage.koha.demo_pin}")
     click.echo("")
+    click.echo(f"  A card that has ended, with an open fee: {EXPIRED_CARD}, PIN {EXPIRED_PIN}")
+    click.echo("  What the Onleihe is told about it, before and after (3: it may borrow):")
+    click.echo(f"    curl -s -d 'sno={EXPIRED_CARD}&pwd={EXPIRED_PIN}' {stage.address}{ONLEIHE_PATH}")
+    click.echo("")
     click.echo(f"  The simulated Koha shows its books under {stage.koha_address}{TRUTH_PATH}")
     click.echo("  No money moves. Ctrl-C ends it.")
 
@@ -244,13 +182,13 @@ def _walked(stage: Stage) -> bool:
     chosen = confirm_everything(
         browser, f"{stage.address}/{LIBRARY}/", stage.koha.demo_card, stage.koha.demo_pin
     )
-    before = sum(_truth(stage)["requests"].values())
+    before = sum(truth_of(stage)["requests"].values())
     page = pay_by_card(browser, chosen.page)
     deadline = stage.house.world.monotonic() + PATIENCE
     while page.state != "settled" and stage.house.world.monotonic() < deadline:
         threading.Event().wait(0.05)
         page = browser.open(page.url)
-    truth = _truth(stage)
+    truth = truth_of(stage)
     payment = show.payment(stage.house, page.url.split("?")[0].rstrip("/").rsplit("/", 1)[-1])
     if payment is None:
         raise JourneyError("The status page leads to no payment.")
@@ -263,13 +201,6 @@ def _walked(stage: Stage) -> bool:
     }
     click.echo(json.dumps(line))
     return payment.state == "settled" and _is_paid(truth, stage.koha.demo_card, chosen)
-
-
-def _truth(stage: Stage) -> dict[str, Any]:
-    """Ask the simulated Koha over HTTP what is really in its books."""
-    session = stage.house.world.session(deadline=PATIENCE, max_bytes=5 * 1024 * 1024)
-    answer: dict[str, Any] = session.get(stage.koha_address + TRUTH_PATH).json()
-    return answer
 
 
 def _is_paid(truth: dict[str, Any], card: str, chosen: Confirmed) -> bool:

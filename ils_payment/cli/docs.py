@@ -1,7 +1,7 @@
-"""Keeps the tables in ``docs/configuration.md`` as the code has them.
+"""Keeps the tables in ``docs/configuration.md`` and ``docs/tariff.md`` as the code has them.
 
-``python -m ils_payment.cli.docs docs/configuration.md`` writes the tables anew between their
-markers; a test compares.
+``python -m ils_payment.cli.docs docs/configuration.md`` writes the tables of a page anew between
+their markers; a test compares.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING
 
 from ils_payment.cli.reference import TableInfo, entries_of, tables_of
 from ils_payment.config import PluginTable, Settings
+from ils_payment.config.tariff import TariffTable
 from ils_payment.plugins import Plugins
 from ils_payment.problems import toml
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from ils_payment.cli.reference import Entry
+    from ils_payment.loading import Configurable
 
 _SECTION = re.compile(r"(<!-- generated: (?P<name>[^>]+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -32,10 +34,17 @@ def written(text: str) -> str:
 def _section(name: str) -> str:
     if name == "core":
         return "\n".join(_table(table) for table in tables_of(Settings))
+    if name == "tariff":
+        whole = f"### The file\n\n{_rows(entries_of(TariffTable))}"
+        return "\n".join([whole, *(_table(table) for table in tables_of(TariffTable))])
     kind, plugin = name.split()
     plugins = Plugins({plugin})
-    cls = plugins.library_system(plugin) if kind == "library-system" else plugins.provider(plugin)
-    return _rows(entries_of(cls.Config))
+    find: dict[str, Callable[[str], type[Configurable]]] = {
+        "library-system": plugins.library_system,
+        "provider": plugins.provider,
+        "elending": plugins.elending,
+    }
+    return _rows(entries_of(find[kind](plugin).Config))
 
 
 def _table(table: TableInfo) -> str:

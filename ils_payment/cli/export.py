@@ -12,7 +12,7 @@ import click
 from ils_payment.cli.actor import typing
 from ils_payment.cli.output import json_option, print_json, print_table
 from ils_payment.cli.rooms import whole_house
-from ils_payment.errors import ConfigurationError, ILSPaymentError
+from ils_payment.errors import ILSPaymentError
 from ils_payment.flows.export import export as export_days
 from ils_payment.money import to_decimal
 
@@ -86,16 +86,15 @@ def export(
             for (day, currency, mode), sums in sorted(made.totals.items())
             for name, cents in sorted(sums.items())
         ],
-        empty="Nothing happened on these days: the file has a header only.",
+        empty="The file has a header only.",
     )
 
 
 def named_library(house: House, key: str) -> Desk:
-    """Return a library that the configuration names; ConfigurationError otherwise."""
+    """Return a library that the configuration names; a usage error otherwise."""
     if key not in house.libraries:
-        known = ", ".join(sorted(house.libraries))
-        raise ConfigurationError(
-            f"There is no library {key!r} in the configuration.", mend=f"There is: {known}."
+        raise click.UsageError(
+            f"There is no library {key!r}; there is: {', '.join(sorted(house.libraries))}."
         )
     return house.libraries[key]
 

@@ -13,6 +13,7 @@ from ils_payment.cli.rooms import ledger
 from ils_payment.flows.golive import checklist
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from ils_payment.flows.golive import Item
@@ -21,11 +22,16 @@ WIDTH = 78
 """Characters of a line: a page of A4 in a type that can be read."""
 
 
-def print_checklist(config: Path | None, library: str | None, checked: str, *, as_json: bool) -> None:
-    """Print the list of each library (or of *library*); *checked* says how the check before it ended."""
+def print_checklist(
+    config: Path | None, library: str | None, checked: str, live: Collection[str], *, as_json: bool
+) -> None:
+    """Print the list of each library (or of *library*).
+
+    *checked* says how the check before it ended; *live* are the libraries whose keys take real money.
+    """
     with ledger(config) as house:
         keys = [library] if library else list(house.settings.libraries)
-        lists = {key: checklist(house, key, checked) for key in keys}
+        lists = {key: checklist(house, key, checked, live=key in live) for key in keys}
         names = {key: house.settings.libraries[key].name for key in keys}
         day = house.world.now().date()
         ours = house.installation.name
@@ -35,7 +41,7 @@ def print_checklist(config: Path | None, library: str | None, checked: str, *, a
     for key, items in lists.items():
         click.echo(f"GOING LIVE: {names[key]} ({key})")
         click.echo(f"ils-payment {__version__}, installation {ours}, {day}")
-        click.echo("[x] the program has seen it in its own books   [ ] a person has to see it")
+        click.echo("[x] the program has seen all of it in its own books   [ ] a person has to")
         click.echo("=" * WIDTH)
         for number, item in enumerate(items, 1):
             _print(number, item)
@@ -46,7 +52,7 @@ def print_checklist(config: Path | None, library: str | None, checked: str, *, a
 
 
 def _print(number: int, item: Item) -> None:
-    click.echo(f"[{'x' if item.seen else ' '}] {number:2}. {item.title}")
+    click.echo(f"[{'x' if item.proven else ' '}] {number:2}. {item.title}")
     for line in textwrap.wrap(item.how, WIDTH - 8):
         click.echo(f"        {line}")
     if item.seen:

@@ -17,8 +17,11 @@ from ils_payment.errors import ConfigurationError
 )
 @click.option("--library-system", default="koha", show_default=True, help="Plugin of the library system.")
 @click.option("--provider", default="stripe", show_default=True, help="Plugin of the payment provider.")
+@click.option("--elending", default="onleihe", show_default=True, help="Plugin of an eLending platform.")
 @click.pass_obj
-def init(config: Path | None, path: Path | None, library: str, library_system: str, provider: str) -> None:
+def init(
+    config: Path | None, path: Path | None, library: str, library_system: str, provider: str, elending: str
+) -> None:
     """Write a commented configuration to PATH, or to where --config says.
 
     An existing file is never overwritten. The file is readable by its owner and group only.
@@ -36,11 +39,12 @@ def init(config: Path | None, path: Path | None, library: str, library_system: s
             f"--library {library!r}: {what}.", mend=f"{mend[:1].upper()}{mend[1:]}."
         ) from None
     target = path or config_path(config)
-    plugins = Plugins({library_system, provider})
+    plugins = Plugins({library_system, provider, elending})
     text = write_template(
         library,
         (library_system, plugins.library_system(library_system).Config),
         (provider, plugins.provider(provider).Config),
+        (elending, plugins.elending(elending).Config),
     )
     _create(target, text)
     click.echo(f"Wrote {target}.")

@@ -26,10 +26,13 @@ COMMANDS = {
     "refunds": ("ils_payment.cli.refunds:refunds", "Ask for a refund, approve or withdraw one."),
     "reconcile": ("ils_payment.cli.reconcile:reconcile", "Compare provider, ledger and library system."),
     "export": ("ils_payment.cli.export:export", "Write closed days as a file for the treasury."),
+    "tariff": ("ils_payment.cli.tariff:tariff", "Check a tariff, and ask it what a card costs."),
     "verify": ("ils_payment.cli.verify:verify", "Prove that the ledger is as it was written."),
     "backup": ("ils_payment.cli.backup:backup", "Copy the ledger while the program works."),
     "restore": ("ils_payment.cli.backup:restore", "Put a backup into an empty database."),
+    "elending": ("ils_payment.cli.elending:elending", "Ask eLending platforms about a patron."),
     "subject": ("ils_payment.cli.subject:subject", "Tell or erase what is known about a person."),
+    "link": ("ils_payment.cli.link:link", "Make a pay link for a card renewal, also as QR code."),
     "staff": ("ils_payment.cli.staff:staff", "Make, list, reset and disable staff accounts."),
     "demo": ("ils_payment.cli.demo:demo", "Try everything against a simulated library and provider."),
 }

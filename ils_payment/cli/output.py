@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields, is_dataclass
-from datetime import date, datetime
+from datetime import date, datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -70,6 +70,6 @@ _FEW = 4
 _STYLES: Mapping[str, str] = {"ok": "green", "warning": "yellow", "error": "bold red"}
 
 
-def instant(value: datetime | None) -> str:
-    """Write an instant for the terminal: UTC, to the second."""
-    return f"{value:%Y-%m-%d %H:%M:%S}Z" if value else ""
+def instant(value: datetime | None, zone: tzinfo) -> str:
+    """Write an instant for the terminal: to the second, with the short name of the time zone."""
+    return f"{value.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}" if value else ""

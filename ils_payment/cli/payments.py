@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ils_payment.cli.output import instant, json_option, plain, print_json, print_table
-from ils_payment.cli.rooms import ledger
+from ils_payment.cli.rooms import ledger, zone_of
 from ils_payment.errors import ILSPaymentError
 from ils_payment.flows import show as records
 from ils_payment.model import State
@@ -44,6 +44,7 @@ def list_payments(
     """List the newest payments."""
     with ledger(config) as house:
         found = records.newest(house, library=library, state=state, limit=limit)
+        zones = {one.library: zone_of(house, one.library) for one in found}
     if as_json:
         print_json([_public(one) for one in found])
         return
@@ -57,8 +58,8 @@ def list_payments(
                 _state(one),
                 amount(one.cents, one.currency),
                 one.method,
-                instant(one.created_at),
-                instant(one.settled_at),
+                instant(one.created_at, zones[one.library]),
+                instant(one.settled_at, zones[one.library]),
             )
             for one in found
         ],
@@ -86,6 +87,7 @@ def show_payment(config: Path | None, payment: str, *, as_json: bool) -> None:
             trail = chain.read_audit(unit, found.payment_id)
             broken = chain.broken_at(unit, found.payment_id)
         where = records.whereabouts(house, found.payment_id)
+        zone = zone_of(house, found.library)
     history = [{**row, "facts": json.loads(row["facts"])} for row in trail]
     if as_json:
         told = {"whereabouts": plain(where), "history": history, "chain_broken_at": broken}
@@ -99,7 +101,7 @@ def show_payment(config: Path | None, payment: str, *, as_json: bool) -> None:
     print_whereabouts(where)
     rows = [(one.kind, one.text or "(erased)", amount(one.cents, found.currency)) for one in found.lines]
     print_table(("Kind", "Text", "Amount"), rows, empty="It has no lines.")
-    steps = [(instant(row["at"]), row["what"], row["state"], _facts(row["facts"])) for row in history]
+    steps = [(instant(row["at"], zone), row["what"], row["state"], _facts(row["facts"])) for row in history]
     print_table(("At", "What", "State", "Facts"), steps, empty="It has no history.")
     sound = (
         "The hashes of this history hold." if broken is None else f"THE HISTORY WAS CHANGED at row {broken}."

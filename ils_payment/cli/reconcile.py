@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import click
 
 from ils_payment.cli.actor import typing
-from ils_payment.cli.output import json_option, plain, print_json, print_table
-from ils_payment.cli.rooms import whole_house
+from ils_payment.cli.export import named_library
+from ils_payment.cli.output import instant, json_option, plain, print_json, print_table
+from ils_payment.cli.rooms import whole_house, zone_of
 
 if TYPE_CHECKING:
+    from datetime import tzinfo
     from pathlib import Path
 
     from ils_payment.flows.house import Desk, House
@@ -38,19 +40,21 @@ def reconcile(
     """Compare provider, ledger and library system; each difference becomes a case, once.
 
     Without days: from three days before the last complete comparison up to now. Exit code 0: all
-    agrees; 1: there are differences (old or new ones); 2: something could not be compared.
+    agrees; 1: there are differences (old or new ones); 3: something could not be compared.
     After a restore, a comparison without a gap of every library lets the program write again.
     """
     config: Path | None = context.obj
     with whole_house(config) as house:
         reports = _compare(house, library, first, last)
+        zones = {one.library: zone_of(house, one.library) for one in reports}
     if as_json:
         print_json([plain(one) for one in reports])
     else:
         for report in reports:
-            _print(report)
+            _print(report, zones[report.library])
     if any(report.gaps for report in reports):
-        context.exit(2)
+        # Not 2, with which every mistyped command ends.
+        context.exit(3)
     if any(report.differences for report in reports):
         context.exit(1)
 
@@ -71,11 +75,7 @@ def _compare(
 
 
 def _desks(house: House, library: str | None) -> list[Desk]:
-    if library is None:
-        return list(house.libraries.values())
-    if library not in house.libraries:
-        raise click.UsageError(f"There is no library {library!r}; there is: {', '.join(house.libraries)}.")
-    return [house.libraries[library]]
+    return list(house.libraries.values()) if library is None else [named_library(house, library)]
 
 
 def _span(
@@ -88,13 +88,18 @@ def _span(
     now = house.world.now()
     until = datetime.combine(last.date() + timedelta(days=1), time(), zone) if last else now
     since = datetime.combine(first.date(), time(), zone) if first else begin(house, desk, DAYS)
+    if first and since > now:
+        today = now.astimezone(zone).date()
+        raise click.UsageError(
+            f"--from {first:%Y-%m-%d} is in the future; in {desk.settings.time_zone} it is {today}."
+        )
     if since >= until:
         raise click.UsageError("--from must not be after --to.")
     return since.astimezone(UTC), min(until.astimezone(UTC), now)
 
 
-def _print(report: Report) -> None:
-    click.echo(f"{report.library}: {report.since:%Y-%m-%d %H:%M} to {report.until:%Y-%m-%d %H:%M} UTC")
+def _print(report: Report, zone: tzinfo) -> None:
+    click.echo(f"{report.library}: {instant(report.since, zone)} to {instant(report.until, zone)}")
     counts = ", ".join(f"{name.replace('_', ' ')} {number}" for name, number in sorted(report.counts.items()))
     click.echo(f"  compared: {counts or 'there was nothing to compare'}")
     for gap in report.gaps:

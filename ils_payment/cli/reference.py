@@ -123,6 +123,7 @@ def kind_name(annotation: Any) -> str:  # noqa: ANN401 - a type annotation may b
             f"list of {kind_name(inner)}" if get_origin(inner) is Literal else f"list of {kind_name(inner)}s"
         )
     if get_origin(kind) is dict:
-        return f"table of {kind_name(get_args(kind)[1])}s"
+        inner = bare(get_args(kind)[1])
+        return "table of tables" if get_origin(inner) is dict else f"table of {kind_name(inner)}s"
     names = {str: "text", int: "whole number", float: "number", bool: "true or false", SecretStr: "secret"}
     return names.get(kind, getattr(kind, "__name__", str(kind)))

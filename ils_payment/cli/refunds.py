@@ -9,7 +9,7 @@ import click
 from ils_payment.cli.actor import typing
 from ils_payment.cli.output import instant, json_option, plain, print_json, print_table
 from ils_payment.cli.payments import NoSuchRecordError, amount
-from ils_payment.cli.rooms import ledger, whole_house
+from ils_payment.cli.rooms import ledger, whole_house, zone_of
 from ils_payment.domain.decisions import Choice
 from ils_payment.domain.refunds import Meaning
 from ils_payment.errors import ILSPaymentError
@@ -71,24 +71,56 @@ def list_refunds(config: Path | None, *, library: str | None, as_json: bool) -> 
     """List the refunds that wait for a second person."""
     with ledger(config) as house:
         found = records.refunds_asked(house, library=library)
+        zones = {one.library: zone_of(house, one.library) for one in found}
     if as_json:
         print_json([plain(one) for one in found])
         return
     print_table(
-        ("Refund", "Payment", "Amount", "Meaning", "Asked by", "Asked"),
+        ("Refund", "Payment", "Amount", "Meaning", "Reason", "Asked by", "Asked"),
         [
             (
                 one.refund_id,
                 one.number,
                 amount(one.cents, one.currency),
                 one.meaning,
+                one.reason or "(erased)",
                 one.asked_by,
-                instant(one.asked_at),
+                instant(one.asked_at, zones[one.library]),
             )
             for one in found
         ],
         empty="No refund waits for a second person.",
     )
+
+
+@refunds.command("show")
+@click.argument("refund_id", metavar="REFUND")
+@json_option
+@click.pass_obj
+def show_refund(config: Path | None, refund_id: str, *, as_json: bool) -> None:
+    """Show one refund or chargeback: what goes back, who wanted it and why, and how far it is."""
+    with ledger(config) as house:
+        found = records.refund(house, refund_id)
+        if found is None:
+            raise _no_such_refund(refund_id)
+        zone = zone_of(house, found.library)
+    if as_json:
+        print_json(plain(found))
+        return
+    told = (
+        ("Refund", f"{found.refund_id} ({found.kind}) of {found.library}"),
+        ("Payment", f"{found.number}, {found.payment_id}"),
+        ("Amount", amount(found.cents, found.currency)),
+        ("State", found.state),
+        ("Meaning", found.meaning),
+        ("Asked by", f"{found.asked_by}, {instant(found.asked_at, zone)}"),
+        ("Reason", found.reason or ""),
+        ("Decided by", found.approved_by or ""),
+        ("Ended", instant(found.ended_at, zone)),
+        ("Case", found.case_id or ""),
+        ("Owed again", found.charge_state if found.charge_state != "none" else ""),
+    )
+    print_table(("What", "Told"), [one for one in told if one[1]], empty="")
 
 
 @refunds.command("ask")

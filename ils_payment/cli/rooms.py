@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 from contextlib import closing, contextmanager
+from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from ils_payment.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import tzinfo
 
     from ils_payment.config import Settings
     from ils_payment.store.unit import Store
@@ -27,6 +29,15 @@ if TYPE_CHECKING:
 
 class DatabaseError(ILSPaymentError):
     """The database cannot be opened or does not answer."""
+
+
+def zone_of(house: House, library: str | None = None) -> tzinfo:
+    """Return a library's time zone, or the one that all libraries share; UTC where there is none."""
+    known = house.settings.libraries
+    if library is not None:
+        return known[library].zone if library in known else UTC
+    zones = {one.zone for one in known.values()}
+    return zones.pop() if len(zones) == 1 else UTC
 
 
 def world_of(settings: Settings) -> World:

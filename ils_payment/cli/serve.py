@@ -28,7 +28,7 @@ from ils_payment.cli.rooms import (
 )
 from ils_payment.cli.runners import runner_of
 from ils_payment.errors import ConfigurationError
-from ils_payment.flows import tell
+from ils_payment.flows import remind, tell
 from ils_payment.flows.advance import advance, due, forget_old_notices
 from ils_payment.flows.house import House, open_house
 from ils_payment.flows.seal import seal_changes
@@ -113,7 +113,7 @@ def opened_house(settings: Settings) -> Iterator[House]:
 def chores_of(house: House) -> list[Callable[[House], None]]:
     """Return what is done beside the runner about every half minute, in this order."""
     forget = every(house, timedelta(hours=1), forget_old)
-    return [tell.alarms, tell.send_mails, forget_old_notices, seal_changes, forget]
+    return [tell.alarms, remind.Reminders(), tell.send_mails, forget_old_notices, seal_changes, forget]
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import click
 
 from ils_payment.cli.actor import typing
 from ils_payment.cli.output import instant, json_option, print_json, print_table
-from ils_payment.cli.rooms import ledger
+from ils_payment.cli.rooms import ledger, zone_of
 from ils_payment.domain.roles import Role
 from ils_payment.errors import ConfigurationError, PluginError
 
@@ -51,6 +51,7 @@ def list_accounts(config: Path | None, *, as_json: bool) -> None:
     """List all accounts."""
     with ledger(config) as house:
         found = _accounts(house).listed(house)
+        zone = zone_of(house)
     if as_json:
         print_json(
             [
@@ -76,8 +77,8 @@ def list_accounts(config: Path | None, *, as_json: bool) -> None:
                 str(one.role),
                 ", ".join(one.libraries) if one.libraries is not None else "all",
                 ("by password" if one.totp else "not set up yet") if one.local else "by OIDC",
-                instant(one.created_at),
-                instant(one.disabled_at),
+                instant(one.created_at, zone),
+                instant(one.disabled_at, zone),
                 one.id,
             )
             for one in found

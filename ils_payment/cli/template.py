@@ -27,9 +27,15 @@ _HEAD = """\
 
 
 def write_template(
-    library: str, system: tuple[str, type[PluginConfig]], provider: tuple[str, type[PluginConfig]]
+    library: str,
+    system: tuple[str, type[PluginConfig]],
+    provider: tuple[str, type[PluginConfig]],
+    platform: tuple[str, type[PluginConfig]],
 ) -> str:
-    """Return a whole configuration file for one library with one library system and one provider."""
+    """Return a whole configuration file for one library with one library system and one provider.
+
+    The eLending *platform* is a comment as a whole: the address that it makes takes PINs.
+    """
     top = f"libraries.{library}"
     parts = [
         _HEAD,
@@ -40,6 +46,9 @@ def write_template(
         _table(f"[{top}]", Library.__doc__, entries_of(Library)),
         _plugin(f"[{top}.library_system]", "The library system.", *system, named=True),
         _plugin(f"[{top}.providers.{provider[0]}]", "A payment provider.", *provider, named=False),
+        _plugin(
+            f"[{top}.elending.{platform[0]}]", "An eLending platform.", *platform, named=False, active=False
+        ),
     ]
     for table in tables_of(Settings):
         # Server, mail, the library itself and the tables of plugins are above.
@@ -60,7 +69,9 @@ def _with_provider(entry: Entry, provider: str) -> Entry:
     return replace(entry, example=provider)
 
 
-def _plugin(header: str, purpose: str, name: str, config: type[BaseModel], *, named: bool) -> str:
+def _plugin(
+    header: str, purpose: str, name: str, config: type[BaseModel], *, named: bool, active: bool = True
+) -> str:
     """Write a plugin's table: what it gives an example for is written even if it has a default."""
     entries: list[Entry] = []
     if named:
@@ -68,7 +79,7 @@ def _plugin(header: str, purpose: str, name: str, config: type[BaseModel], *, na
     for entry in entries_of(config):
         example = entry.example if entry.chosen else _prefixed(entry.example, name)
         entries.append(replace(entry, example=example, default=NO_DEFAULT if entry.chosen else entry.default))
-    return _table(header, purpose, entries)
+    return _table(header, purpose, entries, active=active)
 
 
 def _prefixed(example: Any, plugin: str) -> Any:  # noqa: ANN401 - an example is of any type

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from ils_payment.cli.output import instant, json_option, print_json, print_table
-from ils_payment.cli.rooms import ledger
+from ils_payment.cli.rooms import ledger, zone_of
 from ils_payment.flows.verify import verify as verify_ledger
 from ils_payment.money import to_decimal
 
 if TYPE_CHECKING:
+    from datetime import tzinfo
     from pathlib import Path
 
     from ils_payment.flows.verify import Report
@@ -37,10 +38,11 @@ def verify(config: Path | None, seal: str | None, *, as_json: bool) -> None:
         raise click.UsageError("This is no seal (64 digits 0-9 a-f): copy it from the log's line `sealed`.")
     with ledger(config) as house:
         report = verify_ledger(house, seal=wanted)
+        zone = zone_of(house)
     if as_json:
         print_json(_flat(report))
     else:
-        _print(report, seal)
+        _print(report, seal, zone)
     if report.findings:
         sys.exit(1)
 
@@ -64,7 +66,7 @@ def _flat(report: Report) -> dict[str, object]:
     }
 
 
-def _print(report: Report, seal: str | None) -> None:
+def _print(report: Report, seal: str | None, zone: tzinfo) -> None:
     print_table(
         ("Account", "Balance", "Currency", "Mode"),
         [
@@ -80,7 +82,9 @@ def _print(report: Report, seal: str | None) -> None:
     if report.unsealed:
         click.echo(f"{report.unsealed} payment(s) changed since the last seal; serve or worker seals them.")
     if seal and report.sealed_at is not None:
-        click.echo(f"Seal {report.seal_number} of {instant(report.sealed_at)} stands, and what it covers.")
+        click.echo(
+            f"Seal {report.seal_number} of {instant(report.sealed_at, zone)} stands, and what it covers."
+        )
     for finding in report.findings:
         click.echo(f"WRONG: {finding}")
     if report.findings:

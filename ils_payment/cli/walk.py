@@ -118,18 +118,21 @@ class Confirmed:
     page: Page
     fees: tuple[str, ...]
     cents: int
+    until: str = ""
+    """The new expiry of the card, where a renewal was chosen."""
 
 
 def confirm_everything(browser: Browser, address: str, card: str, pin: str) -> Confirmed:
-    """Sign in, choose every payable fee, confirm, and arrive on the provider's page."""
+    """Sign in, choose every payable fee and a renewal that is offered, confirm, arrive at the provider."""
     page = browser.open(address)
     page = browser.submit(page, page.form_with("pin"), {"card": card, "pin": pin}, [])
     form = page.form_with("fee")
-    boxes = [choice for choice in form.choices if choice[0] == "fee"]
+    boxes = [choice for choice in form.choices if choice[0] in {"fee", "until"}]
     page = browser.submit(page, form, {}, [*boxes, ("method", "card")])
     form = page.form_with("expected")
     cents = int(dict(form.fields)["expected"])
-    return Confirmed(browser.submit(page, form, {}, []), tuple(value for _, value in boxes), cents)
+    fees = tuple(value for name, value in boxes if name == "fee")
+    return Confirmed(browser.submit(page, form, {}, []), fees, cents, dict(boxes).get("until", ""))
 
 
 def pay_by_card(browser: Browser, page: Page) -> Page:

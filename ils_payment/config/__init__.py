@@ -5,13 +5,13 @@ Every field has a description: ``ils-payment init`` writes it as a comment and
 """
 
 from ils_payment.config.appearance import Contact, FeeKind, NotPayable, Pages, Receipt
+from ils_payment.config.fields import PluginTable
 from ils_payment.config.library import (
     GONE_METHODS,
     Arrival,
     Key,
     Library,
     Method,
-    PluginTable,
     Retention,
     Settle,
 )

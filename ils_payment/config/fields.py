@@ -6,10 +6,11 @@ import re
 from ipaddress import ip_network
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
 from pydantic_core import PydanticCustomError
 
 from ils_payment.model import LocalText
+from ils_payment.problems import Source
 
 MAIL = r"^[^@\s]+@[^@\s]+$"
 WEB = r"^https?://"
@@ -19,6 +20,31 @@ class Table(BaseModel):
     """The base of all tables: frozen, unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PluginTable(BaseModel):
+    """A table that a plugin reads: ``plugin`` names it, the rest is the plugin's own."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    _source: Source | None = PrivateAttr(None)
+    plugin: str = Field(
+        min_length=1, description="Name of the plugin; ils-payment plugins lists what is installed."
+    )
+
+    @property
+    def own(self) -> dict[str, Any]:
+        """Return what belongs to the plugin."""
+        return dict(self.model_extra or {})
+
+    @property
+    def source(self) -> Source | None:
+        """Return where the table was read, for messages; None for settings that no file holds."""
+        return self._source
+
+    def come_from(self, source: Source) -> None:
+        """Remember where the table was read."""
+        self._source = source
 
 
 def wrong_at(where: str, text: str) -> PydanticCustomError:

@@ -7,13 +7,12 @@ from datetime import timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from ils_payment.config.appearance import Contact, FeeKind, NotPayable, Pages, Receipt
-from ils_payment.config.fields import MAIL, WEB, PlainKey, Table, wrong_at
-from ils_payment.config.renewal import Renewal
+from ils_payment.config.fields import MAIL, WEB, PlainKey, PluginTable, Table, wrong_at
+from ils_payment.config.renewal import Reminders, Renewal
 from ils_payment.money import MoneyError, minor_digits, parse
-from ils_payment.problems import Source
 from ils_payment.secret import Secret
 
 GONE_METHODS = {
@@ -68,6 +67,12 @@ class Arrival(Table):
         return self
 
 
+def _as_amount(value: str) -> str:
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
+        raise ValueError('is no amount; write it with a decimal point and in quotation marks: "1.00"')
+    return value
+
+
 class Method(Table):
     """``[[libraries.x.methods]]``: one way to pay."""
 
@@ -89,34 +94,7 @@ class Method(Table):
     @field_validator("minimum_amount")
     @classmethod
     def _amount(cls, value: str) -> str:
-        if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
-            raise ValueError('is no amount; write it with a decimal point and in quotation marks: "1.00"')
-        return value
-
-
-class PluginTable(BaseModel):
-    """A table that a plugin reads: ``plugin`` names it, the rest is the plugin's own."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-    _source: Source | None = PrivateAttr(None)
-    plugin: str = Field(
-        min_length=1, description="Name of the plugin; ils-payment plugins lists what is installed."
-    )
-
-    @property
-    def own(self) -> dict[str, Any]:
-        """Return what belongs to the plugin."""
-        return dict(self.model_extra or {})
-
-    @property
-    def source(self) -> Source | None:
-        """Return where the table was read, for messages; None for settings that no file holds."""
-        return self._source
-
-    def come_from(self, source: Source) -> None:
-        """Remember where the table was read."""
-        self._source = source
+        return _as_amount(value)
 
 
 class Settle(Table):
@@ -185,6 +163,10 @@ class Library(Table):
     providers: dict[PlainKey, PluginTable] = Field(
         min_length=1, description="Payment providers; plugin defaults to the key."
     )
+    elending: dict[PlainKey, PluginTable] = Field(
+        default_factory=dict,
+        description="Platforms for eLending, such as the Onleihe; plugin defaults to the key.",
+    )
     methods: tuple[Method, ...] = Field(min_length=1, description="Ways to pay, in the order of the page.")
     arrival: Arrival = Field(default_factory=Arrival, description="How patrons come in.")
     contact: Contact | None = Field(
@@ -205,12 +187,18 @@ class Library(Table):
     )
     settle: Settle = Field(default_factory=Settle, description="Patience of the settle protocol.")
     renewal: Renewal = Field(default_factory=Renewal, description="How library cards are renewed.")
+    reminders: Reminders = Field(default_factory=Reminders, description="Mails before a card ends.")
     retention: Retention = Field(
         default_factory=Retention, description="How long private data of payments are kept."
     )
     two_persons_from: str = Field(
         "0.00", description="From this amount on a refund needs a second person's approval."
     )
+
+    @field_validator("two_persons_from")
+    @classmethod
+    def _amount(cls, value: str) -> str:
+        return _as_amount(value)
 
     @field_validator("currency")
     @classmethod
@@ -228,7 +216,7 @@ class Library(Table):
             raise ValueError(f"{value} is no time zone; write it like Europe/Berlin")
         return value
 
-    @field_validator("providers", mode="before")
+    @field_validator("providers", "elending", mode="before")
     @classmethod
     def _plugin_is_the_key(cls, value: Any) -> Any:  # noqa: ANN401 - whatever the administrator wrote
         if not isinstance(value, dict):
@@ -251,11 +239,15 @@ class Library(Table):
             if method.method in seen:
                 raise wrong_at(f"{here}.method", f"the method {method.method!r} stands twice in methods")
             seen.add(method.method)
-            try:
-                parse(method.minimum_amount, self.currency)
-            except MoneyError as error:
-                raise wrong_at(f"{here}.minimum_amount", str(error)) from None
+            self._must_be_cents(f"{here}.minimum_amount", method.minimum_amount)
+        self._must_be_cents("two_persons_from", self.two_persons_from)
         return self
+
+    def _must_be_cents(self, where: str, amount: str) -> None:
+        try:
+            parse(amount, self.currency)
+        except MoneyError as error:
+            raise wrong_at(where, str(error)) from None
 
     @property
     def zone(self) -> ZoneInfo:

@@ -26,12 +26,28 @@ class Settings(Table):
             )
         return self
 
+    @model_validator(mode="after")
+    def _platforms_have_an_address(self) -> Settings:
+        if "elending" in self.libraries and any(one.elending for one in self.libraries.values()):
+            raise wrong_at(
+                "libraries.elending", "eLending platforms ask at this address; give the library another key"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _reminders_can_be_sent(self) -> Settings:
+        for key, library in self.libraries.items():
+            if library.reminders.days_before and self.mail is None:
+                raise wrong_at(
+                    f"libraries.{key}.reminders.days_before", "nobody can be reminded without [mail]; add it"
+                )
+        return self
+
     def plugin_names(self) -> set[str]:
         """Return the names of all plugins that the configuration uses."""
-        systems = {library.library_system.plugin for library in self.libraries.values()}
-        runners = {self.server.runner} - {EMBEDDED}
-        return (
-            runners
-            | systems
-            | {table.plugin for library in self.libraries.values() for table in library.providers.values()}
-        )
+        tables = [
+            table
+            for library in self.libraries.values()
+            for table in (library.library_system, *library.providers.values(), *library.elending.values())
+        ]
+        return {self.server.runner} - {EMBEDDED} | {table.plugin for table in tables}

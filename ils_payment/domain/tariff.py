@@ -181,5 +181,11 @@ def _end(
     if until < today:
         return refusal("grace_over", version)
     if until <= base:
-        return refusal("too_early", version, from_day=base - timedelta(days=category.lead_days))
+        return refusal("too_early", version, from_day=_gains_from(category.period, base, today))
     return until
+
+
+def _gains_from(period: Period, base: date, today: date) -> date:
+    """Return the first day after *today* on which a period from that day ends later than *base*."""
+    ahead = ((today + timedelta(days=number)) for number in range(1, (base - today).days + 2))
+    return next(day for day in ahead if new_period(period, base, day)[1] > base)

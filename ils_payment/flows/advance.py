@@ -9,15 +9,16 @@ import structlog
 
 from ils_payment.domain.states import PAID_UNSETTLED
 from ils_payment.errors import RemoteError
+from ils_payment.flows import unblock
 from ils_payment.flows.choose import FREE
 from ils_payment.flows.hands import backoff, in_hands
 from ils_payment.flows.observe import observe
 from ils_payment.flows.refund import send as send_refunds
-from ils_payment.flows.renew import last_look
+from ils_payment.flows.renew_late import last_look
 from ils_payment.flows.settle import settle
 from ils_payment.flows.work import tell_observers
 from ils_payment.model import State
-from ils_payment.store import attempts, patrons, payments
+from ils_payment.store import attempts, installation, patrons, payments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,13 +87,19 @@ def _look(house: House, desk: Desk, payment: Payment) -> tuple[datetime | None, 
 def _follow_up(house: House, desk: Desk, payment: Payment) -> datetime | None:
     """Do what comes after settling; none of it can hold up money, and each has its own retry."""
     with house.store.read() as unit:
+        waits = installation.is_unreconciled(unit)
         current = payments.load(unit, payment.id)
         patron = patrons.patron_ref(unit, payment.patron_id)
     if current is None or current.fence != payment.fence or current.state is not State.SETTLED:
         return None
     if patron is None:
         return None
-    return last_look(house, desk, current, patron)
+    if waits:
+        # A restored ledger writes nothing outside, and a lifted block is such a thing.
+        return house.world.now() + timedelta(minutes=1)
+    again = last_look(house, desk, current, patron) if current.renewal_line else None
+    later = unblock.follow(house, desk, current)
+    return min((one for one in (again, later) if one is not None), default=None)
 
 
 def due(house: House, limit: int) -> Sequence[str]:

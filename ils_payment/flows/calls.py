@@ -30,6 +30,7 @@ _DOORS = (
     ports.Lifting,
     ports.Expiring,
     ports.Pricing,
+    ports.Contacting,
     ports.PaymentProvider,
     ports.Refunding,
     ports.Listing,

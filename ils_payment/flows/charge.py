@@ -149,7 +149,7 @@ def _call(debit: Debit, system: Charging, patron: PatronRef) -> datetime | None:
         tried = debit.save(
             unit, debit.row, charge_state="tried", charge_tries=tries, charge_tried_at=unit.now
         )
-        if tried is None:
+        if tried is None:  # pragma: no cover - whoever changes a refund has the payment in hands
             return unit.now + backoff(house, payment)
         debit.row = tried
         payments.record(unit, payment, "charge_try", {**debit.facts, "try": tries})

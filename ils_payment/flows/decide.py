@@ -284,7 +284,7 @@ def _decide(
     moved: Sequence[ledger.Posting] = ()
     if decision.choice is Choice.SETTLE_AGAIN:
         moved = ledger.everything(postings, Book.CASE, Book.TO_SETTLE)
-        renewals.reopen(unit, payment)
+        renewals.reopen(unit, payment, {one.line_id for one in moved})
     elif decision.choice is Choice.BOOKED_BY_HAND:
         moved = ledger.everything(postings, Book.CASE, Book.BY_HAND)
     elif decision.choice is Choice.REFUNDED_OUTSIDE:

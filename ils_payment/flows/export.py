@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 LATE_PAYOUTS = timedelta(days=45)
 """So far before the first day a payout is still looked for that an earlier export could not have."""
 
+_EMPTY = hashlib.sha256(rules.write([]).encode()).hexdigest()
+"""The digest of a file without any row."""
+
 
 class ExportRefusedError(ILSPaymentError):
     """These days cannot be exported (again), or not yet."""
@@ -127,10 +130,15 @@ class Work:
 
 
 def _same(earlier: Iterable[Kept], first: date, last: date) -> Kept | None:
-    """Return the export of exactly these days; refuse days that overlap with another one."""
+    """Return the export of exactly these days; refuse days that overlap with another one.
+
+    An export without any row, e.g. of a trial, does not stand in the way of more days around it.
+    """
     for one in earlier:
         if (one.first_day, one.last_day) == (first, last):
             return one
+        if one.sha256 == _EMPTY and first <= one.first_day and one.last_day <= last:
+            continue
         if one.first_day <= last and first <= one.last_day:
             raise ExportRefusedError(
                 f"Export {one.number} has the days {one.first_day} to {one.last_day} already.",
@@ -253,8 +261,8 @@ def _remote_rows(
     for name, listed in work.payouts.items():
         mode = _mode(live=work.desk.providers[name].capabilities().live)
         for payout in listed:
-            late = any(one.first_day <= payout.arrival <= one.last_day for one in earlier)
             inside = work.first <= payout.arrival <= work.last
+            late = not inside and any(one.first_day <= payout.arrival <= one.last_day for one in earlier)
             if (name, payout.ref) in done or not (inside or late):
                 continue
             base = Row(
@@ -324,6 +332,8 @@ def _handed_out(house: House, actor: Actor, kept: Kept) -> Exported:
 
 def _told(kept: Kept, *, repeated: bool, notes: list[str]) -> Exported:
     rows = rules.read(kept.content)
+    if not rows:
+        notes = [*notes, "nothing happened on these days; they may be a part of a later export of more days"]
     return Exported(
         number=kept.number,
         library=kept.library,

@@ -15,7 +15,6 @@ from ils_payment.domain.renewing import CARD
 from ils_payment.flows import letters, links, tariffs
 from ils_payment.flows.choose import FREE
 from ils_payment.model import Attempt, AttemptLine, Input, State
-from ils_payment.ports import Charging
 from ils_payment.store import attempts, orders, patrons, payments, renewals
 from ils_payment.store.records import Line
 
@@ -101,7 +100,7 @@ def _sell(unit: Unit, desk: Desk, payment: Payment, choice: Choice) -> Payment:
     quote, line = choice.quote, payment.renewal_line
     if quote is None or line is None:  # pragma: no cover - the caller has looked
         raise LookupError(payment.id)
-    charges = line.cents > 0 and isinstance(desk.system, Charging)
+    charges = line.cents > 0 and desk.system.capabilities().can_charge
     renewed_on = choice.card.renewed_on if choice.card else None
     marker = orders.new_marker(unit) if charges else None
     renewals.add(

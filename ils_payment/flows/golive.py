@@ -18,22 +18,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """One line of the list: what to do, how to tell that it worked, what the program saw ("": nothing)."""
+    """One line of the list: what to do, how to tell that it worked, what the program saw ("": nothing).
+
+    ``proven``: what it saw is all that the line asks for; else a person still has to see the rest.
+    """
 
     title: str
     how: str
     seen: str = ""
+    proven: bool = False
 
 
-def checklist(house: House, library: str, checked: str) -> list[Item]:
-    """Return the list for one library; *checked* says how ``check`` ended, empty if it found an error."""
+def checklist(house: House, library: str, checked: str, *, live: bool) -> list[Item]:
+    """Return the list for one library.
+
+    *checked* says how ``check`` ended, empty if it found an error; *live*: its keys take real money.
+    """
     zone = house.settings.libraries[library].zone
     with house.store.read() as unit:
         return [
             Item(
                 title="The installation is complete",
                 how="ils-payment check ends without an error; the keys are live keys.",
-                seen=checked,
+                seen=checked if live or not checked else f"{checked}; but with test keys",
+                proven=live and bool(checked),
             ),
             *_money(unit, library, zone),
             *_books(unit, library, zone),
@@ -53,6 +61,7 @@ def _money(unit: Unit, library: str, zone: ZoneInfo) -> Iterator[Item]:
         title="A real fee was paid with real money and is settled",
         how="Pay a small fee of your own. The library system has one credit with the number of the receipt.",
         seen=told,
+        proven=bool(told),
     )
     yield Item(
         title="The receipt is right",
@@ -66,9 +75,10 @@ def _money(unit: Unit, library: str, zone: ZoneInfo) -> Iterator[Item]:
             f"{to_decimal(back.cents, back.currency)} {back.currency}, asked and approved"
         )
     yield Item(
-        title="A refund went through two persons and reached the payer",
+        title="A refund went through two persons, and the provider has sent it",
         how="One person asks, another approves; the provider shows it, the fee is as it was meant.",
         seen=told,
+        proven=bool(told),
     )
 
 
@@ -87,8 +97,8 @@ def _books(unit: Unit, library: str, zone: ZoneInfo) -> Iterator[Item]:
         title="A payout is on the bank account",
         how="Its amount is that of the row 'payout' of an export.",
     )
+    yield _reconciled(unit, library, zone)
     for what, title, how in (
-        ("reconciled", "Provider, ledger and library system agree", "ils-payment reconcile exits with 0."),
         ("backup", "A backup was taken and is kept on another host", "ils-payment backup FILE"),
         (
             "restore",
@@ -103,6 +113,20 @@ def _books(unit: Unit, library: str, zone: ZoneInfo) -> Iterator[Item]:
         title="Seals are kept outside of the database",
         how="The log with its lines 'sealed' goes to another host; ils-payment verify --seal HASH.",
         seen=f"seal {seals[0]['number']}: {seals[0]['hash']}" if seals else "",
+    )
+
+
+def _reconciled(unit: Unit, library: str, zone: ZoneInfo) -> Item:
+    """Tell how the last comparison without a gap ended."""
+    told, differences = "", 0
+    for row in journal.newest(unit, what="reconciled", library=library, limit=1):
+        differences = row["facts"]["differences"]
+        told = f"last on {row['at'].astimezone(zone):%Y-%m-%d %H:%M}, {differences or 'no'} difference(s)"
+    return Item(
+        title="Provider, ledger and library system agree",
+        how="ils-payment reconcile exits with 0.",
+        seen=told,
+        proven=bool(told) and not differences,
     )
 
 

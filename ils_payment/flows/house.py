@@ -9,24 +9,14 @@ from typing import TYPE_CHECKING
 import structlog
 
 from ils_payment.config import Library
-from ils_payment.errors import ConfigurationError, PluginError, RemoteGarbledError
+from ils_payment.errors import RemoteGarbledError
 from ils_payment.flows.calls import Watch, watched
+from ils_payment.flows.desk_checks import check_desk
 from ils_payment.flows.tariffs import open_category_fees, open_tariff
 from ils_payment.loading import plugin_config
-from ils_payment.model import ReadSupport, RefundSupport, RenewSupport
-from ils_payment.money import MoneyError, parse
+from ils_payment.money import parse
 from ils_payment.plugins import Plugins
-from ils_payment.ports import (
-    Charging,
-    Expiring,
-    LibraryInfo,
-    Lifting,
-    Listing,
-    PayingOut,
-    Pricing,
-    Refunding,
-    Renewing,
-)
+from ils_payment.ports import LibraryInfo
 from ils_payment.store import installation, payments
 from ils_payment.store.installation import Installation
 from ils_payment.store.unit import Store
@@ -39,7 +29,7 @@ if TYPE_CHECKING:
     from ils_payment.domain.tariff import Tariff
     from ils_payment.flows.tariffs import CategoryFees
     from ils_payment.model import Account, PatronRef
-    from ils_payment.ports import LibrarySystem, PaymentProvider
+    from ils_payment.ports import ELendingPlatform, LibrarySystem, PaymentProvider
     from ils_payment.world import World
 
 log = structlog.get_logger(__name__)
@@ -56,6 +46,8 @@ class Desk:
     tariff: Tariff | None = None
     category_fees: CategoryFees | None = None
     """What the library system takes itself, where it tells."""
+    elending: Mapping[str, ELendingPlatform] = field(default_factory=dict)
+    """The library's eLending platforms by the names of their tables."""
 
     @property
     def patrons(self) -> str:
@@ -173,74 +165,19 @@ def open_desk(key: str, library: Library, plugins: Plugins, world: World, watch:
         where = f"libraries.{key}.providers.{name}"
         opened = provider(plugin_config(provider, table, where), host)
         providers[name] = watched(opened, key, name, watch)
-    tariff = open_tariff(key, library)
-    desk = Desk(key, library, system, providers, tariff, open_category_fees(system, world.monotonic))
-    _check_reading(desk)
-    _check_doors(desk)
-    _check_methods(desk)
+    elending = {}
+    for name, table in library.elending.items():
+        platform = plugins.elending(table.plugin)
+        where = f"libraries.{key}.elending.{name}"
+        elending[name] = watched(platform(plugin_config(platform, table, where), host), key, name, watch)
+    desk = Desk(
+        key,
+        library,
+        system,
+        providers,
+        tariff=open_tariff(key, library),
+        category_fees=open_category_fees(system, world.monotonic),
+        elending=elending,
+    )
+    check_desk(desk)
     return desk
-
-
-def _check_doors(desk: Desk) -> None:
-    """Refuse a plugin that declares what it does not implement."""
-    system = desk.system.capabilities()
-    declared: list[tuple[str, object, bool, type]] = [
-        ("library_system", desk.system, declares, door)
-        for declares, door in (
-            (system.can_charge, Charging),
-            (system.can_renew is not RenewSupport.NO, Renewing),
-            (system.can_lift, Lifting),
-            (system.lists_expiring, Expiring),
-            (system.prices_categories, Pricing),
-        )
-    ]
-    for name, provider in desk.providers.items():
-        can = provider.capabilities()
-        where = f"providers.{name}"
-        declared += [
-            (where, provider, can.refund is not RefundSupport.NONE, Refunding),
-            (where, provider, can.listing, Listing),
-            (where, provider, can.payouts, PayingOut),
-        ]
-    for where, plugin, declares, door in declared:
-        if declares and not isinstance(plugin, door):
-            raise PluginError(
-                f"libraries.{desk.key}.{where}: the plugin declares what it has not: {door.__name__}.",
-                mend="Tell the author of the plugin; an older or newer version may be right.",
-            )
-
-
-def _check_reading(desk: Desk) -> None:
-    """Refuse a provider that cannot be read at any time: what it took could not be told for sure."""
-    for name, provider in desk.providers.items():
-        if provider.capabilities().read is not ReadSupport.FULL:
-            raise PluginError(
-                f"libraries.{desk.key}.providers.{name}: this provider cannot be read at any time.",
-                mend="This version works only with providers that can be read; choose another.",
-            )
-
-
-def _check_methods(desk: Desk) -> None:
-    """Refuse methods that their provider does not know, and amounts that are none."""
-    try:
-        _ = desk.two_persons_from
-    except (MoneyError, ArithmeticError):
-        raise ConfigurationError(
-            f"libraries.{desk.key}.two_persons_from is not an amount: {desk.settings.two_persons_from!r}",
-            mend="Write it like 0.00.",
-        ) from None
-    for place, method in enumerate(desk.settings.methods):
-        where = f"libraries.{desk.key}.methods[{place}]"
-        known = desk.providers[method.provider].methods()
-        if method.method not in known:
-            raise ConfigurationError(
-                f"{where}: the provider {method.provider} does not offer the method {method.method!r}.",
-                mend=f"It offers: {', '.join(known)}.",
-            )
-        try:
-            desk.minimum(method.method)
-        except (MoneyError, ArithmeticError):
-            raise ConfigurationError(
-                f"{where}.minimum_amount is not an amount: {method.minimum_amount!r}",
-                mend="Write it like 1.00.",
-            ) from None

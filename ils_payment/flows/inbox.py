@@ -179,12 +179,14 @@ def names(house: House) -> dict[str, str]:
         return staff.names(unit)
 
 
-def asked(house: House, libraries: Collection[str]) -> tuple[tuple[Refund, PaymentView], ...]:
-    """Return the refunds that wait for a second person, each with its payment, the oldest first."""
+def asked(house: House, libraries: Collection[str]) -> tuple[tuple[Refund, PaymentView, str | None], ...]:
+    """Return the refunds that wait for a second person, each with payment and reason, the oldest first."""
     with house.store.read() as unit:
-        waiting = refunds.asked(unit)
-    pairs = ((one, show.payment(house, one.payment_id)) for one in waiting)
-    return tuple((one, held) for one, held in pairs if held is not None and held.library in libraries)
+        waiting = [(one, reasons.of_refund(unit, one.id)) for one in refunds.asked(unit)]
+    found = ((one, show.payment(house, one.payment_id), why) for one, why in waiting)
+    return tuple(
+        (one, held, why) for one, held, why in found if held is not None and held.library in libraries
+    )
 
 
 def refund(house: House, refund_id: str) -> tuple[Refund, PaymentView] | None:

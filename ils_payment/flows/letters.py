@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from babel.dates import format_datetime
+from babel.dates import format_date, format_datetime
 from babel.numbers import format_currency
 
 from ils_payment.flows import staff
 from ils_payment.money import to_decimal
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import date, datetime
 
     from ils_payment.config import Library
     from ils_payment.flows.views import CaseView, PaidLine, PaymentView
@@ -169,3 +169,74 @@ def _when(instant: datetime, library: Library, language: str) -> str:
 
 def _name(line: PaidLine, language: str) -> str:
     return text(line.label, language) or line.text or line.kind
+
+
+_REMINDER = {
+    "de": {
+        "subject": "Ihr Bibliotheksausweis ist noch gültig bis {base}",
+        "hello": "Guten Tag,",
+        "ends": "Ihr Ausweis {number} der {library} ist gültig bis {base}.",
+        "costs": "Sie können ihn jetzt bis {until} verlängern. Das kostet {cents}.",
+        "free": "Sie können ihn jetzt bis {until} verlängern. Das kostet nichts.",
+        "link": "Hier geht das ohne Anmeldung, auch für Angehörige:",
+        "good": "Der Link gilt nur für diesen Ausweis und bis {ends}.",
+        "catalogue": "Sie müssen den Link nicht nutzen: Sie können sich wie gewohnt im Katalog der Bibliothek"
+        " anmelden und den Ausweis dort verlängern.",
+        "done": "Haben Sie schon verlängert? Dann ist nichts mehr zu tun.",
+        "address": "Diese Mail-Adresse hat Ihre Bibliothek. Wenn Sie keine Erinnerungen möchten, sagen Sie es"
+        " ihr bitte. Hier löschen wir die Adresse nach dem Versand.",
+        "questions": "Fragen? Ihre Bibliothek hilft gern: {phone}, {mail}",
+    },
+    "en": {
+        "subject": "Your library card is valid until {base}",
+        "hello": "Hello,",
+        "ends": "Your card {number} of {library} is valid until {base}.",
+        "costs": "You can renew it now until {until}. That costs {cents}.",
+        "free": "You can renew it now until {until}. That costs nothing.",
+        "link": "Here you can do so without signing in, also for somebody else:",
+        "good": "The link is good for this card only, and until {ends}.",
+        "catalogue": "You need not use the link: you can sign in to the library catalogue as usual and renew"
+        " your card there.",
+        "done": "Have you renewed it already? Then there is nothing more to do.",
+        "address": "Your library has this mail address. If you do not want to be reminded, please tell it. We"
+        " delete the address here after sending.",
+        "questions": "Questions? Your library will gladly help: {phone}, {mail}",
+    },
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reminder:
+    """What a reminder says: the masked number, its end, the new one and its price, the link, its end."""
+
+    number: str
+    base: date
+    until: date
+    cents: int
+    link: str
+    link_ends: datetime
+    test: bool
+
+
+def reminder(library: Library, about: Reminder, language: str) -> Letter:
+    """Write the mail before a card ends, with a link that pays for its renewal without signing in."""
+    words = _REMINDER[language if language in _REMINDER else "en"]
+    said = {
+        "library": library.name,
+        "number": about.number,
+        "base": format_date(about.base, "long", locale=language),
+        "until": format_date(about.until, "long", locale=language),
+        "cents": money(about.cents, library.currency, language),
+        "ends": format_date(about.link_ends.astimezone(library.zone), "long", locale=language),
+    }
+    lines = [_WORDS[language if language in _WORDS else "en"]["test"], ""] if about.test else []
+    lines += [words["hello"], "", words["ends"].format(**said)]
+    lines += [words["costs" if about.cents else "free"].format(**said), ""]
+    lines += [words["link"], "", f"  {about.link}", "", words["good"].format(**said), words["catalogue"]]
+    if library.arrival.opac_url:
+        lines.append(f"  {library.arrival.opac_url}")
+    lines += ["", words["done"], words["address"], ""]
+    if library.contact:
+        lines += [words["questions"].format(phone=library.contact.phone, mail=library.contact.mail), ""]
+    lines.append(library.name)
+    return Letter(words["subject"].format(**said), "\n".join(lines) + "\n")

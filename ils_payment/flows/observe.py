@@ -43,7 +43,7 @@ def observe(
     provider = desk.providers[payment.provider]
     with house.store.read() as unit:
         attempt = attempts.latest(unit, payment.id)
-    if attempt is None:
+    if attempt is None:  # pragma: no cover - it is committed together with the payment
         return None
     if attempt.session_ref is None:
         return _look_up(house, desk, payment, attempt)

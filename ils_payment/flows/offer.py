@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+
+import structlog
 
 from ils_payment.domain.renewing import CARD
 from ils_payment.domain.tariff import NoQuote, Quote
-from ils_payment.flows import tariffs
+from ils_payment.errors import RemoteError
+from ils_payment.flows import see, tariffs
 from ils_payment.flows.views import CardView
 from ils_payment.model import RenewSupport
 from ils_payment.store import patrons, payments
 
 if TYPE_CHECKING:
     from ils_payment.flows.house import Desk, House
-    from ils_payment.model import Card, LocalText, PatronRef
+    from ils_payment.flows.views import FeesView
+    from ils_payment.model import Card, ContactData, LocalText, PatronRef
+    from ils_payment.ports import Contacting
+
+log = structlog.get_logger(__name__)
 
 _DESK: LocalText = {
     "de": "Ihr Ausweis kann hier nicht verlängert werden. Das macht gern das Personal der Bibliothek.",
@@ -42,10 +49,43 @@ def card(house: House, desk: Desk, patron: PatronRef) -> CardView:
     )
 
 
+def fees_and_card(house: House, desk: Desk, patron: PatronRef) -> tuple[FeesView, CardView | None]:
+    """Read the fees, and the card beside them; fees can be paid also while the card cannot be read.
+
+    None where no card is ever renewed here. Raises RemoteError for the fees only.
+    """
+    fees = see.fees(house, desk, patron)
+    if not renews(desk):
+        return fees, None
+    try:
+        return fees, card(house, desk, patron)
+    except RemoteError as error:
+        log.warning("card_unavailable", library=desk.key, reason=str(error))
+        return fees, None
+
+
+def card_and_fees(house: House, desk: Desk, patron: PatronRef) -> tuple[CardView, FeesView | None]:
+    """Read the card, and the fees beside it where it can be renewed (else None). Raises RemoteError."""
+    read = card(house, desk, patron)
+    return read, see.fees(house, desk, patron) if read.quote else None
+
+
+def renews(desk: Desk) -> bool:
+    """Tell whether this library renews any card here."""
+    return desk.tariff is not None and desk.system.capabilities().can_renew is not RenewSupport.NO
+
+
+def contact(desk: Desk, patron: PatronRef) -> ContactData | None:
+    """Read what the patron confirms before a renewal; None where nobody asks. Raises RemoteError."""
+    if not desk.settings.renewal.confirm_contact:
+        return None
+    return cast("Contacting", desk.system).contact(patron)
+
+
 def quote(house: House, desk: Desk, card: Card, *, ignore_lead: bool = False) -> Quote | NoQuote:
     """Say what renewing *card* costs today, or why it cannot be renewed here. Raises RemoteError."""
     if desk.system.capabilities().can_renew is RenewSupport.NO:
         return NoQuote(code="cannot_renew", text=_DESK)
     if desk.tariff is None:
         return NoQuote(code="no_tariff", text=_DESK)
-    return tariffs.quote_for(house, desk, card, ignore_lead=ignore_lead)
+    return tariffs.quote_for(desk, card, tariffs.today_at(house, desk), ignore_lead=ignore_lead)

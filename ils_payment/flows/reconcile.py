@@ -261,7 +261,7 @@ def _not_listed(work: Comparison, name: str, payment_id: str) -> None:
     with work.house.store.read() as unit:
         attempt = attempts.latest(unit, payment_id)
         payment = payments.load(unit, payment_id)
-    if attempt is None or attempt.session_ref is None or payment is None:
+    if payment is None or attempt is None or not attempt.session_ref:  # pragma: no cover - paid in one
         work.differs("not_at_provider", payment_id, payment_id, {})
         return
     seen = work.desk.providers[name].read(attempt.session_ref)

@@ -22,7 +22,7 @@ from ils_payment.domain.states import PAID_UNSETTLED
 from ils_payment.errors import InvariantError, RemoteAbsentError, RemoteError
 from ils_payment.flows.charge import charge
 from ils_payment.flows.hands import backoff
-from ils_payment.flows.renew import took_effect
+from ils_payment.flows.renew_late import doubt_no_more, took_effect
 from ils_payment.flows.reversals import catch_up
 from ils_payment.flows.work import SEND_WITHIN, quarantine
 from ils_payment.model import (
@@ -146,6 +146,7 @@ def _wait_for_settling(house: House, desk: Desk, payment: Payment, refund: Refun
         return over
     if patron is not None and took_effect(house, desk, payment, patron):
         _fail(house, payment, refund, "the card is renewed after all")
+        doubt_no_more(house, payment)
         return None
     for order in tried:
         # A credit that was confirmed is why a person decided; only what nobody knew can stop the refund.
@@ -178,7 +179,7 @@ def _try(
         begun = refunds.change(
             unit, refund, state=RefundState.TRIED, tries=refund.tries + 1, tried_at=unit.now
         )
-        if begun is None:
+        if begun is None:  # pragma: no cover - whoever changes a refund has the payment in hands
             return unit.now + backoff(house, payment)
         payments.record(unit, payment, "refund_try", {"refund": refund.id, "try": begun.tries})
     house.world.failpoint("refund.before_call")

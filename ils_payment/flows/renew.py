@@ -13,6 +13,7 @@ that is over: a desk that renewed in between is found, and a person decides.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
@@ -23,12 +24,12 @@ from ils_payment.domain import ledger
 from ils_payment.domain.renewing import Found, Sold, judge
 from ils_payment.domain.states import decide
 from ils_payment.domain.tariff import NoQuote
-from ils_payment.errors import RemoteAbsentError, RemoteError
+from ils_payment.errors import InvariantError, RemoteAbsentError, RemoteError
 from ils_payment.flows import offer
 from ils_payment.flows.charge import Debit, bring
 from ils_payment.flows.hands import backoff
 from ils_payment.flows.readback import MAX_UNCLEAR
-from ils_payment.flows.work import SEND_WITHIN, is_last, is_patient, quarantine, tell_observers
+from ils_payment.flows.work import SEND_WITHIN, is_last, is_patient, tell_observers
 from ils_payment.model import (
     ChargePurpose,
     Input,
@@ -39,6 +40,7 @@ from ils_payment.model import (
     Unclear,
 )
 from ils_payment.store import chain, payments, renewals
+from ils_payment.store.payments import AlreadyClaimedError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -109,7 +111,7 @@ def _renew(work: Work) -> datetime | None:
         _renewed(work, card)
         return None
     if found is Found.ELSEWHERE:
-        _hold(work, "renewed_elsewhere", _says(card))
+        _hold(work, "renewed_elsewhere", says(card))
         return None
     if work.renewal.doubts >= MAX_UNCLEAR:
         _hold(work, "renewal_unclear", {"tries": work.renewal.tries})
@@ -154,6 +156,10 @@ def _begin_try(work: Work) -> bool:
     with work.house.store.unit() as unit:
         if payments.check_fence(unit, work.payment).held:
             return False
+        line = work.payment.renewal_line
+        waiting = ledger.balances(chain.read_postings(unit, work.payment.id))
+        if line is None or waiting.get((ledger.Book.TO_SETTLE, line.id), 0) != line.cents:
+            raise InvariantError("a card is to be renewed whose money is not here")
         move = decide(work.payment.state, Input.FEES_STAND)
         work.change(
             unit,
@@ -224,11 +230,12 @@ def _read_back(work: Work) -> datetime | None:
     if found is Found.DONE:
         _renewed(work, card)
     else:
-        _hold(work, "renewal_unclear" if found is Found.STANDS else "renewed_elsewhere", _says(card))
+        _hold(work, "renewal_unclear" if found is Found.STANDS else "renewed_elsewhere", says(card))
     return None
 
 
-def _says(card: Card) -> dict[str, Any]:
+def says(card: Card) -> dict[str, Any]:
+    """Return what the chain keeps of a card."""
     return {"valid_until": card.valid_until.isoformat() if card.valid_until else None}
 
 
@@ -236,7 +243,7 @@ def _renewed(work: Work, card: Card) -> None:
     with work.house.store.unit() as unit:
         payments.check_fence(unit, work.payment)
         work.change(unit, state="renewed", renewed_at=unit.now, until=card.valid_until or work.renewal.until)
-        payments.record(unit, work.payment, "renewed", _says(card))
+        payments.record(unit, work.payment, "renewed", says(card))
     work.house.world.failpoint("renew.renewed")
 
 
@@ -247,7 +254,9 @@ def _charge(work: Work) -> datetime | None:
         raise LookupError(work.payment.id)
 
     def claim(unit: Unit, ref: str) -> None:
-        payments.take_claims(unit, work.payment.id, work.payment.patron_id, [ref])
+        # Who saw the debit before us may pay it as a fee already; settling then finds that it is not open.
+        with suppress(AlreadyClaimedError):
+            payments.take_claims(unit, work.payment.id, work.payment.patron_id, [ref])
 
     debit = Debit(
         work.house,
@@ -301,48 +310,3 @@ def _hold(work: Work, case: str, facts: dict[str, Any]) -> None:
         known["until"] = work.renewal.until.isoformat()
         work.payment = payments.move(unit, work.payment, case, case=case, facts=known)
     work.house.world.failpoint("renew.held")
-
-
-def took_effect(house: House, desk: Desk, payment: Payment, patron: PatronRef) -> bool:
-    """Before money goes back: tell whether a call that was never answered has renewed the card after all.
-
-    Asked once, when no call can come late any more: a person who wants the refund all the same gets it
-    the second time. Raises RemoteError.
-    """
-    with house.store.read() as unit:
-        renewal = renewals.of_payment(unit, payment)
-    if renewal is None or not renewal.doubts or renewal.state != "given_up":
-        return False
-    work = Work(house, desk, payment, patron, renewal)
-    found = work.judge(desk.system.card(patron))
-    with house.store.unit() as unit:
-        payments.check_fence(unit, payment)
-        work.change(unit, doubts=0)
-    return found is Found.DONE
-
-
-def last_look(house: House, desk: Desk, payment: Payment, patron: PatronRef) -> datetime | None:
-    """Look once more at a renewed card when no call of ours can come late any more; return when to come back.
-
-    Only where a call was never answered. Raises RemoteError.
-    """
-    with house.store.read() as unit:
-        renewal = renewals.of_payment(unit, payment)
-    if renewal is None or renewal.state != "renewed" or not renewal.doubts or renewal.tried_at is None:
-        return None
-    over = renewal.tried_at + quarantine(desk)
-    if house.world.now() < over:
-        return over
-    work = Work(house, desk, payment, patron, renewal)
-    card = desk.system.card(patron)
-    found = work.judge(card)
-    with house.store.unit() as unit:
-        payments.check_fence(unit, payment)
-        work.change(unit, doubts=0)
-        if found is Found.DONE:
-            payments.record(unit, payment, "renewed_still", _says(card))
-        else:
-            facts = {**_says(card), "until": renewal.until.isoformat()}
-            payments.move(unit, payment, "renewed_elsewhere", case="renewed_elsewhere", facts=facts)
-    house.world.failpoint("renew.looked")
-    return None

@@ -30,7 +30,10 @@ _NOT_SENT = frozenset({RefundState.WITHDRAWN, RefundState.FAILED})
 
 
 def take(unit: Unit, payment: Payment, seen: Sequence[Reversal]) -> Payment:
-    """Compare the provider's reversals with the refunds that are known, and book what is new."""
+    """Compare the provider's reversals with the refunds that are known, and book what is new.
+
+    Each change of a refund goes with a move of its payment, which undoes both in other hands.
+    """
     for reversal in seen:
         known = refunds.of_payment(unit, payment.id)
         ours = next((one for one in known if _is_same(one, reversal)), None)
@@ -75,12 +78,10 @@ def _is_same(refund: Refund, reversal: Reversal) -> bool:
 
 def _approved_before(unit: Unit, payment: Payment, refund: Refund, reversal: Reversal) -> Payment:
     """Take up a refund that the provider has, and whose approval a restored ledger forgot."""
-    if refunds.change(
-        unit, refund, state=RefundState.TRIED, tries=1, tried_at=unit.now, approved_by="provider"
-    ):
-        facts = {"refund": refund.id, "actor": "provider", "at_provider": reversal.ref}
-        payment = payments.move(unit, payment, "refund_approved", facts=facts)
-        payments.make_due(unit, payment.id)
+    refunds.change(unit, refund, state=RefundState.TRIED, tries=1, tried_at=unit.now, approved_by="provider")
+    facts = {"refund": refund.id, "actor": "provider", "at_provider": reversal.ref}
+    payment = payments.move(unit, payment, "refund_approved", facts=facts)
+    payments.make_due(unit, payment.id)
     return payment
 
 
@@ -128,8 +129,7 @@ def _came_back(unit: Unit, payment: Payment, refund: Refund, reversal: Reversal)
         return payment
     # A counter-debit that was not tried yet is not made any more; for another, a person has to look.
     charge = "none" if refund.charge_state == "due" else refund.charge_state
-    if refunds.change(unit, refund, state=RefundState.FAILED, ended_at=unit.now, charge_state=charge) is None:
-        return payment
+    refunds.change(unit, refund, state=RefundState.FAILED, ended_at=unit.now, charge_state=charge)
     facts = {"refund": refund.id, "at_provider": reversal.ref, "cents": refund.cents}
     if charge in {"tried", "done"}:
         facts |= {"marker": refund.charge_marker, "charge": refund.charge_ref}

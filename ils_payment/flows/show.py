@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -11,10 +12,21 @@ from ils_payment.domain.states import UNPAID
 from ils_payment.flows import tariffs
 from ils_payment.flows.views import CaseView, PaidLine, PaymentView, RefundView, RenewalView, Whereabouts
 from ils_payment.model import State
-from ils_payment.store import attempts, cases, chain, orders, patrons, payments, refunds, renewals
+from ils_payment.store import (
+    attempts,
+    cases,
+    chain,
+    orders,
+    patrons,
+    payments,
+    reasons,
+    refunds,
+    renewals,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import date
 
     from ils_payment.flows.house import Desk, House
     from ils_payment.model import LocalText, PatronRef
@@ -130,14 +142,21 @@ def history(house: House, desk: Desk, patron: PatronRef) -> tuple[PaymentView, .
         return tuple(_view(house, unit, found) for found in payments.of_patron(unit, known))
 
 
-def paid_with(house: House, desk: Desk, patron: PatronRef, keys: Iterable[str]) -> str | None:
-    """Return the id of the patron's newest payment here, void ones apart, that has one of these fees."""
+def paid_with(
+    house: House, desk: Desk, patron: PatronRef, keys: Iterable[str], until: date | None = None
+) -> str | None:
+    """Return the id of the patron's newest payment here, void ones apart, that has one of these fees.
+
+    One that renews the card *until* this day is named as well.
+    """
     wanted = set(keys)
     with house.store.read() as unit:
         known = patrons.known_id(unit, desk.patrons, patron)
         for found in payments.of_patron(unit, known) if known else ():
-            here = found.library == desk.key and found.state is not State.VOID
-            if here and any(line.claim_key in wanted for line in found.lines):
+            if found.library != desk.key or found.state is State.VOID:
+                continue
+            sold = renewals.of_payment(unit, found) if until else None
+            if (sold and sold.until == until) or any(line.claim_key in wanted for line in found.lines):
                 return found.id
     return None
 
@@ -194,15 +213,22 @@ def case_list(
 
 
 def refunds_of(house: House, payment_id: str) -> tuple[RefundView, ...]:
-    """Return the refunds and chargebacks of a payment in order."""
+    """Return the refunds and chargebacks of a payment in order, for staff."""
     with house.store.read() as unit:
-        return tuple(_refund(unit, one) for one in refunds.of_payment(unit, payment_id))
+        return tuple(_refund_for_staff(unit, one) for one in refunds.of_payment(unit, payment_id))
 
 
 def refunds_asked(house: House, *, library: str | None = None) -> tuple[RefundView, ...]:
-    """Return the refunds that wait for a second person, the oldest first."""
+    """Return the refunds that wait for a second person, the oldest first, for staff."""
     with house.store.read() as unit:
-        return tuple(_refund(unit, one) for one in refunds.asked(unit, library=library))
+        return tuple(_refund_for_staff(unit, one) for one in refunds.asked(unit, library=library))
+
+
+def refund(house: House, refund_id: str) -> RefundView | None:
+    """Return one refund for staff, None when there is none with this id."""
+    with house.store.read() as unit:
+        found = refunds.load(unit, refund_id)
+        return _refund_for_staff(unit, found) if found else None
 
 
 def line_ids(house: House, payment_id: str) -> tuple[str, ...]:
@@ -210,6 +236,10 @@ def line_ids(house: House, payment_id: str) -> tuple[str, ...]:
     with house.store.read() as unit:
         found = payments.load(unit, payment_id)
         return tuple(line.id for line in found.lines) if found else ()
+
+
+def _refund_for_staff(unit: Unit, found: Refund) -> RefundView:
+    return replace(_refund(unit, found), reason=reasons.of_refund(unit, found.id))
 
 
 def _refund(unit: Unit, found: Refund) -> RefundView:
@@ -290,6 +320,7 @@ def _view(house: House, unit: Unit, found: Payment) -> PaymentView:
                 cents=line.cents,
                 cost_centre=line.cost_centre,
                 account=line.account,
+                renews=line == found.renewal_line,
             )
             for line in found.lines
         ),

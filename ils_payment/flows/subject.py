@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from ils_payment.errors import ILSPaymentError
-from ils_payment.store import journal, patrons, subjects
+from ils_payment.flows import paylink
+from ils_payment.store import journal, patrons, reminders, subjects
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import timedelta
 
     from ils_payment.flows.house import Desk, House
     from ils_payment.model import Actor, PatronRef
@@ -91,10 +92,14 @@ def forget_old(house: House) -> None:
             reasons = subjects.forget_orphans(unit, key, before)
             _record(unit, {"payments": len(old), "reasons": reasons}, key)
     with house.store.unit() as unit:
+        now = unit.now
+        notes = reminders.forget(
+            unit, noted_before=now - paylink.LONGEST, ended_before=(now - timedelta(days=1)).date()
+        )
         nameless = subjects.nameless(unit, AT_ONCE)
         for patron in nameless:
             subjects.forget_patron(unit, patron)
-        _record(unit, {"patrons": len(nameless)}, None)
+        _record(unit, {"patrons": len(nameless), "reminders": notes}, None)
     house.world.failpoint("retention.forgotten")
 
 

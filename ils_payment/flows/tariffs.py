@@ -89,20 +89,19 @@ def today_at(house: House, desk: Desk) -> date:
 
 
 def quote_for(
-    house: House,
     desk: Desk,
     card: Card,
+    today: date,
     *,
     ignore_lead: bool = False,
     evidence_until: date | None = None,
 ) -> Quote | NoQuote:
-    """Say what renewing *card* costs today, or why not; raises RemoteError where prices cannot be compared.
+    """Say what renewing *card* costs *today*, or why not; RemoteError where prices cannot be compared.
 
     A price that the library system contradicts is no price. Without a tariff nothing can be renewed.
     """
     if desk.tariff is None:
         return refusal("no_tariff")
-    today = today_at(house, desk)
     found = quote(desk.tariff, card, today, ignore_lead=ignore_lead, evidence_until=evidence_until)
     if isinstance(found, NoQuote) or desk.category_fees is None:
         return found

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from ils_payment.flows import letters, show
+from ils_payment.flows import letters, remind, show
 from ils_payment.store import mails, payments
 
 if TYPE_CHECKING:
@@ -102,6 +102,8 @@ def _is_sent(house: House, mail: Any) -> bool:  # noqa: ANN401 - a row of privat
 
 
 def _write(house: House, mail: Any) -> letters.Letter | None:  # noqa: ANN401 - a row of private_mails
+    if mail.kind == "reminder":
+        return remind.letter(house, mail)
     view = show.payment(house, mail.payment_id) if mail.payment_id else None
     case = show.case(house, mail.case_id) if mail.kind == "case" else None
     desk = house.libraries.get(view.library if view else case.library if case else "")

@@ -103,7 +103,7 @@ def _journal(unit: Unit, report: Report, seal: str | None) -> _Journal:
                 report.sealed_at, report.seal_number = row["at"], row["number"]
         elif row["what"] == "export":
             facts = _facts(row)
-            told.exports[facts.get("number", 0)] = facts
+            told.exports[facts.get("number", 0)] = {**facts, "library": row["library"]}
     counted = seals.journal_rows(unit)
     if counted != report.journal_rows:
         report.findings.append(
@@ -182,6 +182,8 @@ def _exports(house: House, unit: Unit, report: Report, told: _Journal) -> None:
         if not hashlib.sha256(row.content.encode()).hexdigest() == row.sha256 == facts.get("sha256"):
             report.findings.append(f"{name}: the file is not as it was made")
             continue
+        if row.library != facts["library"]:
+            report.findings.append(f"{name} is of another library than the journal says")
         if covered != facts.get("postings"):
             report.findings.append(f"{name} covered {facts.get('postings')} posting(s), {covered} are marked")
         library = house.settings.libraries.get(row.library)

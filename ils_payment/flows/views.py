@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from datetime import date, datetime
+    from datetime import date, datetime, timedelta
 
     from ils_payment.domain.tariff import NoQuote, Quote
-    from ils_payment.model import Block, LocalText, State
+    from ils_payment.model import Block, Freshness, Hindrance, LocalText, State, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +96,7 @@ class RenewalView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaidLine:
-    """One frozen line of a payment; texts are None after they were erased."""
+    """One frozen line of a payment; texts are None after they were erased. ``renews``: the card's renewal."""
 
     kind: str
     label: LocalText | None
@@ -104,6 +104,7 @@ class PaidLine:
     cents: int
     cost_centre: str
     account: str
+    renews: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,10 +220,11 @@ class CaseView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundView:
-    """One refund or chargeback: codes and cents only; the reasons are private.
+    """One refund or chargeback.
 
     ``state`` is one of ``domain.refunds.RefundState``, ``number`` the payment's receipt number,
     ``charge_state`` tells how far the counter-debit is where the fee stays (else ``none``).
+    ``reason`` is why somebody asked for it: private, told to staff only, None after it was erased.
     """
 
     refund_id: str
@@ -241,3 +243,24 @@ class RefundView:
     ended_at: datetime | None
     case_id: str | None
     charge_state: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ELendingView:
+    """What is known of one platform after a payment, for pages.
+
+    ``platform`` is the name of its table, ``name`` what patrons call it. ``looking``: there is no answer
+    yet, and it is still being asked. Each hindrance has a text. ``delay`` only where it is delayed.
+    """
+
+    platform: str
+    name: str
+    verdict: Verdict
+    asked: bool
+    looking: bool
+    code: str
+    hindrances: tuple[Hindrance, ...]
+    as_of: datetime | None
+    freshness: Freshness
+    delay: timedelta | None

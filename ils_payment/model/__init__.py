@@ -5,6 +5,8 @@ timezone-aware :class:`datetime.datetime` in UTC; all days are :class:`datetime.
 """
 
 from ils_payment.model.elending import (
+    HINDRANCE_KINDS,
+    LIFTERS,
     Answer,
     ELendingCapabilities,
     Freshness,
@@ -22,6 +24,7 @@ from ils_payment.model.library_system import (
     Charge,
     ChargeOrder,
     ChargePurpose,
+    ContactData,
     Credit,
     CreditOrder,
     ExpiringCard,
@@ -82,6 +85,8 @@ from ils_payment.model.provider import (
 )
 
 __all__ = [
+    "HINDRANCE_KINDS",
+    "LIFTERS",
     "Account",
     "Actor",
     "Answer",
@@ -96,6 +101,7 @@ __all__ = [
     "Charge",
     "ChargeOrder",
     "ChargePurpose",
+    "ContactData",
     "Credit",
     "CreditOrder",
     "ELendingCapabilities",

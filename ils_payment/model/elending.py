@@ -12,6 +12,12 @@ if TYPE_CHECKING:
     from ils_payment.model.library_system import Account, Card, LocalText, PatronRef
 
 
+HINDRANCE_KINDS = frozenset(
+    {"expired", "fees", "restriction", "overdues", "address", "lost_card", "locked", "category", "other"}
+)
+LIFTERS = frozenset({"payment", "renewal", "return", "library", "time"})
+
+
 class Verdict(StrEnum):
     """What a platform does with a patron now: lends, refuses, or nobody can tell."""
 
@@ -48,9 +54,8 @@ class ELendingCapabilities:
 class Hindrance:
     """One thing for which a platform refuses a patron: nothing personal, so that it may be kept.
 
-    ``kind``: ``expired``, ``fees``, ``restriction``, ``overdues``, ``address``, ``lost_card``, ``locked``,
-    ``category``, or ``other``. ``lifted_by``: ``payment``, ``renewal``, ``return`` (of items), ``library``
-    (a person at the desk), or ``time``.
+    ``kind`` is one of :data:`HINDRANCE_KINDS`, ``lifted_by`` one of :data:`LIFTERS`: ``return`` is of items,
+    ``library`` a person at the desk.
     """
 
     kind: str

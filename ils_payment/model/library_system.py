@@ -119,6 +119,19 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ContactData:
+    """Where the library reaches a patron, as the library system has it: shown to the patron, never stored.
+
+    ``address`` line by line as on a letter; what is not known is empty or None.
+    """
+
+    name: str = ""
+    address: tuple[str, ...] = ()
+    email: str | None = None
+    phone: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderLine:
     """One fee to settle: at most ``cents`` of the line ``ref``."""
 
@@ -348,6 +361,7 @@ class SystemCapabilities:
     lists_expiring: bool = False
     prices_categories: bool = False
     titles: bool = False
+    shows_contact: bool = False
     repeat_is_same_answer: bool = False
     min_cents: int = 1
     max_cents: int = 99_999_999

@@ -88,17 +88,12 @@ def kept(unit: Unit, library: str) -> list[Kept]:
 
 
 def load(unit: Unit, number: int) -> Kept:
-    """Return one export with its content; LookupError when there is none with this number."""
-    row = unit.connection.execute(select(exports).where(exports.c.number == number)).mappings().first()
-    if row is None:
-        raise LookupError(number)
-    return Kept(**row)
+    """Return one export that is there with its content."""
+    return Kept(**unit.connection.execute(select(exports).where(exports.c.number == number)).mappings().one())
 
 
 def entries(unit: Unit, library: str, spans: Sequence[Span], *, new: bool) -> list[Entry]:
     """Return the postings of *spans* in a fixed order; with *new* only those that no export has."""
-    if not spans:
-        return []
     when = or_(*(and_(postings.c.at >= first, postings.c.at < end) for first, end in spans))
     query = _entries().where(payments.c.library == library, when)
     if new:

@@ -10,6 +10,7 @@ from sqlalchemy import case, delete, exists, func, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ils_payment.model import PatronRef
+from ils_payment.store.renewal_tables import private_reminders
 from ils_payment.store.tables import (
     counters,
     patron_leases,
@@ -145,6 +146,8 @@ def purge(unit: Unit, idle_since: datetime) -> None:
         ~exists().where(payments.c.patron_id == private_patrons.c.id),
         ~exists().where(private_sessions.c.patron_id == private_patrons.c.id),
         ~exists().where(patron_leases.c.patron_id == private_patrons.c.id),
+        # A pay link names who was reminded.
+        ~exists().where(private_reminders.c.patron_id == private_patrons.c.id),
     )
     alone = select(private_patrons.c.id).where(*unused).with_for_update(skip_locked=True)
     unit.connection.execute(delete(private_patrons).where(private_patrons.c.id.in_(alone)))

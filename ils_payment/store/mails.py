@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, insert, or_, select, update
 
 from ils_payment.store.case_tables import cases
+from ils_payment.store.records import to_json
 from ils_payment.store.tables import audit, payments, private_mails
 
 if TYPE_CHECKING:
@@ -27,6 +28,23 @@ def queue(
             recipient=recipient,
             payment_id=payment_id,
             case_id=case_id,
+            language=language,
+            created_at=unit.now,
+            due_at=unit.now,
+            tries=0,
+        )
+    )
+
+
+def queue_reminder(unit: Unit, recipient: str, patron: str, language: str, facts: dict[str, Any]) -> None:
+    """Queue the reminder of the patron with our id *patron*; *facts* are what the mail says of the card."""
+    unit.connection.execute(
+        insert(private_mails).values(
+            id=unit.world.new_id(),
+            kind="reminder",
+            recipient=recipient,
+            patron_id=patron,
+            facts=to_json(facts),
             language=language,
             created_at=unit.now,
             due_at=unit.now,

@@ -26,7 +26,7 @@ def last_settled(unit: Unit, library: str) -> Any | None:  # noqa: ANN401 - a ro
 
 
 def last_refunded(unit: Unit, library: str) -> Any | None:  # noqa: ANN401 - a row
-    """Return the refund of a live payment that was done last."""
+    """Return the refund of a live payment that was done last, if two persons wanted it."""
     return unit.connection.execute(
         select(refunds.c.ended_at, payments.c.receipt_number, refunds.c.cents, payments.c.currency)
         .join(payments, payments.c.id == refunds.c.payment_id)
@@ -34,7 +34,7 @@ def last_refunded(unit: Unit, library: str) -> Any | None:  # noqa: ANN401 - a r
             payments.c.library == library,
             payments.c.live.is_(True),
             refunds.c.state == RefundState.DONE,
-            refunds.c.approved_by.is_not(None),
+            refunds.c.approved_by != refunds.c.asked_by,
         )
         .order_by(refunds.c.ended_at.desc())
         .limit(1)

@@ -48,7 +48,7 @@ elending_answers = Table(
     Column("verdict", _CODE, nullable=False, comment="open, blocked, cannot_tell"),
     Column("asked", Boolean, nullable=False, comment="Whether the platform was truly asked."),
     Column("code", _CODE, nullable=False, comment="The platform's own word."),
-    Column("hindrances", Text, nullable=False, comment="JSON list of [kind, who lifts it]."),
+    Column("hindrances", Text, nullable=False, comment="JSON list of [kind, who lifts it, configured text]."),
     Column("as_of", Instant, nullable=False),
     Column("tries", Integer, nullable=False),
 )

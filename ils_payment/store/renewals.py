@@ -11,6 +11,7 @@ from ils_payment.store.records import Renewal
 from ils_payment.store.renewal_tables import renewals
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import date, timedelta
 
     from ils_payment.store.records import Payment
@@ -75,15 +76,19 @@ def change(unit: Unit, renewal: Renewal, **columns: Any) -> Renewal | None:  # n
     return Renewal(**row) if row else None
 
 
-def reopen(unit: Unit, payment: Payment) -> None:
+def reopen(unit: Unit, payment: Payment, paid: Collection[str | None]) -> None:
     """Let a renewal that was given up begin anew: a person has decided, and no call can come late any more.
 
-    A debit that was left to a person is looked for and charged under its old marker.
+    A debit that was left to a person is looked for and charged under its old marker. *paid* are the lines
+    whose money is to be settled: a renewal whose money went back is not carried out any more.
     """
-    renewal = of_payment(unit, payment)
-    if renewal is None:
+    renewal, line = of_payment(unit, payment), payment.renewal_line
+    if renewal is None or line is None:
         return
-    if renewal.state == "given_up":
+    if line.cents and line.id not in paid:
+        if renewal.state != "renewed":
+            change(unit, renewal, state="given_up", charge_state="none")
+    elif renewal.state == "given_up":
         change(unit, renewal, state="again", doubts=0)
     elif renewal.charge_state == "by_hand":
         change(unit, renewal, charge_state="due", charge_tries=0)

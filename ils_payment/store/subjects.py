@@ -10,6 +10,7 @@ from sqlalchemy import delete, exists, or_, select, update
 from ils_payment.domain.proof import RESERVED
 from ils_payment.domain.states import ENDED
 from ils_payment.store.case_tables import cases, private_reasons, refunds
+from ils_payment.store.renewal_tables import elending_answers, private_reminders, renewals
 from ils_payment.store.tables import (
     attempts,
     audit,
@@ -77,10 +78,7 @@ def known(unit: Unit, patron: str) -> dict[str, Any]:
                 {**{name: line[name] for name in _LINE}, "text": texts.get(row["id"], {}).get(line["id"])}
                 for line in about["payment_lines"].get(row["id"], [])
             ],
-            **{
-                name: about[name].get(row["id"], [])
-                for name in ("attempts", "credits", "refunds", "cases", "reasons", "mails", "history")
-            },
+            **{name: about[name].get(row["id"], []) for name in _TOLD if name != "payment_lines"},
         }
         for row in _mappings(unit, payments, ids, payments.c.id)
     ]
@@ -90,9 +88,20 @@ def known(unit: Unit, patron: str) -> dict[str, Any]:
     sessions = select(*(private_sessions.c[name] for name in _SESSION)).where(
         private_sessions.c.patron_id == patron
     )
+    reminders = select(*(private_reminders.c[name] for name in _REMINDER)).where(
+        private_reminders.c.patron_id == patron
+    )
+    mails = select(*(private_mails.c[name] for name in _MAIL), private_mails.c.facts).where(
+        private_mails.c.patron_id == patron
+    )
     return {
         "patron": ref,
         "sessions": [dict(row) for row in unit.connection.execute(sessions).mappings()],
+        "reminders": [dict(row) for row in unit.connection.execute(reminders).mappings()],
+        "reminder_mails": [
+            {**row, "facts": json.loads(row["facts"] or "{}")}
+            for row in unit.connection.execute(mails).mappings()
+        ],
         "payments": sorted(found, key=lambda one: (one["created_at"], one["id"])),
     }
 
@@ -102,6 +111,8 @@ _PAYMENT = (
     "live", "language", "receipt_number", "created_at", "paid_at", "settled_at",
 )  # fmt: skip
 _SESSION = ("library", "language", "created_at", "seen_at", "ends_at")
+_REMINDER = ("valid_until", "days_before", "at")
+_MAIL = ("kind", "recipient", "created_at")
 _LINE = ("id", "kind", "fee_ref", "cents", "cost_centre", "account")
 _TOLD: dict[str, tuple[Table, tuple[str, ...]]] = {
     "payment_lines": (payment_lines, _LINE),
@@ -111,9 +122,11 @@ _TOLD: dict[str, tuple[Table, tuple[str, ...]]] = {
         refunds,
         ("kind", "state", "meaning", "cents", "provider_ref", "asked_at", "ended_at", "charge_ref"),
     ),
+    "renewals": (renewals, ("tariff", "base", "until", "state", "renewed_at", "charge_ref")),
+    "elending": (elending_answers, ("platform", "verdict", "code", "as_of")),
     "cases": (cases, ("id", "kind", "facts", "opened_at", "closed_at", "resolution")),
     "reasons": (private_reasons, ("at", "text")),
-    "mails": (private_mails, ("kind", "recipient", "created_at")),
+    "mails": (private_mails, _MAIL),
     "history": (audit, ("number", "at", "what", "state")),
 }
 
@@ -162,7 +175,9 @@ def forget_payments(unit: Unit, ids: Sequence[str]) -> None:
 
 
 def forget_patron(unit: Unit, patron: str) -> None:
-    """Delete who a patron is: the library system's id and the sessions; our random id stays in the books."""
+    """Delete who a patron is: the library system's id, sessions, reminders; the books keep our id."""
+    unit.connection.execute(delete(private_reminders).where(private_reminders.c.patron_id == patron))
+    unit.connection.execute(delete(private_mails).where(private_mails.c.patron_id == patron))
     unit.connection.execute(delete(private_sessions).where(private_sessions.c.patron_id == patron))
     unit.connection.execute(
         update(private_patrons).where(private_patrons.c.id == patron).values(patron_ref=None)
@@ -195,10 +210,13 @@ def nameless(unit: Unit, limit: int) -> list[str]:
     needed = exists().where(
         theirs, or_(~_at_its_end(), exists().where(private_payments.c.payment_id == payments.c.id))
     )
+    reminded = exists().where(private_reminders.c.patron_id == private_patrons.c.id)
     signed_in = exists().where(private_sessions.c.patron_id == private_patrons.c.id)
     query = (
         select(private_patrons.c.id)
-        .where(private_patrons.c.patron_ref.is_not(None), exists().where(theirs), ~needed, ~signed_in)
+        .where(
+            private_patrons.c.patron_ref.is_not(None), exists().where(theirs), ~needed, ~reminded, ~signed_in
+        )
         .limit(limit)
     )
     return list(unit.connection.execute(query.with_for_update(skip_locked=True)).scalars())

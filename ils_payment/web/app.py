@@ -30,7 +30,11 @@ from ils_payment.web import (
     api_docs,
     arrival,
     assets,
+    choosing,
+    elending,
+    explained,
     pages,
+    paylinks,
     refusals,
     render,
     security,
@@ -79,8 +83,12 @@ def create_app(house: House) -> Starlette:
         await intake.stop()
 
     webhook = Webhooks(house, intake, metrics).route()
-    pages_and_api = Mount("/", app=_believing(browser_app(house), house))
-    others = Router([*Health(house, metrics).routes(), pages_and_api])
+    browsers = browser_app(house)
+    routes: list[BaseRoute] = [*Health(house, metrics).routes()]
+    if elending.is_needed(house):
+        asked = elending.ELending(house, browsers.state.turns)
+        routes.append(Mount("/elending", app=_believing(asked.router(), house)))
+    others = Router([*routes, Mount("/", app=_believing(browsers, house))])
     return Application(webhook, routes=[Mount("/", security.Headers(others, house))], lifespan=lifespan)
 
 
@@ -119,14 +127,16 @@ def browser_app(house: House) -> FastAPI:
     app.state.turns = Turns()
     refusals.install(app)
     app.add_api_route("/", _front, methods=["GET", "HEAD"], include_in_schema=False)
-    for router in (arrival.router, pages.router):
+    for router in (arrival.router, choosing.router, explained.router, pages.router, paylinks.router):
         _answer_head(router)
     staff.install(app, house)
     app.include_router(assets.router)
     app.include_router(api_docs.router)
     app.include_router(api.router)
     app.include_router(arrival.router)
-    app.include_router(pages.router, dependencies=[Depends(security.same_site)])
+    app.include_router(explained.router)
+    for router in (choosing.router, pages.router, paylinks.router):
+        app.include_router(router, dependencies=[Depends(security.same_site)])
     return app
 
 

@@ -13,7 +13,7 @@ A test says which translations are missing then.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache
 from importlib.resources import files
 from io import BytesIO
@@ -29,7 +29,6 @@ from ils_payment.money import to_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from datetime import date
     from zoneinfo import ZoneInfo
 
     from ils_payment.model import LocalText
@@ -77,6 +76,11 @@ class Tongue:
         """Write a day shortly, for lists: ``21.11.2026``, ``21 Nov 2026``."""
         pattern = "dd.MM.yyyy" if self.code == "de" else "d MMM yyyy"
         return format_date(self._there(value), pattern, locale=self._locale)
+
+    def day_of_year(self, month: int, day: int) -> str:
+        """Write a day of every year: ``31. Dezember``."""
+        pattern = "d. MMMM" if self.code == "de" else "d MMMM"
+        return format_date(date(2000, month, day), pattern, locale=self._locale)
 
     def clock(self, value: datetime) -> str:
         """Write the time of day at the library: ``19:42 Uhr``."""

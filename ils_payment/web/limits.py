@@ -29,9 +29,16 @@ if TYPE_CHECKING:
 MOST: Mapping[str, int] = {"card": 3, "address": 20, "network": 60}
 """Wrong PINs within an hour. Patrons of one reading room share an address, so it bears more."""
 
+MOST_ASKED: Mapping[str, int] = {"card": MOST["card"], "address": 600}
+"""The same for questions of an eLending platform: behind each of its few addresses are all patrons, and a
+lower limit would let one stranger at its sign-in form shut it for everybody."""
+
 MANY = 600
 """Wrong PINs within an hour in all of a library. More are an attack from many networks: sign-ins get
 slower and the log calls for a person, but nobody is refused; else one attacker could shut the door."""
+
+MOST_LOOKS: Mapping[str, int] = {"link": 60, "address": 120, "network": 600}
+"""How often pay links are opened within an hour: each time the library system is asked."""
 
 HOUR = 3600
 STEP = 60
@@ -63,6 +70,17 @@ def reserve(house: House, library: str, card: str, address: str) -> Attempt | No
     return reserve_counted(house, library, _buckets(house, library, card, address), MOST)
 
 
+def reserve_asked(house: House, library: str, card: str, source: str) -> Attempt | None:
+    """Count a sign-in that an eLending platform at *source* asks about, with those of the pages."""
+    counted = {
+        "card": _plain(card),
+        "address": f"elending:{library}:{networks(source)[0]}",
+        "library": library,
+    }
+    buckets = {what: name_of(house, what, value) for what, value in counted.items()}
+    return reserve_counted(house, library, buckets, MOST_ASKED)
+
+
 def reserve_counted(
     house: House, library: str, buckets: Mapping[str, str], most_of: Mapping[str, int]
 ) -> Attempt | None:
@@ -70,14 +88,7 @@ def reserve_counted(
 
     None when one of the limits *most_of* is reached.
     """
-    with house.store.unit() as unit:
-        window = _window(unit)
-        _line_up(unit, buckets)
-        counted = {what: doors.counted(unit, bucket, window - HOUR) for what, bucket in buckets.items()}
-        reached = [what for what, most in most_of.items() if counted[what] >= most]
-        if not reached:
-            for bucket in sorted(buckets.values()):
-                _add(unit, bucket, window)
+    window, counted, reached = _count(house, buckets, most_of)
     if reached:
         log.warning("sign_in_limited", library=library, limit=reached[0])
         return None
@@ -86,6 +97,32 @@ def reserve_counted(
         # Not for each attempt: whoever attacks must not be able to fill the disk as well.
         log.error("sign_in_attack", library=library, wrong_within_an_hour=counted["library"])
     return Attempt(buckets, window, counted["card"], crowded)
+
+
+def may_look(house: House, library: str, link: str, address: str) -> bool:
+    """Count that a pay link is opened; False when that happened too often within the hour."""
+    single, network = networks(address)
+    counted = {"link": link, "address": f"{library}:{single}", "network": f"{library}:{network}"}
+    buckets = {what: name_of(house, f"look-{what}", value) for what, value in counted.items()}
+    _, _, reached = _count(house, buckets, MOST_LOOKS)
+    if reached:
+        log.warning("link_limited", library=library, limit=reached[0])
+    return not reached
+
+
+def _count(
+    house: House, buckets: Mapping[str, str], most_of: Mapping[str, int]
+) -> tuple[int, dict[str, int], list[str]]:
+    """Count one in each bucket unless a limit is reached; return window, counts before, reached limits."""
+    with house.store.unit() as unit:
+        window = _window(unit)
+        _line_up(unit, buckets)
+        counted = {what: doors.counted(unit, bucket, window - HOUR) for what, bucket in buckets.items()}
+        reached = [what for what, most in most_of.items() if counted[what] >= most]
+        if not reached:
+            for bucket in sorted(buckets.values()):
+                _add(unit, bucket, window)
+    return window, counted, reached
 
 
 def taken_back(house: House, attempt: Attempt) -> None:

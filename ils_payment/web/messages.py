@@ -174,7 +174,7 @@ MESSAGES: Mapping[str, Words] = {
         way=_FEES,
     ),
     "already_running": Words(
-        N_("A payment for these fees is running already"),
+        N_("A payment for this is running already"),
         (
             N_(
                 "So that you do not pay twice, we have not started another one. You can continue or"
@@ -191,6 +191,27 @@ MESSAGES: Mapping[str, Words] = {
                 " as usual."
             ),
             N_("Please try again later, or pay at the desk."),
+        ),
+        way=_FEES,
+    ),
+    "not_renewable": Words(
+        N_("Your card cannot be renewed here any more"),
+        (N_("Nothing was charged. The page of your card says why, and who helps."),),
+        way=_FEES,
+    ),
+    "fees_first": Words(
+        N_("Please pay all open fees together with your card"),
+        (
+            N_("Your library renews cards only when no fees are left open. Nothing was charged."),
+            N_("Fees that cannot be paid online have to be paid at the desk first."),
+        ),
+        way=_FEES,
+    ),
+    "contact_unconfirmed": Words(
+        N_("Please confirm your details"),
+        (
+            N_("Before your card is renewed, please tick that address, e-mail and telephone are correct."),
+            N_("If they are not, please tell your library first. Nothing was charged."),
         ),
         way=_FEES,
     ),

@@ -1,4 +1,4 @@
-"""The patron's way through: fees, confirmation, payment, what became of it, history, receipt."""
+"""The patron's payments: what became of each, the list of them, the receipt; and the clock of the session."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import re
 from typing import Annotated
 
 import structlog
-from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
+from fastapi import APIRouter, Form, HTTPException, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from ils_payment.domain.states import UNPAID
-from ils_payment.flows import links, pay, see, show, tell
+from ils_payment.flows import links, pay, show, tell
 from ils_payment.flows.house import Desk, House
-from ils_payment.flows.views import Begun, FeeLine, FeesView, PaymentView
+from ils_payment.flows.views import PaymentView
 from ils_payment.model import State
 from ils_payment.store import mails
-from ils_payment.web import render, screens
+from ils_payment.web import asking, render, screens
 from ils_payment.web.sessions import DeskHere, HouseHere, Visit, VisitHere, VisitMaybe
 from ils_payment.web.turns import TurnsHere
 
 router = APIRouter(prefix="/{library}", include_in_schema=False)
 log = structlog.get_logger(__name__)
 
-_SILENT = frozenset({"provider_unavailable", "library_unavailable"})
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_{|}~-]+"
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _MAIL = re.compile(rf"{_ATOM}(\.{_ATOM})*@{_LABEL}(\.{_LABEL})+")
@@ -31,91 +31,13 @@ _MAIL = re.compile(rf"{_ATOM}(\.{_ATOM})*@{_LABEL}(\.{_LABEL})+")
 _LONGEST_MAIL = 254
 
 
-# --- before paying -----------------------------------------------------------------------------
+class _Asked(BaseModel):
+    """The form that asks an eLending platform: its name in the configuration, and the PIN."""
 
+    model_config = ConfigDict(frozen=True)
 
-async def _open_fees(house: HouseHere, desk: DeskHere, visit: VisitHere, turns: TurnsHere) -> FeesView:
-    return await turns.take(desk, see.fees, house, desk, visit.patron)
-
-
-_OpenFees = Annotated[FeesView, Depends(_open_fees)]
-
-
-@router.get("/fees")
-def fees(request: Request, house: HouseHere, desk: DeskHere, visit: VisitHere, view: _OpenFees) -> Response:
-    """Show every open fee, read fresh from the library system; ``?cancelled=1`` after a cancelled payment."""
-    cancelled = False
-    if "cancelled" in request.query_params:
-        # The address may be opened again later, when it is not the last payment any more.
-        last = next(iter(show.history(house, desk, visit.patron)), None)
-        cancelled = last is not None and last.state is State.VOID and not last.held
-    return screens.fees(request, view, cancelled=cancelled)
-
-
-@router.get("/confirm")
-def confirm(
-    request: Request,
-    house: HouseHere,
-    desk: DeskHere,
-    visit: VisitHere,
-    view: _OpenFees,
-    fee: Annotated[list[str], Query(default_factory=list, max_length=500)],
-    method: Annotated[str, Query(max_length=60)] = "",
-) -> Response:
-    """Show exactly what is about to be paid. It has an address, so "back" and the language switch work."""
-    lines = [line for line in view.lines if line.key in set(fee)]
-    problem = _hindrance(view, lines, fee, method)
-    if problem == "changed" and (paid := show.paid_with(house, desk, visit.patron, fee)):
-        # "Back" after paying: the fees are gone because of the patron's own payment.
-        return RedirectResponse(_address(desk, paid), 303)
-    if problem is not None:
-        return screens.fees(request, view, chosen=fee, method=method, problem=problem)
-    return screens.confirm(request, view, lines, method)
-
-
-def _hindrance(view: FeesView, lines: list[FeeLine], keys: list[str], method: str) -> str | None:
-    """Say in advance why ``pay.begin`` would refuse this choice: one of ``views.NOT_BEGUN``, or None."""
-    total = sum(line.cents for line in lines)
-    choice = next((choice for choice in view.methods if choice.method == method), None)
-    if view.paused:
-        return "paused"
-    if not keys:
-        return "nothing_chosen"
-    if len(lines) != len(set(keys)):
-        return "changed"
-    if any(line.running for line in lines):
-        return "already_running"
-    if not all(line.payable for line in lines):
-        return "not_payable"
-    if choice is None:
-        return "unknown_method"
-    if total > view.limit_cents:
-        return "above_balance"
-    return "below_minimum" if total < choice.minimum_cents else None
-
-
-@router.post("/pay")
-async def begin(
-    request: Request,
-    house: HouseHere,
-    desk: DeskHere,
-    visit: VisitHere,
-    turns: TurnsHere,
-    expected: Annotated[int, Form()],
-    fee: Annotated[list[str], Form(default_factory=list, max_length=500)],
-    method: Annotated[str, Form(max_length=60)] = "",
-) -> Response:
-    """Freeze what was confirmed, open the provider session, and send the payer there."""
-    language = render.language(request)
-    outcome = await turns.take(desk, pay.begin, house, desk, visit.patron, fee, method, language, expected)
-    if isinstance(outcome, Begun):
-        return RedirectResponse(outcome.url, 303)
-    if outcome.code == "changed":
-        paid = await run_in_threadpool(show.paid_with, house, desk, visit.patron, fee)
-        if paid is not None:
-            return RedirectResponse(_address(desk, paid), 303)
-    status = 503 if outcome.code in _SILENT else 409
-    return render.message(request, outcome.code, status, payment_id=outcome.payment_id)
+    platform: str = Field("", max_length=60)
+    pin: str = Field("", max_length=1000, repr=False)
 
 
 # --- a payment ---------------------------------------------------------------------------------
@@ -136,7 +58,8 @@ def _payment(house: House, desk: Desk, payment_id: str) -> PaymentView:
     return payment
 
 
-def _address(desk: Desk, payment_id: str) -> str:
+def address(desk: Desk, payment_id: str) -> str:
+    """Return the path of a payment's page."""
     return f"/{desk.key}/payments/{payment_id}"
 
 
@@ -152,7 +75,29 @@ def status(request: Request, house: HouseHere, desk: DeskHere, visit: VisitHere,
     payment = _own(house, desk, visit, payment_id)
     if payment.state in UNPAID and "follow" not in request.query_params:
         house.make_due(payment_id)
-    return screens.status(request, payment, full=True)
+    return asking.page(request, house, desk, payment)
+
+
+@router.post("/payments/{payment_id}/ask")
+async def ask(
+    request: Request,
+    house: HouseHere,
+    desk: DeskHere,
+    visit: VisitHere,
+    turns: TurnsHere,
+    payment_id: str,
+    wish: Annotated[_Asked, Form()],
+) -> Response:
+    """Ask an eLending platform with the patron's PIN whether it is open again; the PIN is kept nowhere."""
+    payment = await run_in_threadpool(_own, house, desk, visit, payment_id)
+    view = await run_in_threadpool(asking.view_of, house, payment, wish.platform)
+    if view is None:
+        raise HTTPException(404)
+    address = request.client.host if request.client else ""
+    heard = await asking.ask(house, desk, turns, visit.patron, view, wish.pin, address)
+    if isinstance(heard, str):
+        return asking.page(request, house, desk, payment, problem=heard)
+    return asking.page(request, house, desk, payment, answered=heard)
 
 
 @router.get("/payments/{payment_id}/return")
@@ -170,7 +115,7 @@ def come_back(
     """
     if visit is not None and show.belongs_to(house, payment_id, desk.key, visit.patron):
         house.make_due(payment_id)
-        return RedirectResponse(_address(desk, payment_id), 303)
+        return RedirectResponse(address(desk, payment_id), 303)
     if not links.is_good(house, payment_id, t):
         return render.message(request, "return_refused", 403)
     payment = _payment(house, desk, payment_id)
@@ -188,7 +133,7 @@ def cancel(request: Request, house: HouseHere, desk: DeskHere, visit: VisitHere,
         return RedirectResponse(f"/{desk.key}/fees?cancelled=1", 303)
     if payment.state in {State.CREATED, State.OPEN}:
         return render.message(request, "not_cancelled", 503, payment_id=payment_id)
-    return RedirectResponse(_address(desk, payment_id), 303)
+    return RedirectResponse(address(desk, payment_id), 303)
 
 
 # --- the receipt -------------------------------------------------------------------------------

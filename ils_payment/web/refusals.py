@@ -27,6 +27,7 @@ _WORDS = {
     403: "forbidden",
     404: "not_found",
     405: "not_found",
+    429: "too_many",
     503: "failed",
     500: "failed",
 }

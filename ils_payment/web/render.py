@@ -32,7 +32,22 @@ LANGUAGE_COOKIE = "language"
 WARN_BEFORE = 60
 """Seconds before the end of a session at which the reader is warned (WCAG 2.2.1 asks for 20 at least)."""
 
-_KEPT = ("fee", "method", "t", "to", "link", "library", "kind", "which", "what", "state", "number", "page")
+_KEPT = (
+    "fee",
+    "until",
+    "renew",
+    "method",
+    "t",
+    "to",
+    "link",
+    "library",
+    "kind",
+    "which",
+    "what",
+    "state",
+    "number",
+    "page",
+)
 """The parameters that a page in another language still needs; an arrival token is not among them."""
 
 
@@ -127,6 +142,8 @@ class Frame:
     """What stands at the top and behind the title of the page."""
     library: config.Library | None
     live: bool
+    explained: bool
+    """Whether there is a page that explains the fees."""
     signed_in: bool
     csrf: str
     ends_in: int | None
@@ -166,6 +183,7 @@ def _frame(request: Request, csrf: str) -> Frame:
         brand=library.name if library else tongue(request).gettext(_wing(request).brand),
         library=library,
         live=desk.live if desk else True,
+        explained=desk is not None and desk.tariff is not None,
         signed_in=visit is not None,
         csrf=csrf or (visit.csrf if visit else getattr(request.state, "csrf", "")),
         ends_in=seconds_left(request, visit) if visit else None,

@@ -1,8 +1,4 @@
-"""What a patron reads about a payment: every state, in plain words.
-
-Written for a tired person late in the evening: first what happened, then where the money is,
-then what to do. The table holds the English texts; the catalogues in ``locale/`` the others.
-"""
+"""What a patron reads about a payment: which words fit it, and the names of fees and methods."""
 
 from __future__ import annotations
 
@@ -11,159 +7,30 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ils_payment.model import State
-from ils_payment.web.words import N_, Tone, Words
+from ils_payment.web.state_words import BRIEF, CALL, STATES, UNTOLD, UNTOLD_FREE
+from ils_payment.web.words import N_
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ils_payment.flows.views import PaymentView
     from ils_payment.web.language import Tongue
+    from ils_payment.web.words import Words
 
 USUAL_BOOKING_TIME = timedelta(minutes=1)
 """A payment that is paid for longer than this is told so: booking it takes longer than usual."""
 
 
-STATES: Mapping[str, Words] = {
-    "created": Words(
-        N_("Your payment is being prepared"),
-        (N_("This takes a few seconds. This page updates by itself. Nothing has been charged so far."),),
-        Tone.WAIT,
-    ),
-    "open": Words(
-        N_("This payment is not finished yet"),
-        (
-            N_("As far as we know, nothing has been charged."),
-            N_("If you have just paid, please wait a moment: this page updates by itself."),
-        ),
-        Tone.WAIT,
-    ),
-    "looking": Words(
-        N_("One moment, please"),
-        (N_("We are asking whether your payment has arrived. This page updates by itself."),),
-        Tone.WAIT,
-    ),
-    "pending": Words(
-        N_("Your bank has not confirmed yet"),
-        (
-            N_("You have sent off the payment of %(sum)s. Please do not pay again."),
-            N_(
-                "Most banks confirm within minutes, some take a few working days. You need not wait here:"
-                " as soon as the bank confirms, we book the payment by ourselves."
-            ),
-        ),
-        Tone.WAIT,
-    ),
-    "paid": Words(
-        N_("We have your payment"),
-        (N_("We are booking it now; this usually takes a few seconds. Please do not pay again."),),
-        Tone.WAIT,
-    ),
-    "longer": Words(
-        N_("We have your payment"),
-        (
-            N_("Booking it takes a little longer. Please do not pay again."),
-            N_("You need not wait here: we go on by ourselves until it is booked."),
-        ),
-        Tone.WAIT,
-    ),
-    "settled": Words(
-        N_("Paid and booked"),
-        (N_("Thank you. We have received %(sum)s, and the fees are settled in your library account."),),
-        Tone.GOOD,
-    ),
-    "given_back": Words(
-        N_("Paid back"),
-        (
-            N_("Your payment was given back to the account or card that you paid with."),
-            N_("It can take some days until your bank shows it."),
-        ),
-        Tone.GOOD,
-    ),
-    "resolved": Words(
-        N_("Your library has closed this payment"),
-        (
-            N_("The staff have dealt with this payment by hand: it was booked or paid back."),
-            N_("If anything is unclear, please contact your library and mention the number."),
-        ),
-        Tone.GOOD,
-    ),
-    "void": Words(
-        N_("This payment was not made"),
-        (N_("Nothing was charged. The fees are still open; you can start again whenever you like."),),
-    ),
-    "void_cancelled": Words(
-        N_("Payment cancelled"),
-        (N_("Nothing was charged. The fees are still open; you can start again whenever you like."),),
-    ),
-    "void_expired": Words(
-        N_("This payment was not completed"),
-        (
-            N_("The time for it ran out, or the bank did not agree. Nothing was charged."),
-            N_("The fees are still open; you can start again whenever you like."),
-        ),
-    ),
-    "held_paid": Words(
-        N_("We have your payment; the staff are looking at it"),
-        (
-            N_("Booking it needs a person. Your library has been told. Please do not pay again."),
-            N_("You need not do anything. If you have questions, please mention the number."),
-        ),
-        Tone.LOOK,
-    ),
-    "held_settled": Words(
-        N_("Paid and booked; the staff are looking at it once more"),
-        (
-            N_(
-                "We have received %(sum)s and booked it. There is a question that your library is"
-                " clearing up."
-            ),
-            N_("You need not do anything. If you have questions, please mention the number."),
-        ),
-        Tone.LOOK,
-    ),
-    "held_resolved": Words(
-        N_("The staff are looking at this payment once more"),
-        (
-            N_("Your library had closed this payment; now there is a question that it is clearing up."),
-            N_("You need not do anything. If you have questions, please mention the number."),
-        ),
-        Tone.LOOK,
-    ),
-    "held": Words(
-        N_("The staff are looking at this payment"),
-        (
-            N_(
-                "Something about it is unclear. Please do not pay these fees again until your library"
-                " knows more."
-            ),
-            N_("You need not do anything. If you have questions, please mention the number."),
-        ),
-        Tone.LOOK,
-    ),
+ASKING_FAILED: Mapping[str, str] = {
+    "refused": N_("The PIN does not fit, or there were too many attempts. Please check it, or wait an hour."),
+    "unavailable": N_("Nobody answered just now. Please try again in a few minutes."),
 }
-
-UNTOLD = N_("Booking it needs a person. Please do not pay again.")
-CALL = N_("Please contact your library and mention the number.")
-"""What is said about a payment with a case where no mail goes to the staff."""
-
-BRIEF: Mapping[str, str] = {
-    "created": N_("Not finished"),
-    "open": N_("Not finished"),
-    "pending": N_("The bank confirms"),
-    "void": N_("Not paid"),
-    "paid": N_("Received, being booked"),
-    "settling": N_("Received, being booked"),
-    "unknown": N_("Received, being booked"),
-    "settled": N_("Paid and booked"),
-    "resolved": N_("Closed by the library"),
-    "held": N_("The staff are looking at it"),
-    "given_back": N_("Paid back"),
-}
-"""A payment in a list, by state, or ``held``, or ``given_back``."""
+"""Why an eLending platform could not be asked with a PIN."""
 
 TEST_NOTE = N_("This is a test: no money moves.")
 
 METHODS: Mapping[str, str] = {
+    "none": N_("Free of charge"),
     "card": N_("Credit or debit card"),
     "instant_bank_transfer": N_("Directly from your bank account (online banking)"),
 }
@@ -193,9 +60,10 @@ def told(payment: PaymentView, tongue: Tongue, now: datetime, *, staff_told: boo
     """Return what the status page says about *payment*; *staff_told*: mails about cases go to somebody."""
     money = tongue.money(payment.cents, payment.currency)
     key = of_payment(payment, now)
-    words = STATES[key]
+    words = STATES[_precise(key, payment)]
     if payment.held and not staff_told:
-        first = UNTOLD if key == "held_paid" else words.text[0]
+        untold = UNTOLD_FREE if bought(payment) == "free" else UNTOLD
+        first = untold if key == "held_paid" else words.text[0]
         words = replace(words, text=(first, CALL))
     return words.said(tongue, sum=money)
 
@@ -203,12 +71,29 @@ def told(payment: PaymentView, tongue: Tongue, now: datetime, *, staff_told: boo
 def brief(payment: PaymentView, tongue: Tongue) -> str:
     """Return what a list says about *payment*."""
     key = "held" if payment.held else "given_back" if is_given_back(payment) else str(payment.state)
-    return tongue.gettext(BRIEF[key])
+    free = f"{key}_free"
+    return tongue.gettext(BRIEF[free if bought(payment) == "free" and free in BRIEF else key])
+
+
+def bought(payment: PaymentView) -> str:
+    """Return what was bought: ``fees``, ``card``, ``both``, or ``free``: a renewal that costs nothing."""
+    if payment.renewal is None:
+        return "fees"
+    if len(payment.lines) > 1:
+        return "both"
+    return "card" if payment.cents else "free"
+
+
+def _precise(key: str, payment: PaymentView) -> str:
+    """Return the key of the words that fit what was bought; a card counts as renewed when it is."""
+    renewed = payment.renewal is not None and payment.renewal.state == "renewed"
+    precise = f"{key}_{bought(payment)}"
+    return precise if precise in STATES and (renewed or key != "settled") else key
 
 
 def is_given_back(payment: PaymentView) -> bool:
     """Tell whether the whole payment was given back through the provider."""
-    return sum(one.cents for one in payment.given_back) >= payment.cents
+    return bool(payment.given_back) and sum(one.cents for one in payment.given_back) >= payment.cents
 
 
 def method_name(method: str, tongue: Tongue) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import stat
 import threading
@@ -220,6 +221,132 @@ def test_client_tools_that_are_missing_or_of_another_version_are_told(postgresql
         with pytest.raises(BackupError, match="is 9"):
             backup(store, TREASURER, tmp_path / "b")
     assert not (tmp_path / "b").exists()
+
+
+def tool(folder, name, script):
+    """A client tool of the version of the server that the tests run, which does as *script* says."""
+    path = folder / name
+    version = 'case "$1" in --version) echo "%s (PostgreSQL) $SERVER_VERSION"; exit 0;; esac'
+    path.write_text(f"#!/bin/sh\n{version % name}\n{script}\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def broken_tools(each_town, monkeypatch, tmp_path):
+    """Put client tools of PostgreSQL before the real ones that do as a test says."""
+    store = each_town.house.store
+    with store.read() as unit:
+        version = unit.connection.execute(text("SHOW server_version")).scalar_one()
+    monkeypatch.setenv("SERVER_VERSION", version)
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    return lambda name, script: tool(folder, name, script)
+
+
+POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+
+
+@POSTGRESQL
+def test_a_dump_that_fails_leaves_no_half_backup_and_says_what_the_tool_said(
+    each_town, tools, broken_tools, tmp_path
+):
+    broken_tools("pg_dump", 'echo "pg_dump: error: permission denied for table audit" >&2; exit 1')
+    with pytest.raises(BackupError, match="permission denied for table audit"):
+        backup(each_town.house.store, TREASURER, tmp_path / "b")
+    assert list(tmp_path.glob("b.*")) == []
+    assert not (tmp_path / "b").exists()
+
+
+@POSTGRESQL
+def test_a_disk_that_is_full_leaves_no_half_dump(each_town, tools, tmp_path, monkeypatch):
+    def full(_path):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(copies, "_to_disk", full)
+    with pytest.raises(BackupError, match="No space left"):
+        backup(each_town.house.store, TREASURER, tmp_path / "b")
+    assert list(tmp_path.glob("b.*")) == []
+
+
+@POSTGRESQL
+@pytest.mark.parametrize(
+    ("name", "script", "says"),
+    [
+        ("psql", 'echo "psql: error: connection refused" >&2; exit 2', "connection refused"),
+        ("psql", 'cat > /dev/null; echo "ERROR:  out of disk" >&2; exit 3', "out of disk"),
+        (
+            "pg_restore",
+            'case "$*" in *--data*) exec "$REAL" "$@";; esac; echo "SELECT 1;"; echo wrong sum >&2; exit 1',
+            "wrong sum",
+        ),
+    ],
+)
+def test_a_restore_that_breaks_off_changes_nothing(
+    each_town, elsewhere, broken_tools, tmp_path, monkeypatch, name, script, says
+):
+    pay_one(each_town)
+    file = tmp_path / "ledger.backup"
+    backup(each_town.house.store, TREASURER, file)
+    monkeypatch.setenv("REAL", str(shutil.which("pg_restore")))
+    broken_tools(name, script)
+    there, path = elsewhere
+    with pytest.raises(BackupError, match=says) as refused:
+        restore(there, path, TREASURER, file)
+    assert "Nothing was changed" in refused.value.mend
+    assert upgrade.revision(there) is None
+
+
+@POSTGRESQL
+def test_a_dump_of_something_else_is_no_backup(each_town, elsewhere, broken_tools, tmp_path):
+    there, path = elsewhere
+    file = tmp_path / "other.backup"
+    file.write_bytes(b"PGDMP and no more")
+    with pytest.raises(BackupError, match="damaged, or holds no ledger") as refused:
+        restore(there, path, TREASURER, file)
+    assert refused.value.mend == "Take another backup."
+    broken_tools("pg_restore", "exit 0")
+    with pytest.raises(BackupError, match="no schema in it"):
+        restore(there, path, TREASURER, file)
+
+
+def test_tools_are_found_on_the_path_first_and_then_where_distributions_put_them(monkeypatch, tmp_path):
+    here = tool(tmp_path, "pg_dump", "exit 0")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(Path, "is_file", lambda path: "pgsql-17" in str(path))
+    assert list(copies._places("pg_dump", 17)) == [str(here), "/usr/pgsql-17/bin/pg_dump"]
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    assert list(copies._places("pg_dump", 16)) == []
+
+
+def test_a_file_that_sqlite_reads_and_that_is_no_ledger_is_refused(books, tmp_path):
+    file = tmp_path / "other.db"
+    with closing(sqlite3.connect(file)) as connection:
+        for table in ("alembic_version (version_num)", "installation (name)"):
+            connection.execute(f"CREATE TABLE {table}")
+    store = Store(f"sqlite:///{tmp_path}/restored.db", books.world)
+    with pytest.raises(BackupError, match="holds no ledger"):
+        restore(store, tmp_path / "restored.db", TREASURER, file)
+    with pytest.raises(BackupError, match="cannot be read"):
+        restore(store, tmp_path / "restored.db", TREASURER, tmp_path / "nothing.db")
+    store.close()
+    assert list(tmp_path.glob("restored.db*")) == []
+
+
+def test_a_restore_onto_a_disk_that_is_full_leaves_nothing(books, tmp_path, monkeypatch):
+    file = tmp_path / "b"
+    backup(books.house.store, TREASURER, file)
+
+    def full(_path):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(copies, "_to_disk", full)
+    store = Store(f"sqlite:///{tmp_path}/restored.db", books.world)
+    with pytest.raises(BackupError, match="No space left"):
+        restore(store, tmp_path / "restored.db", TREASURER, file)
+    store.close()
+    assert list(tmp_path.glob("restored.db*")) == []
 
 
 def test_a_password_is_not_told_to_other_users_of_the_host(postgresql_url):

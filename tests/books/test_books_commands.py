@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 from contextlib import nullcontext
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import text
+from sqlalchemy import text, update
 
 from ils_payment.cli import export as export_command
 from ils_payment.cli import golive, logs
 from ils_payment.cli import verify as verify_command
 from ils_payment.cli.main import cli
 from ils_payment.errors import ILSPaymentError
+from ils_payment.flows import backup, decide
+from ils_payment.flows.export import export
 from ils_payment.flows.golive import checklist
 from ils_payment.flows.seal import seal
 from ils_payment.model import Payout, PayoutEntry
+from ils_payment.store import journal
+from ils_payment.store.case_tables import refunds
 from tests.books.conftest import YESTERDAY
+from tests.flows.decisions import CLERK, TREASURER, refund
 
 DAY = YESTERDAY.isoformat()
 
@@ -91,17 +97,17 @@ def test_what_does_not_add_up_is_told_line_by_line(typed, books):
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "ends", "says"),
     [
-        (days(first="2026-11-23", last="2026-11-23"), "not over yet in Europe/Berlin"),
-        (("export", "--library", "x", "--from", DAY, "--to", DAY), "There is no library 'x'"),
-        (days("--json"), "--output FILE"),
-        (days(first="yesterday"), "does not match the format"),
+        (days(first="2026-11-23", last="2026-11-23"), 1, "not over yet in Europe/Berlin"),
+        (("export", "--library", "x", "--from", DAY, "--to", DAY), 2, "There is no library 'x'"),
+        (days("--json"), 2, "--output FILE"),
+        (days(first="yesterday"), 2, "does not match the format"),
     ],
 )
-def test_what_cannot_be_exported_is_told(typed, words, says):
+def test_what_cannot_be_exported_is_told_and_a_mistyped_command_ends_with_two(typed, words, ends, says):
     code, _, err = typed(*words)
-    assert code in {1, 2}
+    assert code == ends
     assert says in err
 
 
@@ -126,16 +132,32 @@ def test_verify_tells_balances_and_finds_what_was_changed(typed, books):
     assert json.loads(out)["findings"][-1].startswith(f"the seal {'0' * 64} is not in the journal")
 
 
-def test_the_list_for_going_live_ticks_off_what_the_books_have_seen(books, typed, capsys):
-    titles = {item.title: item.seen for item in checklist(books.house, "lindental", "")}
+@pytest.fixture
+def printed(books, capsys, monkeypatch):
+    """Print the list for going live; *checked* and *live* are what ``check`` found before it."""
+    monkeypatch.setattr(golive, "ledger", lambda _config: nullcontext(books.house))
+
+    def run(checked="", live=()):
+        capsys.readouterr()
+        golive.print_checklist(None, None, checked, live, as_json=False)
+        return capsys.readouterr().out
+
+    return run
+
+
+def ticked(out):
+    """The numbers of the lines that the program has ticked off."""
+    return [int(number) for number in re.findall(r"^\[x\] +(\d+)\.", out, re.MULTILINE)]
+
+
+def test_the_list_for_going_live_ticks_off_what_the_books_have_seen(books, typed, printed):
+    titles = {item.title: item.seen for item in checklist(books.house, "lindental", "", live=False)}
     assert not any(titles.values()), "test money is not real money"
     with books.house.store.unit() as unit:
         unit.connection.execute(text("UPDATE payments SET live = true"))
     assert typed(*days())[0] == 0
     seal(books.house)
-    capsys.readouterr()
-    golive.print_checklist(None, None, "no error, 0 warning(s), 9 times ok", as_json=False)
-    out = capsys.readouterr().out
+    out = printed("no error, 0 warning(s), 9 times ok", {"lindental"})
     number = books.view(books.paid).number
     assert "GOING LIVE: Stadtbücherei Lindental (lindental)" in out
     assert "[x]  2. A real fee was paid with real money and is settled" in out
@@ -144,3 +166,52 @@ def test_the_list_for_going_live_ticks_off_what_the_books_have_seen(books, typed
     assert "[ ]  4. A refund went through two persons" in out
     assert out.count("signed:") == len(titles) + 3
     assert max(map(len, out.splitlines())) <= 80
+
+
+def test_the_list_for_going_live_leaves_to_a_person_what_no_program_can_know(books, printed, tmp_path):
+    """That the treasury could read the export, where a backup lies, what patrons read, who keeps a seal."""
+    house = books.house
+    export(house, books.desk, TREASURER, YESTERDAY, YESTERDAY)
+    backup.backup(house.store, TREASURER, tmp_path / "copy.db")
+    with house.store.unit() as unit:
+        journal.append(unit, TREASURER.name, "pause", {})
+    seal(house)
+    out = printed("no error", {"lindental"})
+    assert ticked(out) == [1]
+    for number, told in ((5, "export 1"), (8, "last on "), (10, "last on "), (11, "seal ")):
+        line = out[out.index(f"[ ] {number:2}. ") :]
+        assert f"Seen: {told}" in line[: line.index("signed:")]
+
+
+@pytest.mark.parametrize(("live", "says"), [(set(), "no error; but with test keys"), ({"lindental"}, "")])
+def test_an_installation_with_test_keys_is_not_complete(books, printed, live, says):
+    out = printed("no error", live)
+    assert ticked(out) == ([1] if live else [])
+    assert says in out
+    assert ticked(printed("", live)) == []
+
+
+@pytest.mark.parametrize(
+    ("differences", "ticks", "says"), [(0, [7], "no difference(s)"), (2, [], "2 difference(s)")]
+)
+def test_a_comparison_that_found_differences_is_not_ticked_off(books, printed, differences, ticks, says):
+    facts = {"since": "2026-11-20T00:00:00+00:00", "until": "2026-11-22T00:00:00+00:00"}
+    with books.house.store.unit() as unit:
+        for found in (5 - differences, differences):
+            facts = {**facts, "differences": found}
+            journal.append(unit, "cli:treasurer", "reconciled", facts, "lindental")
+        journal.append(unit, "cli:treasurer", "reconciled", {**facts, "differences": 0}, "elsewhere")
+    out = printed()
+    assert ticked(out) == ticks
+    assert says in out
+
+
+@pytest.mark.parametrize(("approver", "ticks"), [(CLERK, []), (TREASURER, [4])])
+def test_a_refund_that_one_person_made_alone_is_not_one_of_two(books, printed, approver, ticks):
+    asked = refund(books, books.paid)
+    assert decide.approve(books.house, TREASURER, str(asked.refund_id)).ok
+    books.run()
+    with books.house.store.unit() as unit:
+        unit.connection.execute(text("UPDATE payments SET live = true"))
+        unit.connection.execute(update(refunds).values(approved_by=approver.name))
+    assert [one for one in ticked(printed()) if one != 2] == ticks

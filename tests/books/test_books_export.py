@@ -14,6 +14,7 @@ from ils_payment.domain.ledger import Book, Posting
 from ils_payment.domain.refunds import RefundState
 from ils_payment.errors import RemoteUnavailableError, StoreBusyError
 from ils_payment.flows.export import BooksDifferError, ExportRefusedError, export
+from ils_payment.flows.verify import verify
 from ils_payment.model import Payout, PayoutEntry
 from ils_payment.store import journal, payments, refunds
 from ils_payment.store.journal_tables import exported, exported_remotes, exports
@@ -122,7 +123,37 @@ def test_days_on_which_nothing_happened_give_a_file_with_a_header_only(books):
     empty = made(books, date(2026, 11, 1), date(2026, 11, 2))
     assert empty.content == rules.write([])
     assert (empty.rows, empty.totals) == (0, {})
-    assert made(books, date(2026, 11, 1), date(2026, 11, 2)).repeated
+    again = made(books, date(2026, 11, 1), date(2026, 11, 2))
+    assert again.repeated
+    for told in (empty, again):
+        assert (
+            "nothing happened on these days; they may be a part of a later export of more days" in told.notes
+        )
+    assert "nothing happened" not in " ".join(made(books).notes)
+
+
+def test_an_export_of_an_empty_day_does_not_stand_in_the_way_of_the_whole_month(each_books):
+    """Somebody tried the command on a quiet day; the treasury wants November up to yesterday."""
+    quiet = date(2026, 11, 2)
+    tried = made(each_books, quiet, quiet)
+    each_books.provider.listed = [payout(each_books, arrival=quiet)]
+    month = made(each_books, date(2026, 11, 1), YESTERDAY)
+    assert (month.number, month.late) == (tried.number + 1, 0)
+    rows = rules.read(month.content)
+    assert [row["day"] for row in rows if row["type"] == "payout"] == [quiet.isoformat()]
+    assert [row["gross"] for row in rows if row["gross"]] == ["4,50", "1,50", "2,50", "4,00"]
+    assert made(each_books, quiet, quiet).content == tried.content
+    for first, last in ((quiet, quiet + DAY), (date(2026, 10, 30), YESTERDAY)):
+        with pytest.raises(ExportRefusedError, match=f"Export {month.number} has the days"):
+            made(each_books, first, last)
+    assert verify(each_books.house).findings == []
+
+
+@pytest.mark.parametrize(("first", "last"), [(2, 3), (3, 4)])
+def test_days_that_have_only_a_part_of_an_empty_export_are_refused(books, first, last):
+    made(books, date(2026, 11, 2), date(2026, 11, 4))
+    with pytest.raises(ExportRefusedError, match="Export 1 has the days 2026-11-02 to 2026-11-04"):
+        made(books, date(2026, 11, first), date(2026, 11, last))
 
 
 def test_what_appears_late_for_an_exported_day_comes_next_under_its_own_day(each_books):

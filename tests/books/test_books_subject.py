@@ -27,6 +27,7 @@ from ils_payment.flows.verify import verify
 from ils_payment.model import Actor, PatronRef
 from ils_payment.store import doors, journal, patrons
 from tests.books.conftest import TREASURER, pay_one
+from tests.flows.decisions import case_of, held_payment
 
 PRIVATE = ("private_payments", "private_reasons", "private_mails", "private_sessions")
 CLERK = Actor("clerk1", "clerk")
@@ -86,6 +87,16 @@ def test_a_person_is_told_everything_that_is_known(known):
     assert secret not in json.dumps(told, default=str)
     assert row["facts"]["payments"] == 1
     assert known.erika not in row["facts"].values()
+
+
+def test_a_person_is_told_also_of_the_cases_and_what_they_say(town):
+    payment_id = held_payment(town)
+    (payment,) = export(town.house, town.desk, TREASURER, town.erika)["payments"]
+    (case,) = payment["cases"]
+    shown = case_of(town, payment_id)
+    assert (case["id"], case["kind"], case["closed_at"]) == (shown.case_id, "fees_differ", None)
+    assert case["facts"]
+    assert case["facts"].items() <= shown.facts.items()
 
 
 def test_a_person_is_forgotten_and_the_books_stay_whole(known):

@@ -54,6 +54,13 @@ TAMPERINGS = {
     "UPDATE exports SET content = 'x'": "the file is not as it was made",
     "DELETE FROM exported WHERE number = 1": "are marked",
     "DELETE FROM exports": "export 1 was deleted",
+    "DELETE FROM journal WHERE what = 'export'": "export 1 is not in the journal",
+    "UPDATE journal SET facts = 'no facts' WHERE what = 'export'": "export 1 is not in the journal",
+    "UPDATE journal SET facts = '[1]' WHERE what = 'export'": "export 1 is not in the journal",
+    "UPDATE exports SET library = 'elsewhere'": "export 1 is of another library than the journal says",
+    "UPDATE journal SET facts = '{}' WHERE what = 'seal'": "does not follow seal 0",
+    "UPDATE refunds SET state = 'due'": "refund 1 was approved by nobody",
+    "UPDATE refunds SET cents = cents - 1": "refund 1 is not as it was asked for",
 }
 
 EVERY_TRACE = [
@@ -130,6 +137,23 @@ def test_whatever_is_changed_deleted_or_cut_off_is_found_and_named(ledger):
             findings = examine(ledger.house, unit).findings
         assert any(says in one for one in findings), (statement, findings)
     assert verify(ledger.house).findings == []
+
+
+def test_what_the_provider_gave_back_alone_needs_nobodys_approval(ledger):
+    ledger.stripe.refund_in_dashboard(ledger.session_of(ledger.paid), 100)
+    ledger.house.make_due(ledger.paid)
+    ledger.run()
+    assert verify(ledger.house).findings == []
+
+
+def test_exports_of_a_library_that_is_not_configured_any_more_are_held_against_the_journal(ledger):
+    settings = ledger.house.settings
+    others = {"elsewhere": settings.libraries["lindental"]}
+    ledger.house.settings = settings.model_copy(update={"libraries": others})
+    assert verify(ledger.house).findings == []
+    with tampered(ledger, "UPDATE exports SET content = 'x'") as unit:
+        findings = examine(ledger.house, unit).findings
+    assert any("the file is not as it was made" in one for one in findings)
 
 
 def test_a_payment_that_was_deleted_with_every_trace_is_named_by_its_seal(ledger):

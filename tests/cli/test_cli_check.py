@@ -123,8 +123,8 @@ def test_a_method_that_the_provider_does_not_offer_is_an_error(ils_payment, conf
 def test_a_library_can_be_chosen_and_must_exist(ils_payment, config):
     assert ils_payment("--config", config, "check", "--library", "lindental", "--json").code == 0
     ran = ils_payment("--config", config, "check", "--library", "linden")
-    assert ran.code == 1
-    assert "There is: lindental" in ran.err
+    assert ran.code == 2
+    assert "there is: lindental" in ran.err
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import pytest
 
 from ils_payment.cli import actor, rooms
 from ils_payment.model import Actor, State
+from ils_payment.store import journal
 from tests.flows.decisions import books, held_payment, kinds, refunded, settled_payment
 from tests.flows.truths import DUE, load
 
@@ -121,7 +122,7 @@ def test_two_persons_give_a_payment_back(run, town):
     asked = run("refunds", "ask", number, "--meaning", "fee-dropped", "--reason", "lost letter")
     assert "A second person must approve it" in asked.out
     (waiting,) = json.loads(run("refunds", "list", "--json").out)
-    assert (waiting["cents"], waiting["asked_by"]) == (DUE, "cli:anna")
+    assert (waiting["cents"], waiting["asked_by"], waiting["reason"]) == (DUE, "cli:anna", "lost letter")
     same = run("refunds", "approve", waiting["refund_id"])
     assert same.code == 1
     assert "Let a second person do it" in same.err
@@ -129,6 +130,46 @@ def test_two_persons_give_a_payment_back(run, town):
     town.run()
     assert refunded(town) == DUE
     assert "No refund waits" in run("refunds", "list").out
+
+
+def test_whoever_approves_reads_why_it_was_asked_and_what_became_of_it(run, town):
+    payment_id = settled_payment(town)
+    ask = ("refunds", "ask", payment_id, "--meaning", "fee-dropped", "--reason", "lost letter")
+    refund_id = json.loads(run(*ask, "--json").out)["refund_id"]
+    assert "lost letter" in run("refunds", "list").out
+    assert "lost letter" in run("refunds", "show", refund_id).out
+    for said in ("asked", "cli:anna, 2026-11-21 22:", " CET", "12.50 EUR", town.view(payment_id).number):
+        assert said in run("refunds", "show", refund_id).out
+    assert "Ended" not in run("refunds", "show", refund_id).out
+    assert run("refunds", "withdraw", refund_id, "--reason", "a mistake", by="bert").code == 0
+    gone = run("refunds", "show", refund_id)
+    assert "withdrawn" in gone.out
+    assert "Ended" in gone.out
+    assert "cli:bert" in gone.out
+    assert "a mistake" not in gone.out
+    assert json.loads(run("refunds", "show", refund_id, "--json").out)["reason"] == "lost letter"
+
+
+def test_the_case_of_a_wanted_refund_tells_the_second_person_the_reason(run, town):
+    held_payment(town)
+    case = _case(run)["case_id"]
+    asked = run(
+        *("cases", "resolve", case, "refund", "--version", "1"),
+        *("--meaning", "double-payment", "--reason", "paid at the desk as well"),
+    )
+    assert asked.code == 0
+    assert "Reason: paid at the desk as well" in run("cases", "show", case).out
+
+
+def test_the_reason_of_a_refund_is_no_part_of_what_the_patron_is_told(run, town):
+    payment_id = settled_payment(town)
+    asked = run(
+        "refunds", "ask", payment_id, "--meaning", "fee-dropped", "--reason", "a bad debtor", "--json"
+    )
+    assert run("refunds", "approve", json.loads(asked.out)["refund_id"], by="bert").code == 0
+    town.run()
+    (given,) = town.view(payment_id).given_back
+    assert (given.state, given.reason) == ("done", None)
 
 
 def test_one_line_is_given_back_by_its_number_and_a_wrong_number_is_refused(run, town):
@@ -149,6 +190,7 @@ def test_one_line_is_given_back_by_its_number_and_a_wrong_number_is_refused(run,
     "words",
     [
         ("refunds", "approve", "nothing"),
+        ("refunds", "show", "nothing"),
         ("refunds", "withdraw", "nothing", "--reason", "x"),
         ("refunds", "ask", "nothing", "--meaning", "fee-dropped", "--reason", "x"),
         ("cases", "resolve", "nothing", "no-action", "--version", "1", "--reason", "x"),
@@ -177,7 +219,7 @@ def test_reconcile_says_what_agrees_what_differs_and_what_could_not_be_compared(
     assert kinds(town, payment_id) == ["marker_missing"]
     town.world.remotes.pop("koha.test")
     gap = run("reconcile", "--json")
-    assert gap.code == 2
+    assert gap.code == 3
     assert json.loads(gap.out)[0]["gaps"]
 
 
@@ -192,6 +234,16 @@ def test_reconcile_refuses_days_in_the_wrong_order_and_unknown_libraries(run):
     refused = run("reconcile", "--library", "elsewhere")
     assert refused.code == 2
     assert "there is: lindental" in refused.err
+
+
+@pytest.mark.parametrize("last", [(), ("--to", "2127-02-01")])
+def test_reconcile_refuses_days_that_have_not_come_yet_and_says_which_day_it_is(run, town, last):
+    refused = run("reconcile", "--from", "2127-01-01", *last)
+    assert refused.code == 2
+    today = town.world.now().astimezone(town.desk.settings.zone)
+    assert f"--from 2127-01-01 is in the future; in Europe/Berlin it is {today:%Y-%m-%d}" in refused.err
+    with town.house.store.read() as unit:
+        assert journal.newest(unit, what="reconciled") == []
 
 
 def test_the_actor_of_a_command_is_the_operating_systems_user(monkeypatch):

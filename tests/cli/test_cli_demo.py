@@ -13,6 +13,7 @@ import pytest
 import requests
 
 from ils_payment.cli import demo, walk
+from ils_payment.cli.demo_stage import truth_of
 from ils_payment.cli.walk import Browser, Confirmed, JourneyError, Page
 
 
@@ -97,7 +98,7 @@ def test_a_person_is_told_what_to_open_and_ctrl_c_ends_it():
 def test_the_books_decide_not_our_word(stage, capsys):
     assert demo._walked(stage) is True
     capsys.readouterr()
-    truth = demo._truth(stage)
+    truth = truth_of(stage)
     card = stage.koha.demo_card
     patron = next(one for one in truth["patrons"].values() if one["card"] == card)
     [credit] = [one for one in patron["credits"].values() if one["marker"]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -71,6 +72,28 @@ def test_a_settled_payment_is_listed_and_shown_with_its_sound_history(ils_paymen
     assert shown.code == 0
     assert "The hashes of this history hold." in shown.out
     assert "settled" in shown.out
+
+
+def test_times_on_the_terminal_are_those_of_the_library(ils_payment, config, town, settled):
+    """Lindental is an hour ahead of Greenwich in November; programs get the instant itself."""
+    at = town.view(settled).created_at
+    there = f"{at.astimezone(ZoneInfo('Europe/Berlin')):%Y-%m-%d %H:%M:%S} CET"
+    assert there in ils_payment("--config", config, "payments", "list").out
+    assert there in ils_payment("--config", config, "payments", "show", settled).out
+    [listed] = json.loads(ils_payment("--config", config, "payments", "list", "--json").out)
+    assert listed["created_at"] == at.isoformat()
+
+
+def test_times_of_a_library_that_is_not_configured_any_more_are_those_of_greenwich(
+    ils_payment, tmp_path, town, settled
+):
+    path = configured(tmp_path, town.settings.server.database)
+    path.write_text(
+        path.read_text(encoding="utf-8").replace("libraries.lindental", "libraries.elsewhere"),
+        encoding="utf-8",
+    )
+    at = town.view(settled).created_at
+    assert f"{at:%Y-%m-%d %H:%M:%S} UTC" in ils_payment("--config", path, "payments", "list").out
 
 
 def test_the_number_that_a_patron_reads_out_leads_to_the_payment(ils_payment, config, town, settled):

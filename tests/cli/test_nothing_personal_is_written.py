@@ -97,6 +97,11 @@ webhook_secrets = [{{ env = "CANARY_HOOK" }}]
 statement_descriptor = "TOWN LIBRARY"
 api_base = "{stripe}"
 
+[libraries.town.elending.onleihe]
+mode = "answer"
+fee_limit = "20.00"
+allowed_networks = ["127.0.0.1"]
+
 [[libraries.town.methods]]
 method = "card"
 provider = "stripe"
@@ -263,6 +268,15 @@ def break_everything(scene):
         scene.provider.broken = []
 
 
+def onleihe(scene, *pins):
+    """Let the Onleihe ask about the patron; return the HTTP codes."""
+    address = f"{scene.address}/elending/town/onleihe"
+    return [
+        requests.post(address, data={"sno": PERSON["card"], "pwd": pin}, timeout=60).status_code
+        for pin in pins
+    ]
+
+
 def strangers(scene):
     """Send canaries where they do not belong: addresses, methods, webhooks, tokens."""
     typed = quote(" ".join(PERSON.values()))
@@ -273,6 +287,8 @@ def strangers(scene):
         ("GET", f"/town/payments/{typed}"),
         ("DELETE", f"/town/fees?pin={typed}"),
         ("POST", f"/webhooks/town/{typed}"),
+        ("GET", f"/elending/town/onleihe?sno={typed}&pwd={typed}"),
+        ("POST", f"/elending/town/{typed}"),
         ("POST", f"/webhooks/town/stripe?{typed}"),
         ("GET", f"/town/arrive?token={typed}"),
         ("GET", f"/api/v1/libraries/town/{typed}"),
@@ -323,6 +339,7 @@ def test_no_canary_is_in_anything_that_a_real_process_writes(tmp_path):
         scene.stripe.start_sender()
         stack.callback(scene.stripe.stop_sender)
         visit(scene)
+        assert onleihe(scene, PERSON["pin"], PERSON["wrong pin"]) == [200, 200]
         break_everything(scene)
         strangers(scene)
         commands(scene)

@@ -182,6 +182,18 @@ CASES = {
         "line 16",
         'Write it like: minimum_amount = "1.00"',
     ),
+    "second person": (
+        {'name = "T': 'two_persons_from = "much"\nname = "T'},
+        "libraries.town.two_persons_from",
+        "line 5",
+        "with a decimal point",
+    ),
+    "second person, too fine": (
+        {'name = "T': 'two_persons_from = "0.005"\nname = "T'},
+        "libraries.town.two_persons_from",
+        "line 5",
+        'Write it like: two_persons_from = "0.00"',
+    ),
     "no plugin": (
         {'"koha"': '"kooha"'},
         "libraries.town.library_system.plugin",

@@ -17,9 +17,12 @@ from ils_payment._markers import PROJECT
 from ils_payment.model import SettledPayment
 from ils_payment.ports import (
     Charging,
+    Contacting,
+    ELendingPlatform,
     Expiring,
     Host,
     LibrarySystem,
+    Lifting,
     Listing,
     PayingOut,
     PaymentProvider,
@@ -27,6 +30,7 @@ from ils_payment.ports import (
     Refunding,
     Renewing,
     Runner,
+    Serving,
 )
 
 PAGE = (Path(__file__).parents[2] / "docs" / "hooks.md").read_text(encoding="utf-8")
@@ -64,7 +68,10 @@ def advances_what_is_due_until_stopped(runner):
     assert not runner.thread.is_alive()
 
 
-@pytest.mark.parametrize("door", [Charging, Renewing, Expiring, Pricing, Refunding, Listing, PayingOut])
+@pytest.mark.parametrize(
+    "door",
+    [Charging, Contacting, Renewing, Lifting, Expiring, Pricing, Refunding, Listing, PayingOut, Serving],
+)
 def test_every_small_door_is_told_with_its_methods(door):
     section = SECTIONS["What only some can"]
     assert f"`{door.__name__}`" in section
@@ -94,6 +101,7 @@ def test_no_heading_names_a_hook_that_does_not_exist():
     [
         ("ils_payment_library_systems()", LibrarySystem),
         ("ils_payment_providers()", PaymentProvider),
+        ("ils_payment_elending_platforms()", ELendingPlatform),
         ("ils_payment_runners()", Runner),
         ("What a plugin gets from the host", Host),
     ],

@@ -154,7 +154,12 @@ def test_a_card_without_an_end_is_not_given_one(until: date | None) -> None:
 
 def test_a_period_from_today_never_shortens_a_card() -> None:
     short = tariff(replace(ADULT, period=Period(days=10, start=Start.TODAY)))
-    assert refused(quote(short, card(TODAY + timedelta(days=20)), TODAY)) == "too_early"
+    far = card(TODAY + timedelta(days=20))
+    found = quote(short, far, TODAY)
+    assert isinstance(found, NoQuote)
+    assert (found.code, found.from_day) == ("too_early", TODAY + timedelta(days=12))
+    assert priced(quote(short, far, TODAY + timedelta(days=12))).until == TODAY + timedelta(days=21)
+    assert refused(quote(short, far, TODAY + timedelta(days=11))) == "too_early"
 
 
 def test_a_period_from_an_old_expiry_that_is_past_already_is_no_renewal() -> None:
@@ -281,6 +286,7 @@ def test_no_quote_moves_an_expiry_backwards_or_into_the_past(
         assert found.code in WHY_NOT
         assert all(text.endswith(HELPS[language]) for language, text in found.text.items())
         assert (found.from_day is not None) == (found.code == "too_early")
+        assert found.from_day is None or found.from_day > today
         return
     assert found.base is not None
     assert found.until > found.base

@@ -27,7 +27,7 @@ import uvicorn.protocols.http.httptools_impl
 
 from ils_payment.cli import serve
 from ils_payment.cli.main import main
-from ils_payment.flows import charge, freeze, hands, observe, pay, readback, renew, settle, work
+from ils_payment.flows import charge, freeze, hands, observe, pay, readback, renew, renew_late, settle, work
 from ils_payment.web import app, serving
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def hurry() -> None:
     for module in (hands, settle):
         module.LEASE_SECONDS = LEASE_SECONDS  # type: ignore[attr-defined]  # settle has it from hands
         module.backoff = backoff  # type: ignore[attr-defined]  # as above
-    for module in (work, settle, readback, charge, renew):
+    for module in (work, settle, readback, charge, renew_late):
         module.quarantine = quarantine  # type: ignore[attr-defined]  # the others have it from work
     for module in (work, settle, charge, renew):
         module.SEND_WITHIN = SEND_WITHIN  # type: ignore[attr-defined]  # as above

@@ -41,7 +41,12 @@ AFTER_CHANCES = {
 }
 """The same for what happens afterwards."""
 
-CARD_CHANCES = {"card_sold": 1.0, "card_rights_away": 0.8, "card_answer_garbled": 0.3, "card_desk_renews": 0.8}
+CARD_CHANCES = {
+    "card_sold": 1.0,
+    "card_rights_away": 0.8,
+    "card_answer_garbled": 0.3,
+    "card_desk_renews": 0.8,
+}
 """The same for what happens where cards are renewed."""
 
 CARDS_FROM = 3000

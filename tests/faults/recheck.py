@@ -219,7 +219,9 @@ def _cards(debits, ledger, held):
     there: dict = defaultdict(list)
     for row in debits:
         there[row["note"]].append((int(row["cents"]), int(row["unused"])))
-    cards = {row["payment"]: (row["card_marker"], int(row["card_cents"])) for row in ledger if row["card_marker"]}
+    cards = {
+        row["payment"]: (row["card_marker"], int(row["card_cents"])) for row in ledger if row["card_marker"]
+    }
     for payment, (marker, cents) in sorted(cards.items()):
         wanted = [(cents, 0)] if payment in settled else []
         if len(there[marker]) > 1 or (payment not in held | decided and there[marker] != wanted):

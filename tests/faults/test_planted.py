@@ -6,7 +6,7 @@ import pytest
 
 from tests.faults.kit import Kit
 from tests.faults.planted.registry import every_defect
-from tests.faults.planted.run import BEGIN, END, Catch, catch, caught_before, table, write
+from tests.faults.planted.run import BEGIN, END, Catch, catch, caught_before, rounds, table, write
 
 FAST = (
     "no_dedupe_of_notices",
@@ -49,3 +49,13 @@ def test_the_table_is_written_between_its_marks(tmp_path):
     assert text.endswith("after\n")
     assert "old" not in text
     assert caught_before(text) == {"no_claim": 7}
+
+
+def test_the_seed_of_the_last_catch_comes_first_and_what_is_caught_is_not_hunted_further():
+    names = ["no_claim", "posted_twice"]
+    hunted = []
+    for jobs in rounds(names, {"no_claim": 7}, 3000):
+        hunted.append(jobs)
+        names[:] = names[-1:]
+    rest = [[("posted_twice", seeds)] for seeds in (range(30), range(30, 300), range(300, 3000))]
+    assert hunted == [[("no_claim", range(7, 8))], *rest]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -12,7 +13,7 @@ from ils_payment.domain.refunds import Meaning
 from ils_payment.flows import decide, offer, verify
 from ils_payment.flows.reconcile import reconcile
 from ils_payment.flows.views import Begun, NotBegun
-from tests.flows.decisions import CLERK, TREASURER, case_of, resolve
+from tests.flows.decisions import CLERK, TREASURER, books, case_of, refund, resolve
 from tests.flows.renewing import YEAR, RenewingTown
 from tests.flows.truths import ending, hear, load, trail
 
@@ -251,6 +252,64 @@ def test_a_renewal_that_took_effect_late_stops_the_refund(town):
     assert ending(town, payment_id)["books"] == {"provider": -YEAR, "case": YEAR}
 
 
+def lost(town, *, then):
+    """A paid renewal that took effect while its answer got lost, and what happened right *then*."""
+    payment_id = town.sold()
+    town.koha.fail_next(1, operation=PUT, status=0, after_effect=True)
+    town.world.on_failpoint = lambda name: then() if name == "renew.recorded" else None
+    pay_for(town, payment_id)
+    town.world.on_failpoint = None
+    town.run_for(minutes=20, rounds=10)
+    return payment_id
+
+
+def test_a_refund_looks_at_the_card_also_while_the_renewal_is_still_tried(town):
+    payment_id = lost(town, then=town.koha.database_down)
+    assert town.renewal(payment_id).state == "tried"
+    asked = refund(town, payment_id)
+    assert decide.approve(town.house, TREASURER, str(asked.refund_id)).ok
+    town.koha.database_down(down=False)
+    town.run_for(hours=1, rounds=10)
+    assert ending(town, payment_id)["cases"] == ["refund_failed"]
+    assert resolve(town, case_of(town, payment_id), Choice.SETTLE_AGAIN).ok
+    town.run()
+    renewed(town, payment_id)
+
+
+def test_the_money_of_a_patron_who_is_gone_goes_back_though_nobody_can_look(town):
+    def delete():
+        del town.koha.tables.patrons[int(town.jan)]
+
+    payment_id = lost(town, then=delete)
+    case = case_of(town, payment_id)
+    assert case.kind == "renewal_unclear"
+    asked = resolve(town, case, Choice.REFUND, meaning=Meaning.FEE_DROPPED)
+    assert decide.approve(town.house, TREASURER, str(asked.refund_id)).ok
+    town.run()
+    assert books(town, payment_id) == {"provider": -YEAR, "returned": YEAR}
+
+
+def test_a_renewal_whose_money_went_back_is_not_carried_out_when_the_fees_are_settled_again(town):
+    payment_id = town.sold(fees=True)
+    town.koha.fail_next(100, operation="credits.add", status=403)
+    pay_for(town, payment_id)
+    town.run_for(days=5, rounds=30)
+    town.koha.faults.failures.clear()
+    line = load(town, payment_id).renewal_line
+    case = case_of(town, payment_id)
+    asked = resolve(town, case, Choice.REFUND, meaning=Meaning.FEE_DROPPED, lines=(line.id,))
+    assert decide.approve(town.house, TREASURER, str(asked.refund_id)).ok
+    town.run()
+    assert resolve(town, case_of(town, payment_id), Choice.SETTLE_AGAIN).ok
+    town.run()
+    end = ending(town, payment_id)
+    assert town.writes() == []
+    assert town.koha_account("jan")["balance"] == 0
+    assert end["books"] == {"provider": -YEAR - 150, "returned": YEAR, "library_system": 150}
+    assert (end["state"], end["held"], end["claims"]) == ("settled", False, 0)
+    assert verify.verify(town.house).findings == []
+
+
 def test_a_free_renewal_that_stuck_can_begin_again(town):
     town.koha.change(int(town.jan), category_id="KIND")
     town.koha.set_rights(API, READS)
@@ -280,6 +339,35 @@ def test_a_debit_that_cannot_be_written_is_a_case_and_the_card_stays_renewed(tow
     assert resolve(town, case_of(town, payment_id), Choice.SETTLE_AGAIN).ok
     town.run()
     renewed(town, payment_id)
+
+
+def test_a_debit_that_the_patron_pays_as_a_fee_meanwhile_is_a_case_and_not_paid_twice(town):
+    first = town.sold()
+    pay_for(town, first)  # So that an absent debit is known to be absent.
+    town.koha.change(int(town.jan), expiry_date=town.ends.isoformat())
+    payment_id = town.sold()
+    town.koha.fail_next(1, operation=DEBIT, status=0, after_effect=True)
+    town.stripe.pay(town.session_of(payment_id))
+    hear(town)
+    seen = town.begin(patron=town.jan)  # The debit is there, and nobody has told us yet.
+    assert isinstance(seen, Begun)
+    pay_for(town, seen.payment_id)
+    town.run_for(hours=1)
+    cases = [ending(town, one)["cases"] for one in (payment_id, seen.payment_id)]
+    assert sorted(cases) == [[], ["fees_differ"]]
+    assert town.koha_account("jan")["balance"] == 0
+
+
+def test_a_library_system_that_keeps_no_such_books_has_the_renewal_settled_by_the_expiry(town):
+    can = town.desk.system.capabilities
+    town.desk.system.capabilities = lambda: replace(can(), can_charge=False)
+    payment_id = town.sold(fees=True)
+    pay_for(town, payment_id)
+    end = ending(town, payment_id)
+    assert (end["state"], end["credits"]) == ("settled", [(150, 0)])
+    assert end["books"] == {"provider": -YEAR - 150, "library_system": YEAR + 150}
+    assert town.expiry() == town.until.isoformat()
+    assert verify.verify(town.house).findings == []
 
 
 def test_comparison_and_verify_find_nothing_after_a_renewal(each_town):

@@ -512,7 +512,12 @@ def test_a_rejected_certificate_has_a_mend_of_its_own():
     assert "ca_bundle" in found.mend
 
 
-@pytest.mark.parametrize("changes", [{"expiry_date": "soon"}, {"date_of_birth": 5}])
+def test_the_day_of_koha_s_own_last_renewal_is_told():
+    assert wire.card({"date_renewed": "2026-11-21"}, date(2026, 11, 21)).renewed_on == date(2026, 11, 21)
+    assert wire.card({"date_renewed": None}, date(2026, 11, 21)).renewed_on is None
+
+
+@pytest.mark.parametrize("changes", [{"expiry_date": "soon"}, {"date_of_birth": 5}, {"date_renewed": "x"}])
 def test_a_card_without_readable_days_is_garbled(changes):
     with pytest.raises(RemoteGarbledError):
         wire.card(changes, date(2026, 11, 21))

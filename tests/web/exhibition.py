@@ -5,16 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import product
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request, Response
 
 from ils_payment.config import Library
+from ils_payment.config.tariff_file import load_tariff
+from ils_payment.domain.tariff import NoQuote, Quote
 from ils_payment.flows.house import Desk
-from ils_payment.flows.views import NOT_BEGUN, FeeLine, FeesView, MethodChoice, PaidLine, PaymentView
-from ils_payment.model import State
-from ils_payment.web import assets, messages, render, screens, security
+from ils_payment.flows.paylink import LinkView
+from ils_payment.flows.views import (
+    NOT_BEGUN,
+    CardView,
+    ELendingView,
+    FeeLine,
+    FeesView,
+    MethodChoice,
+    PaidLine,
+    PaymentView,
+    RenewalView,
+)
+from ils_payment.model import Block, ContactData, Freshness, Hindrance, State, Verdict
+from ils_payment.web import assets, explained, messages, paylinks, render, screens, security
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -149,6 +163,94 @@ FEES = FeesView(
     read_at=NOW,
 )
 
+TARIFFS = Path(__file__).parents[2] / "examples" / "tariffs"
+TOWN = load_tariff(TARIFFS / "town-library.toml")
+CITY = load_tariff(TARIFFS / "city-library.toml")
+CHANGING = replace(TOWN, versions=(*TOWN.versions, replace(CITY.versions[0], valid_from=date(2027, 1, 1))))
+
+
+QUOTE = Quote(
+    kind="annual_fee",
+    cents=1000,
+    category="ERW",
+    base=date(2026, 11, 15),
+    until=date(2027, 11, 21),
+    version="2026-01-01",
+    label={"de": "Jahresgebühr", "en": "Annual fee"},
+    cost_centre="",
+    account="",
+    tax_code="",
+)
+CARD = CardView(
+    number="21234000012345",
+    valid_until=date(2026, 11, 15),
+    expired=True,
+    blocks=(Block(kind="expired"),),
+    currency="EUR",
+    quote=QUOTE,
+    why_not=None,
+    running=None,
+    fees_first=False,
+)
+NO_QUOTE = NoQuote(
+    code="too_early",
+    text={
+        "de": "Ihr Ausweis ist noch länger gültig. Ihre Bibliothek hilft Ihnen gern weiter.",
+        "en": "Your card is still valid for some time. Your library will be glad to help.",
+    },
+    from_day=date(2027, 10, 16),
+)
+CONTACT = ContactData(
+    name="Erika Mustermann",
+    address=("Am langen Wehr hinter der alten Mühle 127", "38899 Lindental"),
+    email="erika.mustermann.mit.langem.namen@mail.example",
+)
+LINK = LinkView(
+    state="payable",
+    number="•••• 2345",
+    currency="EUR",
+    quote=QUOTE,
+    methods=(
+        MethodChoice(method="card", minimum_cents=100),
+        MethodChoice(method="instant_bank_transfer", minimum_cents=0),
+    ),
+)
+PLATFORM = ELendingView(
+    platform="onleihe",
+    name="Onleihe",
+    verdict=Verdict.OPEN,
+    asked=True,
+    looking=False,
+    code="3",
+    hindrances=(),
+    as_of=NOW,
+    freshness=Freshness.LIVE,
+    delay=None,
+)
+PLATFORMS = {
+    "open": PLATFORM,
+    "probably": replace(PLATFORM, asked=False),
+    "soon": replace(PLATFORM, freshness=Freshness.DELAYED, delay=timedelta(minutes=15)),
+    "looking": replace(PLATFORM, verdict=Verdict.CANNOT_TELL, asked=False, looking=True),
+    "unknown": replace(PLATFORM, verdict=Verdict.CANNOT_TELL, asked=False),
+    "blocked": replace(
+        PLATFORM,
+        verdict=Verdict.BLOCKED,
+        hindrances=(
+            Hindrance(
+                kind="overdues",
+                lifted_by="return",
+                text={"de": "Es sind Medien überfällig.", "en": "Items are overdue."},
+            ),
+            Hindrance(
+                kind="restriction",
+                lifted_by="library",
+                text={"de": "Ihr Konto ist gesperrt.", "en": "Your account is blocked."},
+            ),
+        ),
+    ),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Exhibit:
@@ -186,6 +288,96 @@ PAYMENTS = {
 } | {f"void-{reason}": payment(State.VOID, void_reason=reason) for reason in VOID_REASONS if reason}
 PAYMENTS["open-looking"] = replace(PAYMENTS["open"], looking=True)
 PAYMENTS["paid-long"] = replace(PAYMENTS["paid"], paid_at=NOW - timedelta(minutes=9))
+
+
+RENEWAL_LINE = PaidLine(
+    kind="annual_fee",
+    label=None,
+    text="Jahresgebühr",
+    cents=1000,
+    cost_centre="",
+    account="",
+    renews=True,
+)
+
+
+def renewing(name: str, *, what: str = "card", state: str = "renewed") -> PaymentView:
+    """Return the payment *name* as one of a card: alone, with fees (``both``), or ``free``."""
+    one = PAYMENTS[name]
+    cents = 0 if what == "free" else 1000
+    line = replace(RENEWAL_LINE, cents=cents)
+    fees = one.lines if what == "both" else ()
+    return replace(
+        one,
+        lines=(*fees, line),
+        cents=cents + sum(fee.cents for fee in fees),
+        method="none" if what == "free" else one.method,
+        renewal=RenewalView(
+            base=QUOTE.base, until=QUOTE.until, state=state, tariff=QUOTE.version, cents=cents
+        ),
+    )
+
+
+RENEWALS = {
+    **{f"{what}-settled": renewing("settled", what=what) for what in ("card", "both", "free")},
+    **{f"{what}-paid": renewing("paid", what=what, state="due") for what in ("card", "both", "free")},
+    "free-long": renewing("paid-long", what="free", state="tried"),
+    **{
+        f"{what}-paid-held": renewing("paid-held", what=what, state="given_up")
+        for what in ("card", "both", "free")
+    },
+    **{f"{what}-settled-held": renewing("settled-held", what=what) for what in ("card", "free")},
+    "free-resolved": renewing("resolved", what="free", state="given_up"),
+    "card-open": renewing("open", state="due"),
+    "card-open-held": renewing("open-held", state="due"),
+    **{f"card-{name}": renewing(name, state="due") for name in ("void", "void-cancelled", "void-expired")},
+}
+LINKS = {
+    "payable": LINK,
+    "free": replace(LINK, quote=replace(QUOTE, cents=0)),
+    "paused": replace(LINK, paused=True),
+    "small": replace(LINK, methods=()),
+    "running": LinkView(state="running", number=LINK.number, continue_url="https://pay.example/session"),
+    **{
+        state: LinkView(
+            state=state, number="" if state in {"altered", "over"} else LINK.number, day=QUOTE.until
+        )
+        for state in paylinks.STATES
+        if state != "running"
+    },
+}
+
+
+def _card(problem: str | None = None, beside: FeesView | None = None, **changes: object) -> Exhibit:
+    view = replace(CARD, **changes)  # type: ignore[arg-type]  # each caller knows the fields
+    fees = beside or (FEES if view.quote else None)
+    return Exhibit(lambda request: screens.card(request, view, fees, problem=problem))
+
+
+def _link(name: str) -> Exhibit:
+    view = LINKS[name]
+    return Exhibit(
+        lambda request: paylinks.page(
+            request, request.app.state.house, view, changed=name == "payable" and "en" in str(request.url)
+        ),
+        visit=False,
+    )
+
+
+def _renewed(name: str, *, full: bool = True) -> Exhibit:
+    one = RENEWALS[name]
+    return Exhibit(lambda request: screens.status(request, one, full=full), visit=full)
+
+
+def _elending(name: str) -> Exhibit:
+    one, platform = RENEWALS["both-settled"], PLATFORMS[name]
+    askable = [platform] if name in {"probably", "unknown"} else []
+    problem = "refused" if name == "unknown" else None
+    return Exhibit(
+        lambda request: screens.status(
+            request, one, full=True, platforms=[platform], askable=askable, problem=problem
+        )
+    )
 
 
 def _status(name: str, *, full: bool = True) -> Exhibit:
@@ -241,6 +433,47 @@ EXHIBITS: dict[str, Exhibit] = {
     "fees-cancelled": Exhibit(lambda request: screens.fees(request, FEES, cancelled=True)),
     "confirm": Exhibit(lambda request: screens.confirm(request, FEES, LINES, "card")),
     "confirm-test": Exhibit(lambda request: screens.confirm(request, FEES, LINES, "card"), live=False),
+    "card": _card(),
+    "card-valid": _card(expired=False, valid_until=date(2027, 11, 15), quote=None, why_not=NO_QUOTE),
+    "card-blocked": _card(blocks=(Block(kind="lost_card", manual=True),)),
+    "card-free": _card(quote=replace(QUOTE, cents=0)),
+    "card-running": _card(running=PAYMENT.payment_id),
+    "card-fees-first": _card(fees_first=True),
+    "card-without-end": _card(valid_until=None, expired=False, quote=None, why_not=NO_QUOTE),
+    "card-paused": _card(beside=replace(FEES, paused=True)),
+    "card-small": _card(quote=replace(QUOTE, cents=50), beside=replace(FEES, methods=FEES.methods[:1])),
+    "card-problem": _card("unknown_method"),
+    "fees-with-card": Exhibit(lambda request: screens.fees(request, FEES, CARD)),
+    "fees-with-card-wished": Exhibit(
+        lambda request: screens.fees(
+            request, FEES, replace(CARD, fees_first=True, expired=False), until=QUOTE.until
+        )
+    ),
+    "fees-none-with-card": Exhibit(
+        lambda request: screens.fees(request, replace(FEES, lines=(), payable_cents=0, limit_cents=0), CARD)
+    ),
+    "fees-renewal-running": Exhibit(
+        lambda request: screens.fees(
+            request, replace(FEES, running=(RENEWALS["card-open"], RENEWALS["card-paid-held"])), CARD
+        )
+    ),
+    "confirm-both": Exhibit(lambda request: screens.confirm(request, FEES, LINES, "card", quote=QUOTE)),
+    "confirm-card": Exhibit(
+        lambda request: screens.confirm(request, FEES, (), "card", quote=QUOTE, contact=CONTACT)
+    ),
+    "confirm-free": Exhibit(
+        lambda request: screens.confirm(
+            request, FEES, (), "", quote=replace(QUOTE, cents=0), contact=ContactData()
+        )
+    ),
+    "history-renewals": Exhibit(lambda request: screens.history(request, tuple(RENEWALS.values()))),
+    "receipt-renewal": Exhibit(
+        lambda request: screens.receipt(request, RENEWALS["both-settled"], mail=False)
+    ),
+    **{f"link-{name}": _link(name) for name in LINKS},
+    **{f"renewal-{name}": _renewed(name) for name in RENEWALS},
+    "renewal-return": _renewed("card-settled", full=False),
+    **{f"elending-{name}": _elending(name) for name in PLATFORMS},
     "history": Exhibit(lambda request: screens.history(request, tuple(PAYMENTS.values()))),
     "history-none": Exhibit(lambda request: screens.history(request, ())),
     "receipt": Exhibit(lambda request: screens.receipt(request, PAYMENTS["settled"], mail=True)),
@@ -256,6 +489,10 @@ EXHIBITS: dict[str, Exhibit] = {
         ),
         visit=False,
     ),
+    "explained": Exhibit(lambda request: explained.page(request, TOWN, NOW.date()), visit=False),
+    "explained-signed-in": Exhibit(lambda request: explained.page(request, CITY, NOW.date())),
+    "explained-coming": Exhibit(lambda request: explained.page(request, CHANGING, NOW.date()), visit=False),
+    "explained-none": Exhibit(lambda request: explained.page(request, TOWN, date(2020, 1, 1)), visit=False),
     "idle": Exhibit(lambda request: render.page(request, "idle.html")),
     **{
         f"login-{problem or 'fresh'}": _login(problem)
@@ -280,7 +517,7 @@ class _Provider:
 
 def desk(*, live: bool, library: Library = LIBRARY) -> Desk:
     """Return the library's desk; only what pages look at is there."""
-    return Desk("lindental", library, SimpleNamespace(), {"stripe": _Provider(live=live)})  # type: ignore[arg-type, dict-item]  # pages look at nothing else
+    return Desk("lindental", library, SimpleNamespace(), {"stripe": _Provider(live=live)}, TOWN)  # type: ignore[arg-type, dict-item]  # pages look at nothing else
 
 
 def application(library: Library = LIBRARY) -> ASGIApp:
@@ -288,7 +525,8 @@ def application(library: Library = LIBRARY) -> ASGIApp:
     app = FastAPI(openapi_url=None)
     house: Any = SimpleNamespace(
         settings=SimpleNamespace(server=SimpleNamespace(public_url="http://127.0.0.1")),
-        world=SimpleNamespace(now=lambda: NOW, can_mail=True),
+        world=SimpleNamespace(now=lambda: NOW, can_mail=True, random_bytes=lambda count: b"x" * count),
+        installation=SimpleNamespace(secret=b"secret"),
         libraries={"lindental": desk(live=True, library=library)},
     )
     app.state.house = house

@@ -9,7 +9,7 @@ from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
-from ils_payment.web import arrival, limits, pages, security
+from ils_payment.web import arrival, choosing, limits, pages, paylinks, security
 from ils_payment.web.app import browser_app, create_app
 from tests.web.doors import CARD, PIN, PUBLIC, csrf_of
 
@@ -128,7 +128,7 @@ def test_networks_of_proxies_can_be_trusted(doors):
 
 def posts():
     """Every POST route of the pages."""
-    routes = [*pages.router.routes, *arrival.router.routes]
+    routes = [*choosing.router.routes, *paylinks.router.routes, *pages.router.routes, *arrival.router.routes]
     return {route.path for route in routes if isinstance(route, APIRoute) and "POST" in (route.methods or ())}
 
 

@@ -349,6 +349,7 @@ def test_a_refund_waits_for_a_second_person_who_approves_it(each_office):
     assert answer.headers["location"] == f"/staff/payments/{office.settled}?done=second_person"
     treasurer, eva = office.staff_browser("treasurer")
     page = treasurer.get("/staff/refunds").text
+    assert f"<dd>{REASON}</dd>" in page
     (refund,) = re.findall(r"/staff/refunds/([0-9A-Z]{26})/approve", page)
     assert "/approve" not in clerk.get("/staff/refunds").text
     done = office.send(treasurer, "/staff/refunds", f"/staff/refunds/{refund}/approve")

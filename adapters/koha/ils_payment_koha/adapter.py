@@ -24,7 +24,7 @@ from ils_payment.model import (
     Unavailable,
     Unclear,
 )
-from ils_payment_koha import charging, checks, lookups, renewing, settling, wire
+from ils_payment_koha import charging, checks, contacts, lookups, renewing, settling, wire
 from ils_payment_koha.client import KohaClient, NotSentError
 from ils_payment_koha.config import KohaConfig
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         CategoryFee,
         Charge,
         ChargeOrder,
+        ContactData,
         Credit,
         CreditOrder,
         ExpiringCard,
@@ -84,6 +85,7 @@ class KohaSystem:
             lists_expiring=True,
             prices_categories=self._config.category_fees,
             titles=self._config.titles,
+            shows_contact=True,
             identity=self._config.url,
         )
 
@@ -142,6 +144,10 @@ class KohaSystem:
         body = self._client.read(f"/patrons/{_path(patron)}")
         today = self._host.now().astimezone(ZoneInfo(self._host.library.time_zone)).date()
         return wire.card(body, today)
+
+    def contact(self, patron: PatronRef) -> ContactData:
+        """Read the patron's record with one call, for the patron's own eyes."""
+        return contacts.contact(self._client.read(f"/patrons/{_path(patron)}"))
 
     def titles(self, fees: Sequence[Fee]) -> Mapping[str, str]:
         """Look titles up by item and record; what cannot be had is left out and never hinders paying."""

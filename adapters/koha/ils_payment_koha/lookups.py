@@ -84,7 +84,8 @@ def expiring(client: KohaClient, host: Host, since: date, until: date) -> Sequen
     """List the patrons whose card ends from *since* to *until*; raise RemoteError.
 
     Each call asks for the patrons behind the last one, by their ids, instead of for a page by its
-    number: who is renewed or deleted between two calls shifts nobody out of sight.
+    number: who is renewed or deleted between two calls shifts nobody out of sight. The operators of the
+    query are read in the code, the header that counts was seen.
     """
     found: list[ExpiringCard] = []
     last, withheld, more = 0, 0, True

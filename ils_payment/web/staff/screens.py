@@ -130,7 +130,7 @@ def payment(
 
 def refunds(
     request: Request,
-    waiting: Sequence[tuple[Refund, PaymentView]],
+    waiting: Sequence[tuple[Refund, PaymentView, str | None]],
     *,
     names: Mapping[str, str],
     problem: str = "",

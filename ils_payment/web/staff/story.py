@@ -35,6 +35,7 @@ STEPS: Mapping[str, str] = {
     "marker_wrong": N_("A booking with this number is not right"),
     "late_marker_wrong": N_("A second booking of this payment was found"),
     "receipt_queued": N_("A receipt was asked for by e-mail"),
+    "elending_answer": N_("It was found out what works again for the patron"),
     "patron_erased": N_("The patron's data were erased"),
     "reversed": N_("Money went back at the provider"),
     "came_back": N_("Money that was given back has come back"),
@@ -150,6 +151,7 @@ DONE: Mapping[str, str] = {
     "subject_export": N_("Gave out what is stored about a person"),
     "subject_erase": N_("Erased what is stored about a person"),
     "retention": N_("Erased what was kept long enough"),
+    "reminders": N_("Reminded patrons whose cards end soon"),
 }
 """What stands in the journal."""
 

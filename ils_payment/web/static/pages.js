@@ -7,7 +7,7 @@ const announce = (text) => { document.getElementById("announce").textContent = t
 // The total follows the ticks.
 const total = document.getElementById("total");
 if (total) {
-  const boxes = [...document.querySelectorAll("input[name=fee]")];
+  const boxes = [...document.querySelectorAll("input[name=fee], input[name=until]")];
   const digits = Number(total.dataset.digits);
   const money = new Intl.NumberFormat(language === "en" ? "en-GB" : language, { style: "currency", currency: total.dataset.currency });
   const name = document.getElementById("total-name");

@@ -121,14 +121,20 @@ class NewExpiries(Invariant):
         if MAY_SLEEP & set(self.setting.mix.chance):
             return
         bases = {row["base"] for row in rows}
-        self.hold(self.seen.get(patron) in bases, f"{patron} was read as {self.seen.get(patron)}, not {bases}")
+        self.hold(
+            self.seen.get(patron) in bases, f"{patron} was read as {self.seen.get(patron)}, not {bases}"
+        )
         now = int(self.setting.world.now().timestamp() * 1_000_000)
         for row in rows:
-            in_hands = not row["held"] and (row["lease_until"] or 0) > now and (row["patron_until"] or 0) > now
+            in_hands = (
+                not row["held"] and (row["lease_until"] or 0) > now and (row["patron_until"] or 0) > now
+            )
             if in_hands and row["state"] == "tried":
                 self.hold(row["doubts"] <= 3, f"{row['id']}: call {row['doubts']} without any answer")
                 return
-        self.hold(False, f"{body['expiry_date']} is sent by nobody who has the payment and the patron in hands")
+        self.hold(
+            False, f"{body['expiry_date']} is sent by nobody who has the payment and the patron in hands"
+        )
 
     def _sold(self, patron: str, until: str) -> list[Any]:
         return self.setting.query(_SOLD, patron, until)
@@ -168,7 +174,6 @@ class NewExpiries(Invariant):
         for (payment, until), times in own.items():
             self.hold(times == 1, f"{payment} changed the card to {until} {times} times")
 
-
     def _looked_once_more(self) -> None:
         """Hold that an unanswered call was remembered until nothing could come of it any more."""
         seen = {row[0] for row in self.setting.query(_LOOKED)}
@@ -205,10 +210,13 @@ class PaidCardsAreRenewed(Invariant):
             )
             ended = row["state"] in {"renewed", "given_up"} and row["charge_state"] not in {"due", "tried"}
             stays = payment["held"] or payment["state"] == "resolved" or self._waits(payment, payments)
-            self.hold(ended or stays, f"{payment['id']}: the card stays {row['state']}, {row['charge_state']}")
+            self.hold(
+                ended or stays, f"{payment['id']}: the card stays {row['state']}, {row['charge_state']}"
+            )
             if row["state"] == "renewed" and row["patron_ref"] is not None:
                 self.hold(
-                    self._was_seen(row), f"{payment['id']} counts as renewed until {row['until']}, it never was"
+                    self._was_seen(row),
+                    f"{payment['id']} counts as renewed until {row['until']}, it never was",
                 )
             elif payment["state"] == "settled":
                 self.hold(False, f"{payment['id']} is settled, its card is {row['state']}")
@@ -221,9 +229,7 @@ class PaidCardsAreRenewed(Invariant):
     def _asked_before(self, payment: dict[str, Any]) -> None:
         """Hold that a card is extended by another day than was bought only when a person says so."""
         on_top = self.setting.query(_ON_TOP, payment["id"])
-        self.hold(
-            not on_top or payment["decided"], f"{payment['id']}: extended on top, and nobody was asked"
-        )
+        self.hold(not on_top or payment["decided"], f"{payment['id']}: extended on top, and nobody was asked")
 
     def _waits(self, payment: dict[str, Any], payments: dict[str, dict[str, Any]]) -> bool:
         """Tell whether another payment of the patron, which a person has to decide, is in front of it."""
@@ -294,7 +300,8 @@ class CardsAreBooked(Invariant):
             if row["state"] != "renewed":
                 self.hold(not there, f"{row['charge_marker']}: debits {what} for a card that is not renewed")
             self.hold(
-                known or all(left == 0 for _, left in what), f"{row['charge_marker']}: {what} is left as a debt"
+                known or all(left == 0 for _, left in what),
+                f"{row['charge_marker']}: {what} is left as a debt",
             )
             if known or payment["state"] != "settled":
                 continue

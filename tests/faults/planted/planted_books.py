@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from ils_payment.domain import ledger
-from ils_payment.flows import pay
+from ils_payment.flows import freeze, pay
 from ils_payment.store import cases, chain, payments
 from ils_payment.store.unit import Store
 from tests.faults.planted.registry import defect, instead
@@ -120,28 +120,28 @@ def rows_not_chained(patch):
 def personal_data_in_a_log_line(patch):
     """The log tells what a patron owes money for."""
 
-    def line(original, desk, fee, line_id):
+    def line(original, house, desk, fee, line_id):
         pay.log.info("frozen", text=fee.text)
-        return original(desk, fee, line_id)
+        return original(house, desk, fee, line_id)
 
-    instead(patch, pay, "_line", line)
+    instead(patch, freeze, "_line", line)
 
 
 @defect()
 def personal_data_at_the_provider(patch):
     """The provider's page shows the title of the book."""
 
-    def payer_lines(original, desk, lines, language):
+    def payer_lines(original, house, desk, lines, language):
         from ils_payment.model import AttemptLine
 
         return tuple(AttemptLine(text=_TEXTS.get(one.id, "?"), cents=one.cents) for one in lines)
 
-    def line(original, desk, fee, line_id):
+    def line(original, house, desk, fee, line_id):
         _TEXTS[line_id] = fee.text
-        return original(desk, fee, line_id)
+        return original(house, desk, fee, line_id)
 
-    instead(patch, pay, "_line", line)
-    instead(patch, pay, "_payer_lines", payer_lines)
+    instead(patch, freeze, "_line", line)
+    instead(patch, freeze, "_payer_lines", payer_lines)
 
 
 _TEXTS: dict[str, str] = {}

@@ -6,8 +6,9 @@ one only, ``PLANTED_TABLE=docs/reliability.md`` writes the table between its mar
 that this table names for a defect is tried first; with ``PLANTED_FRESH=1`` the hunt begins anew.
 ``PROCESSES=2`` defects are hunted at the same time.
 
-Defects of renewing play from the first seed on that may sell cards. Schedules that have none of the faults without which a defect does not matter are counted, but not
-played: what is printed is the number of the schedule in the whole sequence.
+Defects of renewing play from the first seed on that may sell cards. Schedules that have none of the
+faults without which a defect does not matter are counted, but not played: what is printed is the number
+of the schedule in the whole sequence.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import random
 import re
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -33,6 +35,9 @@ from tests.faults.play import play
 PROCESSES = int(os.environ.get("PROCESSES", "2"))
 MISFITS = ("TypeError", "AttributeError", "NameError", "UnboundLocalError")
 """What the program meets when it has changed and the plant has not: that would be no catch."""
+MISFIT = "does not fit"
+FIRST = (30, 300)
+"""So many schedules are played with every defect before any of them gets more."""
 BEGIN, END = "<!-- planted: begin -->", "<!-- planted: end -->"
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "reliability.md"
 ROW = re.compile(r"^\| (?P<name>[^|]+) \|[^|]+\| (?P<seed>\d+) \| \d+ \|", re.MULTILINE)
@@ -76,19 +81,38 @@ def caught_before(document: str) -> dict[str, int]:
     return {row["name"].replace(" ", "_"): int(row["seed"]) for row in ROW.finditer(rows)}
 
 
-def catch(kit: Kit, defect: Defect, seeds: range, first: int | None = None) -> Catch:
-    """Play *seeds* with the defect, *first* before all others, until one breaks what holds without it."""
-    for seed in [*([first] if first in seeds else []), *seeds]:
+def first(defect: Defect) -> int:
+    """Return the first seed that a defect is hunted with."""
+    return CARDS_FROM if defect.group == "renewing" else 0
+
+
+def catch(kit: Kit, defect: Defect, seeds: range) -> Catch:
+    """Play *seeds* with the defect until one breaks an invariant that holds without it."""
+    begin = first(defect)
+    for seed in seeds:
         if not matters(defect, seed):
             continue
-        number = seed - seeds.start + 1
         broken = violation(kit, defect, seed)
         if broken is not None and (broken[0] == "unexpected" or any(m in broken[1] for m in MISFITS)):
             # The plant does not fit any more, or an actor stumbled: that is no invariant.
-            return Catch(defect.name, None, number, "does not fit", broken[1])
+            return Catch(defect.name, None, seed + 1 - begin, MISFIT, broken[1])
         if broken is not None and violation(kit, None, seed) is None:
-            return Catch(defect.name, seed, number, *broken)
-    return Catch(defect.name, None, len(seeds))
+            return Catch(defect.name, seed, seed + 1 - begin, *broken)
+    return Catch(defect.name, None, seeds.stop - begin)
+
+
+def rounds(names: list[str], known: dict[str, int], limit: int) -> Iterator[list[tuple[str, range]]]:
+    """Yield what to play: the seeds of the last catches, then more and more of all; *names* gets shorter."""
+    begins = {name: first(every_defect()[name]) for name in names}
+    yield [
+        (name, range(known[name], known[name] + 1))
+        for name in names
+        if 0 <= known.get(name, -1) - begins[name] < limit - 1
+    ]
+    begun = 0
+    for end in (*(one for one in FIRST if one < limit), limit):
+        yield [(name, range(begins[name] + begun, begins[name] + end)) for name in names]
+        begun = end
 
 
 def _begin(folder: str) -> None:
@@ -97,13 +121,29 @@ def _begin(folder: str) -> None:
     _kit = Kit(folder)
 
 
-def _work(job: tuple[str, int, int | None]) -> Catch:
-    name, limit, first = job
+def _work(job: tuple[str, range]) -> Catch:
+    name, seeds = job
     if _kit is None:
         raise RuntimeError("the process was not made ready")
-    defect = every_defect()[name]
-    begin = CARDS_FROM if defect.group == "renewing" else 0
-    return catch(_kit, defect, range(begin, begin + limit), first)
+    return catch(_kit, every_defect()[name], seeds)
+
+
+def hunt(names: list[str], known: dict[str, int], limit: int) -> list[Catch]:
+    """Hunt all defects in *names*, those that show soon before the others; tell of each as it ends."""
+    waiting, ended = list(names), []
+    with (
+        TemporaryDirectory(prefix="ils-payment-faults-", dir=MEMORY if MEMORY.is_dir() else None) as folder,
+        multiprocessing.get_context("spawn").Pool(PROCESSES, _begin, (folder,)) as pool,
+    ):
+        for jobs in rounds(waiting, known, limit):
+            for one in pool.imap_unordered(_work, jobs, chunksize=1):
+                if one.seed is None and one.schedules < limit and one.invariant != MISFIT:
+                    continue
+                waiting.remove(one.name)
+                ended.append(one)
+                verdict = f"seed {one.seed}, {one.invariant}" if one.seed is not None else "NOT CAUGHT"
+                print(f"{one.name}: {verdict} after {one.schedules}: {one.what[:160]}", flush=True)
+    return sorted(ended, key=lambda one: names.index(one.name))
 
 
 def table(catches: list[Catch]) -> str:
@@ -134,17 +174,7 @@ def main() -> int:
     fresh = os.environ.get("PLANTED_FRESH", "") == "1"
     known = {} if fresh else caught_before(DOCUMENT.read_text(encoding="utf-8"))
     began = time.monotonic()
-    catches = []
-    with (
-        TemporaryDirectory(prefix="ils-payment-faults-", dir=MEMORY if MEMORY.is_dir() else None) as folder,
-        multiprocessing.get_context("spawn").Pool(PROCESSES, _begin, (folder,)) as pool,
-    ):
-        jobs = [(name, limit, known.get(name)) for name in names]
-        for one in pool.imap_unordered(_work, jobs, chunksize=1):
-            catches.append(one)
-            verdict = f"seed {one.seed}, {one.invariant}" if one.seed is not None else "NOT CAUGHT"
-            print(f"{one.name}: {verdict} after {one.schedules}: {one.what[:160]}", flush=True)
-    catches.sort(key=lambda one: names.index(one.name))
+    catches = hunt(names, known, limit)
     target = os.environ.get("PLANTED_TABLE")
     if target:
         write(Path(target), table(catches))

@@ -84,7 +84,12 @@ def upgrade() -> None:
         sa.Column("verdict", sa.String(length=60), nullable=False, comment="open, blocked, cannot_tell"),
         sa.Column("asked", sa.Boolean(), nullable=False, comment="Whether the platform was truly asked."),
         sa.Column("code", sa.String(length=60), nullable=False, comment="The platform's own word."),
-        sa.Column("hindrances", sa.Text(), nullable=False, comment="JSON list of [kind, who lifts it]."),
+        sa.Column(
+            "hindrances",
+            sa.Text(),
+            nullable=False,
+            comment="JSON list of [kind, who lifts it, configured text].",
+        ),
         sa.Column("as_of", Instant(), nullable=False),
         sa.Column("tries", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(["payment_id"], ["payments.id"], name=op.f("fk_elending_answers_payment_id")),

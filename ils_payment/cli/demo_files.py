@@ -1,0 +1,116 @@
+"""What the demo's administrator wrote: the configuration and the tariff."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ils_payment.problems import toml
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TARIFF = """\
+currency = "EUR"
+
+[[versions]]
+valid_from = 2025-01-01
+by_law = { de = "Gebührensatzung der Stadtbücherei Lindental", en = "By-law on fees of the town library" }
+who_helps = { de = "Das Team an der Theke hilft Ihnen gern.", en = "The team at the desk will gladly help." }
+lead_days = 42
+period = { months = 12, start = "later" }
+
+[versions.kinds.annual_fee]
+label = { de = "Jahresgebühr", en = "Annual fee" }
+codes = ["ACCOUNT", "ACCOUNT_RENEW"]
+cost_centre = "4710"
+account = "331000"
+
+[versions.categories.adult]
+label = { de = "Erwachsene", en = "Adults" }
+codes = ["ERW"]
+amount = "15.00"
+
+[versions.categories.young]
+label = { de = "Kinder und Jugendliche", en = "Children and young people" }
+codes = ["KIND"]
+amount = "0.00"
+
+[versions.categories.staff]
+label = { de = "Personal", en = "Staff" }
+codes = ["MITARB"]
+online = false
+why = { de = "Ausweise des Personals verlängert die Leitung.", en = "Staff cards are renewed by the head." }
+"""
+
+
+def configuration(library: str, folder: Path, address: str, koha: str, stripe: str, cards: list[str]) -> str:
+    """Return the configuration of the demo as an administrator would write it."""
+    files = {name: toml({"file": str(folder / name)}) for name in ("koha", "stripe", "webhook")}
+    return f"""\
+[server]
+public_url = {toml(address)}
+database = {toml(f"sqlite:///{folder}/ledger.db")}
+
+[libraries.{library}]
+name = "Stadtbücherei Lindental"
+test_cards = {toml(cards)}
+tariff = {toml(str(folder / "tariff.toml"))}
+
+[libraries.{library}.library_system]
+plugin = "koha"
+url = {toml(f"{koha}/api/v1")}
+client_id = "ils-payment"
+client_secret = {files["koha"]}
+library_id = "ZENTRALE"
+renew = true
+
+[libraries.{library}.providers.stripe]
+api_key = {files["stripe"]}
+webhook_secrets = [{files["webhook"]}]
+statement_descriptor = "STADTBUECHEREI"
+api_base = {toml(stripe)}
+
+[[libraries.{library}.methods]]
+method = "card"
+provider = "stripe"
+minimum_amount = "1.00"
+
+[[libraries.{library}.methods]]
+method = "instant_bank_transfer"
+provider = "stripe"
+
+[libraries.{library}.contact]
+phone = "03944 555 0123"
+mail = "buecherei@lindental.example"
+hours = {{ de = "Di-Fr 10-18 Uhr, Sa 10-13 Uhr", en = "Tue-Fri 10 am-6 pm, Sat 10 am-1 pm" }}
+
+[libraries.{library}.pages]
+imprint_url = "https://lindental.example/impressum"
+privacy_url = "https://lindental.example/datenschutz"
+accessibility_url = "https://lindental.example/barrierefreiheit"
+
+[libraries.{library}.receipt]
+authority = "Stadt Lindental"
+address = ["Marktplatz 3", "38899 Lindental"]
+tax_note = {{ de = "Gebühr nach öffentlichem Recht; keine Umsatzsteuer.", en = "Public fee; no VAT." }}
+
+[libraries.{library}.elending.onleihe]
+mode = "answer"
+fee_limit = "2.00"
+allowed_networks = ["127.0.0.1"]
+
+[[libraries.{library}.not_payable]]
+older_than_days = 1000
+text = {{ de = "An die Stadtkasse abgegeben: bitte dort zahlen.", en = "Please pay at the city treasury." }}
+
+[libraries.{library}.fee_kinds.OVERDUE]
+label = {{ de = "Säumnisgebühr", en = "Late fee" }}
+cost_centre = "4711"
+account = "331100"
+
+[libraries.{library}.fee_kinds.RESERVE]
+label = {{ de = "Vormerkung", en = "Reservation" }}
+
+[libraries.{library}.fee_kinds.NEW_CARD]
+label = {{ de = "Ersatzausweis", en = "Replacement card" }}
+"""

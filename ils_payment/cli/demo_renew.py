@@ -1,0 +1,155 @@
+"""The demo's other journey: an expired card with an open fee; ask the Onleihe, pay, renew, ask again."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+from sqlalchemy import select
+
+from ils_payment.cli.demo_stage import LIBRARY, PATIENCE, Stage, truth_of
+from ils_payment.cli.walk import Browser, Confirmed, JourneyError, confirm_everything, pay_by_card
+from ils_payment.flows import show, unblock
+from ils_payment.model import Verdict
+from ils_payment.store import chain
+from ils_payment.store.tables import notices
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ils_payment.flows.views import PaymentView
+
+EXPIRED_CARD, EXPIRED_PIN = "21234000012376", "2345"
+"""The patron of the simulated Koha whose card has ended."""
+ONLEIHE_PATH = f"/elending/{LIBRARY}/onleihe"
+
+STEPS = ("paid_right", "renewed", "charged", "applied", "elending_answer")
+"""What the trail of the payment says when, from the notice of the provider on."""
+
+_Span = tuple[datetime, datetime]
+
+
+def let_a_card_expire(koha: Any) -> None:  # noqa: ANN401 - the simulated Koha has switches of its own
+    """Let one card have ended three days ago, with an overdue fee instead of the annual fee."""
+    patron = koha.patron_ids["expired"]
+    ended = koha.world.now() - timedelta(days=3)
+    koha.change(patron, expiry_date=ended.date().isoformat())
+    fees = koha.truth()["patrons"][str(patron)]["fees"]
+    for line, fee in fees.items():
+        koha.waive(patron, int(line), fee["outstanding"])
+    koha.add_fee(patron, 450, "OVERDUE", "Wandern rund um den Brocken", status="RETURNED")
+
+
+def renewed(stage: Stage) -> bool:
+    """Walk the journey, print its line, and say whether card, fees and Onleihe are as they should be."""
+    session = stage.house.world.session(deadline=PATIENCE, max_bytes=5 * 1024 * 1024)
+    browser = Browser(session)
+    click.echo(f"The program serves {stage.address}.", err=True)
+    before = _onleihe(stage)
+    chosen = confirm_everything(browser, f"{stage.address}/{LIBRARY}/", EXPIRED_CARD, EXPIRED_PIN)
+    calls = _listen(stage)
+    page = pay_by_card(browser, chosen.page)
+    deadline = stage.house.world.monotonic() + PATIENCE
+    payment = _payment(stage, page.url)
+    while not _is_answered(stage, payment) and stage.house.world.monotonic() < deadline:
+        threading.Event().wait(0.02)
+        payment = _payment(stage, page.url)
+    after = _onleihe(stage)
+    steps = _steps(stage, payment.payment_id)
+    total = steps.get("elending_answer")
+    line = {
+        "state": payment.state,
+        "renewed_until": payment.renewal.until.isoformat() if payment.renewal else None,
+        "elending_before": before,
+        "elending_after": after,
+        "steps_ms": steps,
+        "own_ms": round(total - _remote_ms(stage, payment.payment_id, calls), 1) if total else None,
+    }
+    click.echo(json.dumps(line))
+    return (payment.state, after) == ("settled", "3") and before != "3" and _is_right(stage, chosen)
+
+
+def _payment(stage: Stage, url: str) -> PaymentView:
+    payment = show.payment(stage.house, url.split("?", maxsplit=1)[0].rstrip("/").rsplit("/", 1)[-1])
+    if payment is None:
+        raise JourneyError("The status page leads to no payment.")
+    return payment
+
+
+def _is_answered(stage: Stage, payment: PaymentView) -> bool:
+    known = unblock.answers(stage.house, payment.payment_id)
+    return payment.state == "settled" and any(one.verdict is not Verdict.CANNOT_TELL for one in known)
+
+
+def _onleihe(stage: Stage) -> str:
+    """Ask what the Onleihe asks at each login; return the status of the answer."""
+    session = stage.house.world.session(deadline=PATIENCE, max_bytes=64 * 1024)
+    answer = session.post(
+        f"{stage.address}{ONLEIHE_PATH}", data={"sno": EXPIRED_CARD, "pwd": EXPIRED_PIN}
+    ).text
+    found = re.search(r"<status>(-?[0-9]+)</status>", answer)
+    if found is None:
+        raise JourneyError("The program gave the Onleihe no answer.")
+    return found[1]
+
+
+def _listen(stage: Stage) -> list[_Span]:
+    """Note when each call to a remote began and ended, beside whoever listens already."""
+    spans: list[_Span] = []
+    told = stage.house.watch.seen
+
+    def hear(library: str, remote: str, call: str, outcome: str, seconds: float) -> None:
+        told(library, remote, call, outcome, seconds)
+        if remote in {"koha", "stripe"}:
+            now = stage.house.world.now()
+            spans.append((now - timedelta(seconds=seconds), now))
+
+    stage.house.watch.seen = hear
+    return spans
+
+
+def _trail(stage: Stage, payment_id: str) -> list[dict[str, Any]]:
+    with stage.house.store.read() as unit:
+        return chain.read_audit(unit, payment_id)
+
+
+def _began(stage: Stage, payment_id: str) -> datetime:
+    """Return from when on the program could know: the provider's notice, or the payer's return before it."""
+    learned: datetime = next(row["at"] for row in _trail(stage, payment_id) if row["what"] == STEPS[0])
+    with stage.house.store.read() as unit:
+        told = select(notices.c.received_at).where(notices.c.reference == payment_id)
+        heard: list[datetime] = list(unit.connection.execute(told).scalars())
+    return min(*heard, learned) if heard else learned
+
+
+def _steps(stage: Stage, payment_id: str) -> dict[str, float]:
+    """Return the milliseconds from the paid notice to each step, the last of its kind."""
+    began = _began(stage, payment_id)
+    at = {row["what"]: row["at"] for row in _trail(stage, payment_id)}
+    return {step: round((at[step] - began).total_seconds() * 1000, 1) for step in STEPS if step in at}
+
+
+def _remote_ms(stage: Stage, payment_id: str, calls: Sequence[_Span]) -> float:
+    """Return the milliseconds in which the program only waited for the simulated remotes."""
+    clock, waited = _began(stage, payment_id), timedelta()
+    end = max(row["at"] for row in _trail(stage, payment_id))
+    for start, stop in sorted(calls):
+        waited += max(min(stop, end) - max(start, clock), timedelta())
+        clock = max(clock, stop)
+    return waited.total_seconds() * 1000
+
+
+def _is_right(stage: Stage, chosen: Confirmed) -> bool:
+    """Compare the simulated Koha's own books with what was sold: the expiry, and nothing left to pay."""
+    [patron] = [one for one in truth_of(stage)["patrons"].values() if one["card"] == EXPIRED_CARD]
+    paid = [one["amount"] for one in patron["credits"].values() if one["marker"]]
+    return (
+        patron["expiry_date"] == chosen.until
+        and patron["balance"] == 0
+        and sum(paid) == chosen.cents
+        and [one["to"] for one in patron["expiry_changes"] if one["by"] == "api"] == [chosen.until]
+    )

@@ -1,0 +1,34 @@
+"""The stage of the demo: what runs on it, and how it is looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ils_payment.testing.simulator import TRUTH_PATH
+
+if TYPE_CHECKING:
+    from ils_payment.flows.house import House
+
+LIBRARY = "lindental"
+DEMO_PORT = 8480
+PATIENCE = 30.0
+"""For so many seconds an unattended journey waits for its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Everything that runs: the program's address, its house, and the two simulated remotes."""
+
+    address: str
+    house: House
+    koha: Any
+    koha_address: str
+    stripe: Any
+
+
+def truth_of(stage: Stage) -> dict[str, Any]:
+    """Ask the simulated Koha over HTTP what is really in its books."""
+    session = stage.house.world.session(deadline=PATIENCE, max_bytes=5 * 1024 * 1024)
+    answer: dict[str, Any] = session.get(stage.koha_address + TRUTH_PATH).json()
+    return answer

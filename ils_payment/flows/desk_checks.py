@@ -1,0 +1,120 @@
+"""What is refused when a desk is opened: plugins that lack what they declare, methods that nobody offers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ils_payment.errors import ConfigurationError, PluginError
+from ils_payment.model import ReadSupport, RefundSupport, RenewSupport
+from ils_payment.ports import (
+    Charging,
+    Contacting,
+    Expiring,
+    Lifting,
+    Listing,
+    PayingOut,
+    Pricing,
+    Refunding,
+    Renewing,
+    Serving,
+)
+
+if TYPE_CHECKING:
+    from ils_payment.flows.house import Desk
+
+
+def check_desk(desk: Desk) -> None:
+    """Raise PluginError or ConfigurationError where plugins and configuration do not fit each other."""
+    _reading(desk)
+    _doors(desk)
+    _renewal(desk)
+    _methods(desk)
+    _asked(desk)
+
+
+def _doors(desk: Desk) -> None:
+    """Refuse a plugin that declares what it does not implement."""
+    system = desk.system.capabilities()
+    declared: list[tuple[str, object, bool, type]] = [
+        ("library_system", desk.system, declares, door)
+        for declares, door in (
+            (system.can_charge, Charging),
+            (system.can_renew is not RenewSupport.NO, Renewing),
+            (system.can_lift, Lifting),
+            (system.lists_expiring, Expiring),
+            (system.prices_categories, Pricing),
+            (system.shows_contact, Contacting),
+        )
+    ]
+    for name, provider in desk.providers.items():
+        can = provider.capabilities()
+        where = f"providers.{name}"
+        declared += [
+            (where, provider, can.refund is not RefundSupport.NONE, Refunding),
+            (where, provider, can.listing, Listing),
+            (where, provider, can.payouts, PayingOut),
+        ]
+    declared += [
+        (f"elending.{name}", platform, platform.capabilities().inbound, Serving)
+        for name, platform in desk.elending.items()
+    ]
+    for where, plugin, declares, door in declared:
+        if declares and not isinstance(plugin, door):
+            raise PluginError(
+                f"libraries.{desk.key}.{where}: the plugin declares what it has not: {door.__name__}.",
+                mend="Tell the author of the plugin; an older or newer version may be right.",
+            )
+
+
+def _renewal(desk: Desk) -> None:
+    """Refuse contact data that nobody can show, and reminders of what nobody can list or renew here."""
+    can = desk.system.capabilities()
+    reminds = bool(desk.settings.reminders.days_before)
+    if reminds and not can.lists_expiring:
+        raise ConfigurationError(
+            f"libraries.{desk.key}.reminders: this library system does not list the cards that end soon.",
+            mend="Leave the table away; perhaps the library system reminds its patrons itself.",
+        )
+    if reminds and (desk.tariff is None or can.can_renew is RenewSupport.NO):
+        raise ConfigurationError(
+            f"libraries.{desk.key}.reminders: no card can be renewed here, so a mail would lead nowhere.",
+            mend="Set tariff, let the library system renew cards (docs/renewal.md), or leave the table away.",
+        )
+    if desk.settings.renewal.confirm_contact and not can.shows_contact:
+        raise ConfigurationError(
+            f"libraries.{desk.key}.renewal.confirm_contact: this library system does not show contact data.",
+            mend="Leave the key away; patrons renew without this step then.",
+        )
+
+
+def _reading(desk: Desk) -> None:
+    """Refuse a provider that cannot be read at any time: what it took could not be told for sure."""
+    for name, provider in desk.providers.items():
+        if provider.capabilities().read is not ReadSupport.FULL:
+            raise PluginError(
+                f"libraries.{desk.key}.providers.{name}: this provider cannot be read at any time.",
+                mend="This version works only with providers that can be read; choose another.",
+            )
+
+
+def _methods(desk: Desk) -> None:
+    """Refuse methods that their provider does not know."""
+    for place, method in enumerate(desk.settings.methods):
+        where = f"libraries.{desk.key}.methods[{place}]"
+        known = desk.providers[method.provider].methods()
+        if method.method not in known:
+            raise ConfigurationError(
+                f"{where}: the provider {method.provider} does not offer the method {method.method!r}.",
+                mend=f"It offers: {', '.join(known)}.",
+            )
+
+
+def _asked(desk: Desk) -> None:
+    """Refuse a platform that asks us about PINs which the library system does not tell us of."""
+    for name, platform in desk.elending.items():
+        if platform.capabilities().inbound and not desk.system.capabilities().sign_in:
+            raise ConfigurationError(
+                f"libraries.{desk.key}.elending.{name}: the platform sends PINs, but the library system "
+                "is not asked about PINs.",
+                mend="Switch signing in on for the library system, or let its own service answer.",
+            )

@@ -1,0 +1,70 @@
+"""Renew, afterwards: the looks at a card when no call of ours can come late any more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ils_payment.domain.renewing import Found
+from ils_payment.errors import RemoteAbsentError
+from ils_payment.flows.renew import Work, says
+from ils_payment.flows.work import quarantine
+from ils_payment.store import payments, renewals
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from ils_payment.flows.house import Desk, House
+    from ils_payment.model import PatronRef
+    from ils_payment.store.records import Payment
+
+
+def took_effect(house: House, desk: Desk, payment: Payment, patron: PatronRef) -> bool:
+    """Before money goes back: tell whether a call that was never answered has renewed the card after all.
+
+    Asked when no call can come late any more; a patron who is gone there has no card. Raises RemoteError.
+    """
+    with house.store.read() as unit:
+        renewal = renewals.of_payment(unit, payment)
+    if renewal is None or not renewal.doubts or renewal.state == "renewed":
+        return False
+    work = Work(house, desk, payment, patron, renewal)
+    try:
+        return work.judge(desk.system.card(patron)) is Found.DONE
+    except RemoteAbsentError:
+        return False
+
+
+def doubt_no_more(house: House, payment: Payment) -> None:
+    """Remember that a person was told: who wants the refund all the same gets it the second time."""
+    with house.store.unit() as unit:
+        renewal = renewals.of_payment(unit, payment)
+        if renewal is not None:
+            renewals.change(unit, renewal, doubts=0)
+    house.world.failpoint("renew.told")
+
+
+def last_look(house: House, desk: Desk, payment: Payment, patron: PatronRef) -> datetime | None:
+    """Look once more at a renewed card when no call of ours can come late any more; return when to come back.
+
+    Only where a call was never answered. Raises RemoteError.
+    """
+    with house.store.read() as unit:
+        renewal = renewals.of_payment(unit, payment)
+    if renewal is None or renewal.state != "renewed" or not renewal.doubts or renewal.tried_at is None:
+        return None
+    over = renewal.tried_at + quarantine(desk)
+    if house.world.now() < over:
+        return over
+    work = Work(house, desk, payment, patron, renewal)
+    card = desk.system.card(patron)
+    found = work.judge(card)
+    with house.store.unit() as unit:
+        payments.check_fence(unit, payment)
+        work.change(unit, doubts=0)
+        if found is Found.DONE:
+            payments.record(unit, payment, "renewed_still", says(card))
+        else:
+            facts = {**says(card), "until": renewal.until.isoformat()}
+            payments.move(unit, payment, "renewed_elsewhere", case="renewed_elsewhere", facts=facts)
+    house.world.failpoint("renew.looked")
+    return None
