@@ -40,7 +40,7 @@ def recheck(provider, koha, ledger, export=None):
     found = _captured(provider, balances)
     found += _credits(koha, ledger, balances, held)
     found += _fees(koha, ledger, held)
-    found += _cards(debits, ledger, balances, held)
+    found += _cards(debits, ledger, held)
     if export is not None:
         found += _exported(provider, koha, ledger, export)
     return found
@@ -211,10 +211,11 @@ def _fees(koha, ledger, held):
     return found
 
 
-def _cards(debits, ledger, balances, held):
+def _cards(debits, ledger, held):
     """C4: the debit for each card that was renewed with a payment, where no person had to decide."""
     found = []
     decided = {row["payment"] for row in ledger if _truth(row["decided"])}
+    settled = {row["payment"] for row in ledger if row["destination"] == "library_system"}
     there: dict = defaultdict(list)
     for row in debits:
         there[row["note"]].append((int(row["cents"]), int(row["unused"])))
@@ -222,7 +223,7 @@ def _cards(debits, ledger, balances, held):
         row["payment"]: (row["card_marker"], int(row["card_cents"])) for row in ledger if row["card_marker"]
     }
     for payment, (marker, cents) in sorted(cards.items()):
-        wanted = [(cents, 0)] if balances[payment]["library_system"] else []
+        wanted = [(cents, 0)] if payment in settled else []
         if len(there[marker]) > 1 or (payment not in held | decided and there[marker] != wanted):
             found.append(f"C4 {marker}: debits {there[marker]}, not {wanted}")
     return found

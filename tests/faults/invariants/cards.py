@@ -183,7 +183,7 @@ class NewExpiries(Invariant):
                 self.hold(known, f"{payment['id']}: a call was never answered, and nobody looked once more")
 
 
-_LOOKED = "SELECT payment_id FROM audit WHERE what = 'renewed_still'"
+_LOOKED = "SELECT payment_id FROM audit WHERE what IN ('renewed_still', 'renewed_patron_gone')"
 _SOLD = """
 SELECT p.id, p.cents, p.held, p.lease_until, r.base, r.renewed_on, r.state, r.tries, r.doubts,
        (SELECT l.until FROM patron_leases l WHERE l.patron_id = p.patron_id) AS patron_until

@@ -1,0 +1,78 @@
+"""Renewals in orders that nobody plans: what the fault schedules found, one short story each."""
+
+from __future__ import annotations
+
+import pytest
+
+from ils_payment.domain.decisions import Choice
+from ils_payment.domain.refunds import Meaning
+from ils_payment.flows import decide
+from tests.flows.decisions import TREASURER, case_of, resolve
+from tests.flows.renewing import YEAR, RenewingTown
+from tests.flows.truths import ending, hear, load, trail
+
+DEBIT = "debits.add"
+PUT = "patrons.put"
+
+
+@pytest.fixture
+def each_town(database_url):
+    built = RenewingTown(database_url)
+    yield built
+    built.close()
+
+
+def pay_for(town, payment_id):
+    town.stripe.pay(town.session_of(payment_id))
+    hear(town)
+
+
+def test_a_debit_of_a_card_that_its_owner_began_to_pay_elsewhere_is_settled_with_the_card(each_town):
+    town = each_town
+    payment_id = town.sold()
+    town.koha.lose_answer(operation=DEBIT)
+    pay_for(town, payment_id)
+    # The debit stands in the account already, and we do not know of it yet: the patron finds it among the fees.
+    other = town.started(patron=town.jan)
+    town.run_for(minutes=30, rounds=30)
+    end = ending(town, payment_id)
+    assert (end["state"], end["cases"], end["credits"]) == ("settled", [], [(YEAR, 0)])
+    pay_for(town, other)
+    town.run_for(minutes=30, rounds=30)
+    assert ending(town, other)["cases"] == ["fees_differ"]
+    assert town.koha_account("jan")["balance"] == 150
+
+
+def without_answer(town):
+    """A paid card whose new expiry Koha has never answered, with its case, when nothing can come late any more."""
+    payment_id = town.sold()
+    town.koha.fail_next(20, operation=PUT, status=0)
+    town.stripe.pay(town.session_of(payment_id))
+    hear(town)
+    town.run_for(minutes=30, rounds=30)
+    assert case_of(town, payment_id).kind == "renewal_unclear"
+    return payment_id
+
+
+def test_the_money_of_a_card_goes_back_also_where_its_owner_was_deleted_meanwhile(each_town):
+    town = each_town
+    payment_id = without_answer(town)
+    town.koha.tables.patrons.pop(int(town.jan))
+    asked = resolve(town, case_of(town, payment_id), Choice.REFUND, meaning=Meaning.FEE_DROPPED)
+    assert decide.approve(town.house, TREASURER, str(asked.refund_id)).ok
+    town.run_for(hours=1, rounds=20)
+    assert ending(town, payment_id)["books"] == {"provider": -YEAR, "returned": YEAR}
+
+
+def test_a_renewed_card_whose_owner_was_deleted_is_not_looked_at_for_ever(each_town):
+    town = each_town
+    payment_id = town.sold()
+    town.koha.lose_answer(operation=PUT)
+    pay_for(town, payment_id)
+    town.run_for(minutes=2, rounds=10)
+    assert town.renewal(payment_id).doubts == 1
+    town.koha.tables.patrons.pop(int(town.jan))
+    town.run_for(hours=2, rounds=30)
+    assert town.renewal(payment_id).doubts == 0
+    assert load(town, payment_id).due_at is None
+    assert trail(town, payment_id)[-1] == "renewed_patron_gone"
