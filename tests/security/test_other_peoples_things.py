@@ -19,6 +19,9 @@ OPEN = {
     ("GET", "/{library}/idle"),
     ("GET", "/{library}/stay"),
     ("GET", "/{library}/payments/{payment_id}/return"),
+    ("GET", "/{library}/fees-explained"),
+    ("GET", "/{library}/renew/{token}"),
+    ("POST", "/{library}/renew/{token}"),
     ("POST", "/api/v1/{library}/sessions"),
 }
 """What a stranger may ask; each answers without anything of a patron."""

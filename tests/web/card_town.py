@@ -63,7 +63,7 @@ class CardTown(Town):
         self.desk: Desk = replace(self.desk, **desk)
         self.house.libraries = {**self.house.libraries, "lindental": self.desk}
 
-    def settles_by(self, **renewal: Any) -> None:
+    def renews_by(self, **renewal: Any) -> None:
         """Change the table ``renewal``."""
         table = self.desk.settings.renewal.model_copy(update=renewal)
         self.changes(settings=self.desk.settings.model_copy(update={"renewal": table}))

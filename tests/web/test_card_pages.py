@@ -191,7 +191,7 @@ def test_fees_and_card_are_paid_in_one_go(ole, place):
 
 
 def test_a_library_that_wants_fees_first_offers_both_together_only(ole, place):
-    place.settles_by(fees_first=True)
+    place.renews_by(fees_first=True)
     page = ole.sees("/lindental/card")
     assert "nur, wenn alle offenen Gebühren" in page
     assert "weiter zur Bestätigung" not in page
@@ -263,7 +263,7 @@ def test_a_way_to_pay_that_asks_for_more_is_not_offered_for_the_card(ole, place)
 
 
 def test_where_the_library_wants_it_contact_data_are_confirmed_and_kept_nowhere(ole, place):
-    place.settles_by(confirm_contact=True)
+    place.renews_by(confirm_contact=True)
     place.koha.change(
         place.koha.patron_ids["expired"], address="Am Wehr 7", postal_code="38899", city="Lindental"
     )
@@ -288,7 +288,7 @@ def test_where_the_library_wants_it_contact_data_are_confirmed_and_kept_nowhere(
 
 
 def test_fees_alone_need_no_contact_data(ole, place):
-    place.settles_by(confirm_contact=True)
+    place.renews_by(confirm_contact=True)
     assert ole.begins().status_code == 303
 
 
@@ -309,7 +309,7 @@ def api_of(place):
 
 
 def test_the_api_shows_the_card_and_renews_it(place):
-    place.settles_by(confirm_contact=True)
+    place.renews_by(confirm_contact=True)
     http = api_of(place)
     card = http.get("/api/v1/lindental/card").json()
     assert card["expired"] is True

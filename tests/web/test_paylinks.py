@@ -257,7 +257,7 @@ def test_why_a_card_may_not_be_renewed_is_not_told_to_strangers(place):
     assert "mit diesem Link nicht verlängern" in page
     assert "Art" not in page
     place.prices(tariff())
-    place.settles_by(fees_first=True)
+    place.renews_by(fees_first=True)
     page = ole.sees()
     assert "mit diesem Link nicht verlängern" in page
     assert "Gebühren offen" not in page

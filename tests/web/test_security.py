@@ -138,6 +138,8 @@ FORMS = {
     "/lindental/pay": {"expected": "1250", "fee": "1", "method": "card"},
     "/lindental/payments/X/cancel": {},
     "/lindental/payments/X/receipt": {"email": "a@b.example"},
+    "/lindental/payments/X/ask": {"platform": "onleihe", "pin": "1"},
+    "/lindental/renew/TOKEN": {"expected": "1000", "until": "2027-11-21", "method": "card"},
 }
 
 
@@ -184,7 +186,12 @@ def test_the_sign_in_form_of_one_browser_is_no_use_in_another(doors):
 
 
 def test_every_form_of_the_application_is_tried_above():
-    known = {re.sub(r"/X(?=/)", "/{payment_id}", path).replace("/lindental", "/{library}") for path in FORMS}
+    known = {
+        re.sub(r"/X(?=/)", "/{payment_id}", path)
+        .replace("TOKEN", "{token}")
+        .replace("/lindental", "/{library}")
+        for path in FORMS
+    }
     every = {path for path in posts() if not path.endswith("/arrive")}
     assert every == known
 
@@ -198,6 +205,7 @@ def test_a_foreign_payment_is_as_good_as_none_on_every_route(doors):
         ("GET", "/lindental/payments/{}"),
         ("GET", "/lindental/payments/{}/receipt"),
         ("POST", "/lindental/payments/{}/cancel"),
+        ("POST", "/lindental/payments/{}/ask"),
         ("POST", "/lindental/payments/{}/receipt"),
         ("GET", "/lindental/payments/{}/return"),
         ("GET", "/api/v1/lindental/payments/{}"),
