@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ils_payment.flows.house import Desk, House
-    from ils_payment.model import PatronRef
+    from ils_payment.model import Card, PatronRef
     from ils_payment.store.records import Payment
 
 
@@ -28,10 +28,16 @@ def took_effect(house: House, desk: Desk, payment: Payment, patron: PatronRef) -
     if renewal is None or not renewal.doubts or renewal.state == "renewed":
         return False
     work = Work(house, desk, payment, patron, renewal)
+    card = _card(work)
+    return card is not None and work.judge(card) is Found.DONE
+
+
+def _card(work: Work) -> Card | None:
+    """Read the card; None when the patron was deleted: then there is nothing left to look at."""
     try:
-        return work.judge(desk.system.card(patron)) is Found.DONE
+        return work.desk.system.card(work.patron)
     except RemoteAbsentError:
-        return False
+        return None
 
 
 def doubt_no_more(house: House, payment: Payment) -> None:
@@ -56,12 +62,13 @@ def last_look(house: House, desk: Desk, payment: Payment, patron: PatronRef) -> 
     if house.world.now() < over:
         return over
     work = Work(house, desk, payment, patron, renewal)
-    card = desk.system.card(patron)
-    found = work.judge(card)
+    card = _card(work)
     with house.store.unit() as unit:
         payments.check_fence(unit, payment)
         work.change(unit, doubts=0)
-        if found is Found.DONE:
+        if card is None:
+            payments.record(unit, payment, "renewed_patron_gone", {})
+        elif work.judge(card) is Found.DONE:
             payments.record(unit, payment, "renewed_still", says(card))
         else:
             facts = {**says(card), "until": renewal.until.isoformat()}
