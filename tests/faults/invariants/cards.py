@@ -323,7 +323,8 @@ class CardsAreBooked(Invariant):
             payment, there = payments[row["payment_id"]], debits.get(row["charge_marker"] or "", [])
             known = payment["any_case"] or payment["decided"]
             what = [(int(one.amount * 100), int(one.outstanding * 100)) for one in there]
-            self.hold(len(there) <= 1, f"{row['charge_marker']}: debits {what}")
+            fits = all(cents == row["cents"] for cents, _ in what)
+            self.hold(len(there) <= 1 and fits, f"{row['charge_marker']}: debits {what}, not {row['cents']}")
             if row["state"] != "renewed":
                 self.hold(not there, f"{row['charge_marker']}: debits {what} for a card that is not renewed")
             self.hold(
