@@ -135,7 +135,8 @@ def broken_at(unit: Unit, payment_id: str) -> int | None:
     """Return the number of the first audit row that does not fit the chain, None when all fit.
 
     The last row has to tell the payment's present state, so that an end that was cut off shows, too;
-    its number is then that of the first row that is missing.
+    its number is then that of the first row that is missing. 0: a posting is out of its order, or
+    belongs to no row.
     """
     moved = unit.connection.execute(_POSTINGS, {"payment": payment_id}).all()
     state = unit.connection.execute(select(payments.c.state).where(payments.c.id == payment_id)).scalar()

@@ -9,11 +9,14 @@ from fastapi import APIRouter, Depends, Path, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.responses import Response
 
-from ils_payment.flows import pay, see, show
-from ils_payment.flows.views import NotBegun
-from ils_payment.web import handover, render, sessions
+from ils_payment.flows import offer, pay, see, show
+from ils_payment.flows.house import Desk, House
+from ils_payment.flows.views import Begun, CardView, NotBegun
+from ils_payment.model import ContactData, PatronRef
+from ils_payment.web import asking, handover, render, sessions
 from ils_payment.web.api_models import (
     BegunOut,
+    CardOut,
     FeesOut,
     PaymentIn,
     PaymentOut,
@@ -23,6 +26,7 @@ from ils_payment.web.api_models import (
     problems,
 )
 from ils_payment.web.arrival import spend
+from ils_payment.web.choosing import lacks_contact
 from ils_payment.web.refusals import API_PATH, problem
 from ils_payment.web.sessions import DeskHere, HouseHere, SignInNeededError, Visit
 from ils_payment.web.turns import TurnsHere
@@ -129,6 +133,22 @@ async def open_fees(house: HouseHere, desk: DeskHere, visit: _Visit, turns: Turn
     return FeesOut.of(await turns.take(desk, see.fees, house, desk, visit.patron))
 
 
+@router.get(
+    "/card",
+    response_model=CardOut,
+    responses=_SIGNED_IN | _REMOTE | problems(s404="not_found, patron_unknown (the session ends)"),
+    tags=["card"],
+)
+async def library_card(house: HouseHere, desk: DeskHere, visit: _Visit, turns: TurnsHere) -> CardOut:
+    """Return until when the card is valid and what renewing it costs, read fresh from the library system."""
+    return CardOut.of(*await turns.take(desk, _card, house, desk, visit.patron))
+
+
+def _card(house: House, desk: Desk, patron: PatronRef) -> tuple[CardView, ContactData | None]:
+    view = offer.card(house, desk, patron)
+    return view, offer.contact(desk, patron) if view.quote else None
+
+
 @router.post(
     "/payments",
     status_code=201,
@@ -137,8 +157,8 @@ async def open_fees(house: HouseHere, desk: DeskHere, visit: _Visit, turns: Turn
     | _BODY
     | problems(
         s403="test_mode",
-        s409="changed, not_payable, above_balance, already_running",
-        s422="invalid, below_minimum, unknown_method",
+        s409="changed, not_payable, above_balance, already_running, not_renewable, fees_first",
+        s422="invalid, below_minimum, unknown_method, nothing_chosen, contact_unconfirmed",
         s502="provider_refused",
         s503="paused, library_unavailable, provider_unavailable, busy",
     ),
@@ -147,13 +167,26 @@ async def open_fees(house: HouseHere, desk: DeskHere, visit: _Visit, turns: Turn
 async def start_payment(
     house: HouseHere, desk: DeskHere, visit: _Visit, turns: TurnsHere, body: PaymentIn
 ) -> BegunOut | Response:
-    """Start a payment for fees that the patron has confirmed; then redirect the browser to `redirect_url`."""
+    """Start a payment for fees, and perhaps the card, as confirmed; then redirect to `redirect_url`."""
     if body.currency != desk.settings.currency:
         return problem(422, "invalid", f"The library's currency is {desk.settings.currency}.")
     language = body.language if body.language in desk.settings.languages else visit.language
-    begun = await turns.take(
-        desk, pay.begin, house, desk, visit.patron, body.fees, body.method, language, body.cents
-    )
+    if lacks_contact(desk, body.renew_until, confirmed=body.contact_confirmed):
+        return problem(_STATUS["contact_unconfirmed"], "contact_unconfirmed")
+
+    def start() -> Begun | NotBegun:
+        return pay.begin(
+            house,
+            desk,
+            visit.patron,
+            body.fees,
+            body.method,
+            language,
+            body.cents,
+            until=body.renew_until,
+        )
+
+    begun = await turns.take(desk, start)
     if isinstance(begun, NotBegun):
         if begun.payment_id is None:
             return problem(_STATUS[begun.code], begun.code)
@@ -176,7 +209,7 @@ def show_payment(
     view = show.payment(house, payment_id)
     if view is None or not show.belongs_to(house, payment_id, desk.key, visit.patron):
         return problem(404, "not_found")
-    return PaymentOut.of(view)
+    return PaymentOut.of(view, asking.platforms(house, view))
 
 
 @router.post(

@@ -10,7 +10,18 @@ from pydantic import BaseModel, ConfigDict, Field
 from ils_payment.web.handover import MAX_LENGTH
 
 if TYPE_CHECKING:
-    from ils_payment.flows.views import FeeLine, FeesView, PaidLine, PaymentView
+    from collections.abc import Sequence
+
+    from ils_payment.flows.views import (
+        CardView,
+        ELendingView,
+        FeeLine,
+        FeesView,
+        PaidLine,
+        PaymentView,
+        RenewalView,
+    )
+    from ils_payment.model import ContactData
 
 _Texts = Annotated[
     dict[str, str], Field(description="A text by language code.", examples=[{"de": "Säumnisgebühr"}])
@@ -110,20 +121,92 @@ class FeesOut(_Body):
         )
 
 
+class QuoteOut(_Body):
+    """What renewing the card costs now, and until when it is valid then."""
+
+    cents: _Cents
+    until: date
+    label: _Texts
+
+
+class ContactOut(_Body):
+    """Where the library reaches the patron. Show it, let it be confirmed, keep nothing of it."""
+
+    name: str
+    address: list[str]
+    email: str | None
+    phone: str | None
+
+
+class CardOut(_Body):
+    """The library card. `quote` says what renewing it costs, or `why_not` why it cannot be renewed here.
+
+    `contact` is there where the library wants it confirmed before a renewal; `running` names the payment
+    that renews the card already; `fees_first`: only together with all open fees.
+    """
+
+    number: str | None
+    valid_until: date | None
+    expired: bool
+    currency: _Currency
+    quote: QuoteOut | None
+    why_not: _Texts | None
+    why_not_code: str | None = Field(examples=["too_early"])
+    renewable_from: date | None
+    running: str | None
+    fees_first: bool
+    contact: ContactOut | None
+
+    @classmethod
+    def of(cls, view: CardView, contact: ContactData | None) -> CardOut:
+        """Show the card."""
+        quote, why_not = view.quote, view.why_not
+        return cls(
+            number=view.number,
+            valid_until=view.valid_until,
+            expired=view.expired,
+            currency=view.currency,
+            quote=QuoteOut(cents=quote.cents, until=quote.until, label=dict(quote.label)) if quote else None,
+            why_not=dict(why_not.text) if why_not else None,
+            why_not_code=why_not.code if why_not else None,
+            renewable_from=why_not.from_day if why_not else None,
+            running=view.running,
+            fees_first=view.fees_first,
+            contact=ContactOut(
+                name=contact.name,
+                address=list(contact.address),
+                email=contact.email,
+                phone=contact.phone,
+            )
+            if contact
+            else None,
+        )
+
+
 class PaymentIn(_Body):
-    """What the patron has confirmed: these fees, this sum, this way to pay."""
+    """What the patron has confirmed: these fees, the card renewed until this day, this sum, this way to pay.
+
+    A renewal that costs nothing, alone, has `cents` 0, and any `method` will do.
+    """
 
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
         json_schema_extra={
-            "examples": [{"fees": ["4711", "4712"], "cents": 1250, "currency": "EUR", "method": "card"}]
+            "examples": [
+                {"fees": ["4711", "4712"], "cents": 1250, "currency": "EUR", "method": "card"},
+                {"renew_until": "2027-11-21", "cents": 1000, "currency": "EUR", "method": "card"},
+            ]
         },
     )
 
-    fees: list[_Key] = Field(min_length=1, max_length=200)
+    fees: list[_Key] = Field(default_factory=list, max_length=200)
+    renew_until: date | None = Field(None, description="`quote.until` of the card, to renew it as well.")
+    contact_confirmed: bool = Field(
+        default=False, description="The patron has confirmed the card's `contact`, where it is there."
+    )
     cents: int = Field(
-        gt=0, le=99_999_999, strict=True, description="The sum that the patron saw, in whole cents."
+        ge=0, le=99_999_999, strict=True, description="The sum that the patron saw, in whole cents."
     )
     currency: str = Field(pattern="^[A-Z]{3}$", description="ISO 4217; must be the library's.")
     method: str = Field(min_length=1, max_length=60)
@@ -135,6 +218,42 @@ class BegunOut(_Body):
 
     payment_id: str
     redirect_url: str = Field(examples=["https://checkout.stripe.com/c/pay/cs_live_a1b2"])
+
+
+class RenewalOut(_Body):
+    """The card renewal of a payment. `until` is the card's once `state` is `renewed`."""
+
+    until: date
+    before: date | None
+    state: Literal["due", "tried", "again", "renewed", "given_up"]
+    cents: _Cents
+
+    @classmethod
+    def of(cls, view: RenewalView) -> RenewalOut:
+        """Show the renewal."""
+        state: Any = view.state
+        return cls(until=view.until, before=view.base, state=state, cents=view.cents)
+
+
+class PlatformOut(_Body):
+    """What an eLending platform said after a payment. Say "open" only if `asked` is true."""
+
+    name: str = Field(examples=["Onleihe"])
+    verdict: Literal["open", "blocked", "cannot_tell"]
+    asked: bool
+    looking: bool = Field(description="It is still being asked.")
+    hindrances: list[_Texts] = Field(description="What still blocks, in plain words.")
+
+    @classmethod
+    def of(cls, view: ELendingView) -> PlatformOut:
+        """Show one platform."""
+        return cls(
+            name=view.name,
+            verdict=view.verdict.value,
+            asked=view.asked,
+            looking=view.looking,
+            hindrances=[dict(one.text) for one in view.hindrances if one.text],
+        )
 
 
 class LineOut(_Body):
@@ -175,9 +294,11 @@ class PaymentOut(_Body):
     continue_url: str | None = Field(description="Where the patron can go on paying.")
     test: bool
     given_back_cents: int = Field(description="What has left again, or is on its way back to the payer.")
+    renewal: RenewalOut | None
+    elending: list[PlatformOut] = Field(description="What works again; empty until the payment is settled.")
 
     @classmethod
-    def of(cls, view: PaymentView) -> PaymentOut:
+    def of(cls, view: PaymentView, platforms: Sequence[ELendingView] = ()) -> PaymentOut:
         """Show a payment."""
         return cls(
             payment_id=view.payment_id,
@@ -197,6 +318,8 @@ class PaymentOut(_Body):
             continue_url=view.continue_url,
             test=view.test,
             given_back_cents=sum(one.cents for one in view.given_back),
+            renewal=RenewalOut.of(view.renewal) if view.renewal else None,
+            elending=[PlatformOut.of(one) for one in platforms],
         )
 
 

@@ -37,20 +37,20 @@ def page(
     problem: str | None = None,
 ) -> Response:
     """Show the patron's own payment with what eLending says; *answered*: what one platform has just said."""
-    platforms = _platforms(house, payment)
+    shown = platforms(house, payment)
     if answered is not None:
-        platforms = tuple(answered if one.platform == answered.platform else one for one in platforms)
+        shown = tuple(answered if one.platform == answered.platform else one for one in shown)
     return screens.status(
         request,
         payment,
         full=True,
-        platforms=platforms,
-        askable=[one for one in platforms if not one.asked and _needs_pin(desk, one.platform)],
+        platforms=shown,
+        askable=[one for one in shown if not one.asked and _needs_pin(desk, one.platform)],
         problem=problem,
     )
 
 
-def _platforms(house: House, payment: PaymentView) -> tuple[ELendingView, ...]:
+def platforms(house: House, payment: PaymentView) -> tuple[ELendingView, ...]:
     """Return what is known of the platforms; none before everything is settled that may block there."""
     settled = payment.state is State.SETTLED and not payment.held
     return unblock.answers(house, payment.payment_id) if settled else ()
@@ -62,7 +62,7 @@ def _needs_pin(desk: Desk, platform: str) -> bool:
 
 def view_of(house: House, payment: PaymentView, platform: str) -> ELendingView | None:
     """Return what is known of a platform that could be asked for this payment, else None."""
-    return next((one for one in _platforms(house, payment) if one.platform == platform), None)
+    return next((one for one in platforms(house, payment) if one.platform == platform), None)
 
 
 async def ask(

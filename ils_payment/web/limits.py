@@ -21,7 +21,7 @@ import structlog
 from ils_payment.store import doors
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ils_payment.flows.house import House
     from ils_payment.store.unit import Unit
@@ -117,11 +117,11 @@ def _count(
     with house.store.unit() as unit:
         window = _window(unit)
         _line_up(unit, buckets)
-        counted = {what: doors.counted(unit, bucket, window - HOUR) for what, bucket in buckets.items()}
+        found = doors.counted(unit, list(buckets.values()), window - HOUR)
+        counted = {what: found[bucket] for what, bucket in buckets.items()}
         reached = [what for what, most in most_of.items() if counted[what] >= most]
         if not reached:
-            for bucket in sorted(buckets.values()):
-                _add(unit, bucket, window)
+            _add(unit, sorted(buckets.values()), window)
     return window, counted, reached
 
 
@@ -135,7 +135,7 @@ def unanswered(house: House, attempt: Attempt) -> None:
     """Take the attempt back, but count it against its card for ten minutes."""
     with house.store.unit() as unit:
         _take_back(unit, attempt)
-        _add(unit, attempt.buckets["card"], attempt.window - HOUR + AFTER_SILENCE)
+        _add(unit, [attempt.buckets["card"]], attempt.window - HOUR + AFTER_SILENCE)
 
 
 def _line_up(unit: Unit, buckets: Mapping[str, str]) -> None:
@@ -143,18 +143,16 @@ def _line_up(unit: Unit, buckets: Mapping[str, str]) -> None:
 
     In one order always, so that nobody waits for somebody else in a circle.
     """
-    for bucket in sorted(buckets.values()):
-        doors.count(unit, bucket, _GATE, unit.now + timedelta(seconds=2 * HOUR))
+    doors.count(unit, sorted(buckets.values()), _GATE, unit.now + timedelta(seconds=2 * HOUR))
 
 
 def _take_back(unit: Unit, attempt: Attempt) -> None:
     _line_up(unit, attempt.buckets)
-    for bucket in sorted(attempt.buckets.values()):
-        doors.uncount(unit, bucket, attempt.window)
+    doors.uncount(unit, sorted(attempt.buckets.values()), attempt.window)
 
 
-def _add(unit: Unit, bucket: str, window: int) -> None:
-    doors.count(unit, bucket, window, unit.now + timedelta(seconds=HOUR + 2 * STEP))
+def _add(unit: Unit, buckets: Sequence[str], window: int) -> None:
+    doors.count(unit, buckets, window, unit.now + timedelta(seconds=HOUR + 2 * STEP))
 
 
 def _window(unit: Unit) -> int:

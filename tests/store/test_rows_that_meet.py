@@ -192,6 +192,8 @@ def test_a_broken_chain_is_told_at_the_first_row_that_does_not_fit(town):
                 unit.connection.execute(text(f"DELETE FROM audit WHERE number = {number}"))
                 assert chain.broken_at(unit, payment_id) == number
                 part.rollback()
+        unit.connection.execute(text("UPDATE postings SET number = number + 10"))
+        assert chain.broken_at(unit, payment_id) == 0, "postings out of their order belong to no row"
         unit.connection.rollback()
 
 

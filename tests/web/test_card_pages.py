@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from ils_payment.domain.by_law import Evidence
+from ils_payment.errors import RemoteUnavailableError
+from ils_payment.model import Answer, ELendingCapabilities, Freshness, Hindrance, Verdict
 from ils_payment.web.language import Tongue
 from tests.web.card_town import OLE, CardTown, ids_in, tariff
 from tests.web.test_pages import PIN, PLACE, Patron
@@ -106,7 +108,7 @@ def test_while_the_library_system_is_silent_the_card_says_so_and_fees_say_so_too
 
 def test_a_card_is_paid_for_and_renewed(ole, place):
     page = confirm(ole, **renewal_only(ole)).text
-    assert "Verlängerung des Bibliotheksausweises: Jahresgebühr" in page
+    assert "Ausweisverlängerung: Jahresgebühr" in page
     assert german(place.next_year) in page
     assert 'name="expected" value="1000"' in page
     answer = ole.sends("/lindental/pay", 303, expected=1000, **renewal_only(ole))
@@ -288,3 +290,135 @@ def test_where_the_library_wants_it_contact_data_are_confirmed_and_kept_nowhere(
 def test_fees_alone_need_no_contact_data(ole, place):
     place.settles_by(confirm_contact=True)
     assert ole.begins().status_code == 303
+
+
+# --- the API, and what eLending says -----------------------------------------------------------
+
+
+def api_of(place):
+    """A catalogue's server with a session of Ole."""
+    from ils_payment.web import sessions
+
+    with place.house.store.unit() as unit:
+        value, _ = sessions.open_session(
+            unit, place.house, place.desk, place.ref("expired"), "de", kind=sessions.API
+        )
+    http = Patron(place).browser
+    http.headers["authorization"] = f"Bearer {value}"
+    return http
+
+
+def test_the_api_shows_the_card_and_renews_it(place):
+    place.settles_by(confirm_contact=True)
+    http = api_of(place)
+    card = http.get("/api/v1/lindental/card").json()
+    assert card["expired"] is True
+    assert card["quote"] == {
+        "cents": 1000,
+        "until": place.next_year.isoformat(),
+        "label": {"de": "Jahresgebühr", "en": "Annual fee"},
+    }
+    assert card["contact"]["name"] == "Ole Brinkmann"
+    body = {"renew_until": card["quote"]["until"], "cents": 1000, "currency": "EUR", "method": "card"}
+    refused = http.post("/api/v1/lindental/payments", json=body)
+    assert (refused.status_code, refused.json()["code"]) == (422, "contact_unconfirmed")
+    begun = http.post("/api/v1/lindental/payments", json={**body, "contact_confirmed": True})
+    assert begun.status_code == 201, begun.text
+    payment = begun.json()["payment_id"]
+    again = http.post("/api/v1/lindental/payments", json={**body, "contact_confirmed": True})
+    assert (again.status_code, again.json()["code"]) == (409, "already_running")
+    place.pays(payment)
+    told = http.get(f"/api/v1/lindental/payments/{payment}").json()
+    assert (told["state"], told["renewal"]["state"]) == ("settled", "renewed")
+    assert told["renewal"]["until"] == place.next_year.isoformat()
+    assert told["elending"] == []
+
+
+def test_the_api_says_why_a_card_cannot_be_renewed_and_refuses_to(place):
+    place.renews_at_the_desk(days=300)
+    http = api_of(place)
+    card = http.get("/api/v1/lindental/card").json()
+    assert (card["quote"], card["why_not_code"]) == (None, "too_early")
+    assert card["renewable_from"]
+    body = {"renew_until": place.next_year.isoformat(), "cents": 1000, "currency": "EUR", "method": "card"}
+    refused = http.post("/api/v1/lindental/payments", json=body)
+    assert (refused.status_code, refused.json()["code"]) == (409, "not_renewable")
+    nothing = http.post("/api/v1/lindental/payments", json={**body, "renew_until": None, "cents": 0})
+    assert (nothing.status_code, nothing.json()["code"]) == (422, "nothing_chosen")
+
+
+class Platform:
+    """An eLending platform that wants a PIN to be asked."""
+
+    def __init__(self, silent: bool = False, **answer: Any) -> None:
+        self.pins: list[str | None] = []
+        self.silent = silent
+        self.answer = answer
+
+    def capabilities(self):
+        return ELendingCapabilities(name="Onleihe", freshness=Freshness.LIVE, needs_pin=True)
+
+    def check(self):
+        return []
+
+    def ask(self, question):
+        self.pins.append(question.pin)
+        said = self.answer if question.pin else {"verdict": Verdict.OPEN, "asked": False}
+        if question.pin and self.silent:
+            raise RemoteUnavailableError("down", mend="later")
+        return Answer(as_of=question.account.read_at, **said)
+
+
+def renewed_with(place, platform):
+    """Ole has paid and everything is settled; Ole and the payment."""
+    place.changes(elending={"onleihe": platform})
+    ole = Patron(place).signs_in(OLE, OLES_PIN)
+    choice = {"fee": ole.keys(), **renewal_only(ole)}
+    payment = started(ole.sends("/lindental/pay", 303, expected=2500, **choice), ole)
+    place.pays(payment)
+    return ole, f"/lindental/payments/{payment}"
+
+
+def test_a_platform_is_called_open_only_when_it_was_truly_asked(place):
+    platform = Platform(verdict=Verdict.OPEN, asked=True, code="3")
+    ole, path = renewed_with(place, platform)
+    page = ole.sees(path)
+    assert "Onleihe müsste jetzt gehen. Falls nicht: 03944 555, info@lindental.example" in page
+    assert "ist wieder offen" not in page
+    heard = ole.sends(f"{path}/ask", 200, platform="onleihe", pin=OLES_PIN).text
+    assert "Onleihe ist wieder offen: Sie können dort ausleihen." in heard
+    assert OLES_PIN not in heard
+    assert platform.pins == [None, OLES_PIN]
+    assert "müsste jetzt gehen" in ole.sees(path), "nothing of it is kept"
+
+
+def test_what_still_blocks_is_named_with_who_lifts_it(place):
+    manual = Hindrance(kind="restriction", lifted_by="library", text={"de": "Ihr Konto ist gesperrt."})
+    platform = Platform(verdict=Verdict.BLOCKED, asked=True, hindrances=(manual,))
+    ole, path = renewed_with(place, platform)
+    heard = ole.sends(f"{path}/ask", 200, platform="onleihe", pin=OLES_PIN).text
+    assert "Onleihe leiht Ihnen noch nichts aus. Ihr Konto ist gesperrt." in heard
+    assert "Das kann nur Ihre Bibliothek aufheben: 03944 555" in heard
+
+
+def test_wrong_pins_are_counted_and_nobody_is_asked_after_the_third(place):
+    platform = Platform(verdict=Verdict.CANNOT_TELL, asked=True)
+    ole, path = renewed_with(place, platform)
+    for pin in ("1", "2", "3", "4"):
+        assert "Die PIN passt nicht" in ole.sends(f"{path}/ask", 200, platform="onleihe", pin=pin).text
+    assert platform.pins == [None, "1", "2", "3"]
+
+
+@pytest.mark.parametrize("pin", ["", "x" * 200])
+def test_a_pin_that_cannot_be_one_asks_nobody(place, pin):
+    platform = Platform(verdict=Verdict.OPEN, asked=True)
+    ole, path = renewed_with(place, platform)
+    assert "Die PIN passt nicht" in ole.sends(f"{path}/ask", 200, platform="onleihe", pin=pin).text
+    assert platform.pins == [None]
+
+
+def test_a_silent_platform_says_later_and_one_that_is_none_does_not_exist(place):
+    platform = Platform(silent=True)
+    ole, path = renewed_with(place, platform)
+    assert "Gerade hat niemand geantwortet" in ole.sends(f"{path}/ask", 200, platform="onleihe", pin="1").text
+    ole.sends(f"{path}/ask", 404, platform="elsewhere", pin="1")
