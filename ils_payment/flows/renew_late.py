@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ils_payment.flows.house import Desk, House
-    from ils_payment.model import PatronRef
+    from ils_payment.model import Card, PatronRef
     from ils_payment.store.records import Payment
 
 
@@ -30,7 +30,18 @@ def came_late(house: House, desk: Desk, payment: Payment, patron: PatronRef) -> 
     if renewal is None:
         return None
     work = Work(house, desk, payment, patron, renewal)
+    card = _card(work)
+    return card is not None and work.judge(card) is Found.DONE
+
+
+def _card(work: Work) -> Card | None:
+    """Read the card; None when the patron was deleted: then there is nothing left to look at."""
     try:
+<<<<<<< HEAD
+        return work.desk.system.card(work.patron)
+    except RemoteAbsentError:
+        return None
+=======
         if renewal.doubts and renewal.state != "renewed":
             if work.judge(desk.system.card(patron)) is Found.DONE:
                 return "the card is renewed after all"
@@ -40,6 +51,7 @@ def came_late(house: House, desk: Desk, payment: Payment, patron: PatronRef) -> 
     except RemoteAbsentError:
         pass
     return None
+>>>>>>> main
 
 
 def doubt_no_more(house: House, payment: Payment) -> None:
@@ -65,12 +77,13 @@ def last_look(house: House, desk: Desk, payment: Payment, patron: PatronRef) -> 
     if house.world.now() < over:
         return over
     work = Work(house, desk, payment, patron, renewal)
-    card = desk.system.card(patron)
-    found = work.judge(card)
+    card = _card(work)
     with house.store.unit() as unit:
         payments.check_fence(unit, payment)
         work.change(unit, doubts=0)
-        if found is Found.DONE:
+        if card is None:
+            payments.record(unit, payment, "renewed_patron_gone", {})
+        elif work.judge(card) is Found.DONE:
             payments.record(unit, payment, "renewed_still", says(card))
         else:
             facts = {**says(card), "until": renewal.until.isoformat()}

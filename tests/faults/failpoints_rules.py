@@ -26,15 +26,15 @@ def hold_rules(town: Town) -> dict[str, str]:
         # One credit at most carries a payment's marker; a settled one has just one, all of it used
         # (the fees have one, a renewed card another).
         card = hold_card_rules(town, payment, end)
-        credits = marked(town, payment_id)
-        assert len({one["marker"] for one in credits}) == len(credits) <= 1 + (card is not None)
+        written = marked(town, payment_id)
+        assert len({one["marker"] for one in written}) == len(written) <= 1 + (card is not None)
         if end["state"] == "settled" and "marker_missing" not in end["cases"]:
             cents = [payment.cents - card.cents, card.cents] if card else [payment.cents]
             wanted = sorted((one, 0) for one in cents if one)
             assert sorted(end["credits"]) == wanted, (payment_id, end)
             # All of it was used for just the fees that were frozen, and so for nobody else's payment.
             own = {line.fee_ref for line in payment.lines} | ({card.debit} if card else set())
-            assert all(set(credit["applied"]) <= own for credit in credits), (payment_id, credits)
+            assert all(set(credit["applied"]) <= own for credit in written), (payment_id, written)
         elif end["credits"] and end["state"] != "resolved":
             assert end["held"], (payment_id, end)
         if end["held"]:

@@ -107,7 +107,8 @@ class Mix:
         self.left["card_sold"] = 9
         if rng.random() < 0.1:
             # A Koha that answers to no new expiry at all, for longer than all repetitions take.
-            self.chance["card_lost_not_applied"], self.left["card_lost_not_applied"] = 0.9, 9
+            for name in ("card_lost_not_applied", "clerk_decides", "refund_approved"):
+                self.chance[name], self.left[name] = 0.9, 9
 
     def wants(self, names: Sequence[str]) -> str | None:
         """Roll which one of *names* somebody does now, in the calm as well; count it."""

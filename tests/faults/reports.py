@@ -113,8 +113,10 @@ SELECT p.payment_id AS payment, y.receipt_number,
        EXISTS (SELECT 1 FROM cases c WHERE c.payment_id = p.payment_id AND c.closed_at IS NULL) AS open_case,
        EXISTS (SELECT 1 FROM cases c
                WHERE c.payment_id = p.payment_id AND c.closed_at IS NOT NULL) AS decided,
-       EXISTS (SELECT 1 FROM exported e WHERE e.payment_id = p.payment_id AND e.number = p.number) AS exported,
-       r.charge_marker AS card_marker, (SELECT c.cents FROM payment_lines c WHERE c.id = r.line_id) AS card_cents
+       EXISTS (SELECT 1 FROM exported e
+               WHERE e.payment_id = p.payment_id AND e.number = p.number) AS exported,
+       r.charge_marker AS card_marker,
+       (SELECT c.cents FROM payment_lines c WHERE c.id = r.line_id) AS card_cents
 FROM postings p
 JOIN payments y ON y.id = p.payment_id
 LEFT JOIN renewals r ON r.payment_id = p.payment_id

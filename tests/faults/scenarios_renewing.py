@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from ils_payment.domain.decisions import Choice
 from ils_payment.domain.refunds import Meaning
 from ils_payment.flows import offer, pay
@@ -18,7 +20,7 @@ DEBIT = "debits.add"
 
 
 def _sold(s: Stage, *, fees: bool = False, patron: str = "jan") -> None:
-    """Let the library sell renewals, and a patron confirm one (with the fees), as the card's page shows it."""
+    """Let the library sell renewals, and a patron confirm one (with the fees) as the card's page shows."""
     s.sell_cards()
     _begin(s, fees=fees, patron=patron)
 
@@ -107,6 +109,24 @@ def never_renewed_and_given_back(s: Stage) -> None:
     s.koha.fail_next(20, status=0, operation=PUT)
     s.hear()
     _until_the_quarantine_is_over(s)
+    ask_refund(s, Meaning.FEE_DROPPED)
+    approve(s)
+    s.later(minutes=1)
+
+
+@scenario("settling held")
+def renewed_after_all(s: Stage) -> None:
+    """A call comes later than anybody waits, just before its money goes back: a person decides anew."""
+    _sold(s)
+    s.pay()
+    s.koha.fail_next(20, status=0, operation=PUT)
+    s.hear()
+    _until_the_quarantine_is_over(s)
+    jan = s.koha.patron_ids["jan"]
+    ends = date.fromisoformat(str(s.koha.tables.patrons[jan].record["expiry_date"]))
+    s.koha.tables.change_patron(
+        jan, {"expiry_date": ends.replace(year=ends.year + 1).isoformat()}, by="api", at=s.world.now()
+    )
     ask_refund(s, Meaning.FEE_DROPPED)
     approve(s)
     s.later(minutes=1)

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from ils_payment.domain.decisions import Choice
-from ils_payment.domain.refunds import Meaning
-from ils_payment.flows import decide
-from tests.flows.decisions import TREASURER, case_of, resolve
 from tests.flows.renewing import YEAR, RenewingTown
 from tests.flows.truths import ending, hear, load, trail
 
@@ -32,7 +28,7 @@ def test_a_debit_of_a_card_that_its_owner_began_to_pay_elsewhere_is_settled_with
     payment_id = town.sold()
     town.koha.lose_answer(operation=DEBIT)
     pay_for(town, payment_id)
-    # The debit stands in the account already, and we do not know of it yet: the patron finds it among the fees.
+    # The debit stands in the account, and we do not know of it yet: the patron finds it among the fees.
     other = town.started(patron=town.jan)
     town.run_for(minutes=30, rounds=30)
     end = ending(town, payment_id)
@@ -41,27 +37,6 @@ def test_a_debit_of_a_card_that_its_owner_began_to_pay_elsewhere_is_settled_with
     town.run_for(minutes=30, rounds=30)
     assert ending(town, other)["cases"] == ["fees_differ"]
     assert town.koha_account("jan")["balance"] == 150
-
-
-def without_answer(town):
-    """A paid card whose new expiry Koha has never answered, with its case, when nothing can come late any more."""
-    payment_id = town.sold()
-    town.koha.fail_next(20, operation=PUT, status=0)
-    town.stripe.pay(town.session_of(payment_id))
-    hear(town)
-    town.run_for(minutes=30, rounds=30)
-    assert case_of(town, payment_id).kind == "renewal_unclear"
-    return payment_id
-
-
-def test_the_money_of_a_card_goes_back_also_where_its_owner_was_deleted_meanwhile(each_town):
-    town = each_town
-    payment_id = without_answer(town)
-    town.koha.tables.patrons.pop(int(town.jan))
-    asked = resolve(town, case_of(town, payment_id), Choice.REFUND, meaning=Meaning.FEE_DROPPED)
-    assert decide.approve(town.house, TREASURER, str(asked.refund_id)).ok
-    town.run_for(hours=1, rounds=20)
-    assert ending(town, payment_id)["books"] == {"provider": -YEAR, "returned": YEAR}
 
 
 def test_a_renewed_card_whose_owner_was_deleted_is_not_looked_at_for_ever(each_town):

@@ -97,7 +97,7 @@ class Holder(Person):
                 self.buy(*page)
 
     def look_at_card(self) -> tuple[list[str], int, date, str] | None:
-        """Open the page of the card: keys of the fees that are paid with it, cents, the day and the method."""
+        """Open the card's page: keys of the fees that are paid with it, cents, the day and the method."""
 
         def work(house: House) -> Any:
             desk = house.libraries[LIBRARY]

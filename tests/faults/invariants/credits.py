@@ -82,7 +82,10 @@ class SettledIsCredited(Invariant):
         )
 
 
-_CARD = "SELECT coalesce(sum(cents), 0) AS card FROM payment_lines WHERE payment_id = ? AND claim_key = 'card-renewal'"
+_CARD = """
+SELECT coalesce(sum(cents), 0) AS card FROM payment_lines
+WHERE payment_id = ? AND claim_key = 'card-renewal'
+"""
 
 
 class NothingOverpaidUnseen(Invariant):

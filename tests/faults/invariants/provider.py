@@ -40,7 +40,8 @@ class SettledOnlyWhatWasPaid(Invariant):
             call = settles[self.seen]
             self.seen += 1
             rows = self.setting.query(
-                "SELECT p.id, o.position, EXISTS (SELECT 1 FROM renewals r WHERE r.payment_id = p.id) AS card "
+                "SELECT p.id, o.position, "
+                "EXISTS (SELECT 1 FROM renewals r WHERE r.payment_id = p.id) AS card "
                 "FROM payments p JOIN credit_orders o ON o.payment_id = p.id WHERE o.marker = ?",
                 call.marker,
             )

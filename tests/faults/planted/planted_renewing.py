@@ -84,7 +84,7 @@ def desk_renewal_not_told_apart(patch):
 
 @defect(*SOLD)
 def expiry_from_the_day_of_the_call(patch):
-    """A card is renewed for a year from the day on which the call is made, not until the day that was sold."""
+    """A card is renewed for a year from the day of the call, not until the day that was sold."""
 
     def order(**facts):
         return RenewOrder(**{**facts, "until": facts["send_before"].date() + timedelta(days=365)})
