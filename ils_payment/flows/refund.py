@@ -22,7 +22,7 @@ from ils_payment.domain.states import PAID_UNSETTLED
 from ils_payment.errors import InvariantError, RemoteAbsentError, RemoteError
 from ils_payment.flows.charge import charge
 from ils_payment.flows.hands import backoff
-from ils_payment.flows.renew_late import doubt_no_more, took_effect
+from ils_payment.flows.renew_late import came_late, doubt_no_more
 from ils_payment.flows.reversals import catch_up
 from ils_payment.flows.work import SEND_WITHIN, quarantine
 from ils_payment.model import (
@@ -144,8 +144,9 @@ def _wait_for_settling(house: House, desk: Desk, payment: Payment, refund: Refun
     now = house.world.now()
     if renewal is not None and now < (over := renewals.doubtful_until(renewal, quarantine(desk))):
         return over
-    if patron is not None and took_effect(house, desk, payment, patron):
-        _fail(house, payment, refund, "the card is renewed after all")
+    after_all = came_late(house, desk, payment, patron) if patron is not None else None
+    if after_all is not None:
+        _fail(house, payment, refund, after_all)
         doubt_no_more(house, payment)
         return None
     for order in tried:

@@ -8,6 +8,7 @@ from ils_payment.domain.renewing import Found
 from ils_payment.errors import RemoteAbsentError
 from ils_payment.flows.renew import Work, says
 from ils_payment.flows.work import quarantine
+from ils_payment.ports import Charging
 from ils_payment.store import payments, renewals
 
 if TYPE_CHECKING:
@@ -18,20 +19,27 @@ if TYPE_CHECKING:
     from ils_payment.store.records import Payment
 
 
-def took_effect(house: House, desk: Desk, payment: Payment, patron: PatronRef) -> bool:
-    """Before money goes back: tell whether a call that was never answered has renewed the card after all.
+def came_late(house: House, desk: Desk, payment: Payment, patron: PatronRef) -> str | None:
+    """Before money goes back: name what a call that was never answered has done after all, None if nothing.
 
-    Asked when no call can come late any more; a patron who is gone there has no card. Raises RemoteError.
+    Asked when no call can come late any more; of a patron who is gone there nothing is left. Raises
+    RemoteError.
     """
     with house.store.read() as unit:
         renewal = renewals.of_payment(unit, payment)
-    if renewal is None or not renewal.doubts or renewal.state == "renewed":
-        return False
+    if renewal is None:
+        return None
     work = Work(house, desk, payment, patron, renewal)
+    doubtful = renewal.doubts and renewal.state != "renewed"
+    marker = renewal.charge_marker if renewal.charge_state == "tried" else None
     try:
-        return work.judge(desk.system.card(patron)) is Found.DONE
+        if doubtful and work.judge(desk.system.card(patron)) is Found.DONE:
+            return "the card is renewed after all"
+        if marker and isinstance(desk.system, Charging) and desk.system.find_charges(patron, marker):
+            return "the debit of the renewal is in the library system after all"
     except RemoteAbsentError:
-        return False
+        pass
+    return None
 
 
 def doubt_no_more(house: House, payment: Payment) -> None:
@@ -39,7 +47,8 @@ def doubt_no_more(house: House, payment: Payment) -> None:
     with house.store.unit() as unit:
         renewal = renewals.of_payment(unit, payment)
         if renewal is not None:
-            renewals.change(unit, renewal, doubts=0)
+            charge = "by_hand" if renewal.charge_state == "tried" else renewal.charge_state
+            renewals.change(unit, renewal, doubts=0, charge_state=charge)
     house.world.failpoint("renew.told")
 
 

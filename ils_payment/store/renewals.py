@@ -95,7 +95,16 @@ def reopen(unit: Unit, payment: Payment, paid: Collection[str | None]) -> None:
 
 
 def doubtful_until(renewal: Renewal, quarantine: timedelta) -> datetime:
-    """Return until when a call that was never answered may still renew the card (never: long ago)."""
-    if not renewal.doubts or renewal.tried_at is None:
-        return datetime.min.replace(tzinfo=UTC)
-    return renewal.tried_at + quarantine
+    """Return until when a call that was never answered may still renew the card, or charge for it.
+
+    Long ago where there is none.
+    """
+    tried = [
+        at
+        for at, doubt in (
+            (renewal.tried_at, renewal.doubts > 0),
+            (renewal.charge_tried_at, renewal.charge_state == "tried"),
+        )
+        if at is not None and doubt
+    ]
+    return max(tried) + quarantine if tried else datetime.min.replace(tzinfo=UTC)

@@ -288,6 +288,35 @@ def test_the_money_of_a_patron_who_is_gone_goes_back_though_nobody_can_look(town
     assert books(town, payment_id) == {"provider": -YEAR, "returned": YEAR}
 
 
+def test_nothing_goes_back_while_the_debit_of_the_renewal_may_still_come(town):
+    payment_id = town.sold()
+    town.koha.apply_late(600, operation=DEBIT)
+    pay_for(town, payment_id)
+    assert town.renewal(payment_id).charge_state == "tried"
+    assert refund(town, payment_id).code == "too_early"
+    town.run_for(hours=1, rounds=20)
+    renewed(town, payment_id)
+
+
+def test_a_debit_that_came_late_stops_the_refund_once(town):
+    payment_id = town.sold()
+    town.koha.fail_next(1, operation=DEBIT, status=0, after_effect=True)
+    town.world.on_failpoint = lambda name: town.koha.database_down() if name == "charge.after_call" else None
+    pay_for(town, payment_id)
+    town.world.on_failpoint = None
+    town.run_for(minutes=20, rounds=10)
+    asked = refund(town, payment_id)
+    assert decide.approve(town.house, TREASURER, str(asked.refund_id)).ok
+    town.koha.database_down(down=False)
+    town.run_for(hours=1, rounds=10)
+    case = case_of(town, payment_id)
+    assert case.kind == "refund_failed"
+    asked = resolve(town, case, Choice.REFUND, meaning=Meaning.FEE_STAYS)
+    assert decide.approve(town.house, TREASURER, str(asked.refund_id)).ok
+    town.run()
+    assert books(town, payment_id) == {"provider": -YEAR, "returned": YEAR}
+
+
 def test_a_renewal_whose_money_went_back_is_not_carried_out_when_the_fees_are_settled_again(town):
     payment_id = town.sold(fees=True)
     town.koha.fail_next(100, operation="credits.add", status=403)
