@@ -13,6 +13,7 @@ that is over: a desk that renewed in between is found, and a person decides.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
@@ -21,7 +22,7 @@ import structlog
 
 from ils_payment.domain import ledger
 from ils_payment.domain.renewing import Found, Sold, judge
-from ils_payment.domain.states import decide
+from ils_payment.domain.states import ENDED, decide
 from ils_payment.domain.tariff import NoQuote
 from ils_payment.errors import InvariantError, RemoteAbsentError, RemoteError
 from ils_payment.flows import offer
@@ -252,7 +253,15 @@ def _charge(work: Work) -> datetime | None:
         raise LookupError(work.payment.id)
 
     def claim(unit: Unit, ref: str) -> None:
-        payments.take_claims(unit, work.payment.id, work.payment.patron_id, [ref])
+        current = payments.load(unit, work.payment.id, lock=True)
+        if current is not None and current.state in ENDED:
+            # A host that slept: persons have ended the payment without knowing of this debit.
+            facts = {"marker": work.renewal.charge_marker, "charge": ref, "cents": line.cents}
+            payments.hold_late(unit, work.payment.id, "charge_differs", facts)
+            return
+        with suppress(payments.AlreadyClaimedError):
+            # Else another payment was begun for it meanwhile: whoever comes second finds it closed.
+            payments.take_claims(unit, work.payment.id, work.payment.patron_id, [ref])
 
     debit = Debit(
         work.house,
