@@ -30,28 +30,24 @@ def came_late(house: House, desk: Desk, payment: Payment, patron: PatronRef) -> 
     if renewal is None:
         return None
     work = Work(house, desk, payment, patron, renewal)
-    card = _card(work)
-    return card is not None and work.judge(card) is Found.DONE
+    doubtful = renewal.doubts and renewal.state != "renewed"
+    marker = renewal.charge_marker if renewal.charge_state == "tried" else None
+    try:
+        if doubtful and work.judge(desk.system.card(patron)) is Found.DONE:
+            return "the card is renewed after all"
+        if marker and isinstance(desk.system, Charging) and desk.system.find_charges(patron, marker):
+            return "the debit of the renewal is in the library system after all"
+    except RemoteAbsentError:
+        pass
+    return None
 
 
 def _card(work: Work) -> Card | None:
     """Read the card; None when the patron was deleted: then there is nothing left to look at."""
     try:
-<<<<<<< HEAD
         return work.desk.system.card(work.patron)
     except RemoteAbsentError:
         return None
-=======
-        if renewal.doubts and renewal.state != "renewed":
-            if work.judge(desk.system.card(patron)) is Found.DONE:
-                return "the card is renewed after all"
-        elif renewal.charge_state == "tried" and isinstance(desk.system, Charging):
-            if desk.system.find_charges(patron, str(renewal.charge_marker)):
-                return "the debit of the renewal is in the library system after all"
-    except RemoteAbsentError:
-        pass
-    return None
->>>>>>> main
 
 
 def doubt_no_more(house: House, payment: Payment) -> None:

@@ -104,7 +104,7 @@ class Holder(Person):
             return offer.card(house, desk, self.patron), see.fees(house, desk, self.patron)
 
         view, fees = self.ask("card", work) or (None, None)
-        if view is None or view.quote is None:
+        if view is None or fees is None or view.quote is None:
             return None
         keys, cents = list[str](), view.quote.cents
         if self.mix.strikes("card_with_fees"):
