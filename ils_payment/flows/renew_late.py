@@ -30,28 +30,16 @@ def came_late(house: House, desk: Desk, payment: Payment, patron: PatronRef) -> 
     if renewal is None:
         return None
     work = Work(house, desk, payment, patron, renewal)
-    card = _card(work)
-    return card is not None and work.judge(card) is Found.DONE
-
-
-def _card(work: Work) -> Card | None:
-    """Read the card; None when the patron was deleted: then there is nothing left to look at."""
+    doubtful = renewal.doubts and renewal.state != "renewed"
+    marker = renewal.charge_marker if renewal.charge_state == "tried" else None
     try:
-<<<<<<< HEAD
-        return work.desk.system.card(work.patron)
-    except RemoteAbsentError:
-        return None
-=======
-        if renewal.doubts and renewal.state != "renewed":
-            if work.judge(desk.system.card(patron)) is Found.DONE:
-                return "the card is renewed after all"
-        elif renewal.charge_state == "tried" and isinstance(desk.system, Charging):
-            if desk.system.find_charges(patron, str(renewal.charge_marker)):
-                return "the debit of the renewal is in the library system after all"
+        if doubtful and work.judge(desk.system.card(patron)) is Found.DONE:
+            return "the card is renewed after all"
+        if marker and isinstance(desk.system, Charging) and desk.system.find_charges(patron, marker):
+            return "the debit of the renewal is in the library system after all"
     except RemoteAbsentError:
         pass
     return None
->>>>>>> main
 
 
 def doubt_no_more(house: House, payment: Payment) -> None:
@@ -62,6 +50,14 @@ def doubt_no_more(house: House, payment: Payment) -> None:
             charge = "by_hand" if renewal.charge_state == "tried" else renewal.charge_state
             renewals.change(unit, renewal, doubts=0, charge_state=charge)
     house.world.failpoint("renew.told")
+
+
+def _card_if_there(desk: Desk, patron: PatronRef) -> Card | None:
+    """Read the card; None when the patron was deleted meanwhile: then nobody needs to look for ever."""
+    try:
+        return desk.system.card(patron)
+    except RemoteAbsentError:
+        return None
 
 
 def last_look(house: House, desk: Desk, payment: Payment, patron: PatronRef) -> datetime | None:
@@ -77,7 +73,7 @@ def last_look(house: House, desk: Desk, payment: Payment, patron: PatronRef) -> 
     if house.world.now() < over:
         return over
     work = Work(house, desk, payment, patron, renewal)
-    card = _card(work)
+    card = _card_if_there(desk, patron)
     with house.store.unit() as unit:
         payments.check_fence(unit, payment)
         work.change(unit, doubts=0)
