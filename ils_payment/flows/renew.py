@@ -22,7 +22,7 @@ import structlog
 
 from ils_payment.domain import ledger
 from ils_payment.domain.renewing import Found, Sold, judge
-from ils_payment.domain.states import decide
+from ils_payment.domain.states import ENDED, decide
 from ils_payment.domain.tariff import NoQuote
 from ils_payment.errors import InvariantError, RemoteAbsentError, RemoteError
 from ils_payment.flows import offer
@@ -40,7 +40,6 @@ from ils_payment.model import (
     Unclear,
 )
 from ils_payment.store import chain, payments, renewals
-from ils_payment.store.payments import AlreadyClaimedError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -254,8 +253,14 @@ def _charge(work: Work) -> datetime | None:
         raise LookupError(work.payment.id)
 
     def claim(unit: Unit, ref: str) -> None:
-        # Who saw the debit before us may pay it as a fee already; settling then finds that it is not open.
-        with suppress(AlreadyClaimedError):
+        current = payments.load(unit, work.payment.id, lock=True)
+        if current is not None and current.state in ENDED:
+            # A host that slept: persons have ended the payment without knowing of this debit.
+            facts = {"marker": work.renewal.charge_marker, "charge": ref, "cents": line.cents}
+            payments.hold_late(unit, work.payment.id, "charge_differs", facts)
+            return
+        with suppress(payments.AlreadyClaimedError):
+            # Else another payment was begun for it meanwhile: whoever comes second finds it closed.
             payments.take_claims(unit, work.payment.id, work.payment.patron_id, [ref])
 
     debit = Debit(

@@ -42,6 +42,14 @@ def came_late(house: House, desk: Desk, payment: Payment, patron: PatronRef) -> 
     return None
 
 
+def _card(work: Work) -> Card | None:
+    """Read the card; None when the patron was deleted: then there is nothing left to look at."""
+    try:
+        return work.desk.system.card(work.patron)
+    except RemoteAbsentError:
+        return None
+
+
 def doubt_no_more(house: House, payment: Payment) -> None:
     """Remember that a person was told: who wants the refund all the same gets it the second time."""
     with house.store.unit() as unit:
@@ -50,14 +58,6 @@ def doubt_no_more(house: House, payment: Payment) -> None:
             charge = "by_hand" if renewal.charge_state == "tried" else renewal.charge_state
             renewals.change(unit, renewal, doubts=0, charge_state=charge)
     house.world.failpoint("renew.told")
-
-
-def _card_if_there(desk: Desk, patron: PatronRef) -> Card | None:
-    """Read the card; None when the patron was deleted meanwhile: then nobody needs to look for ever."""
-    try:
-        return desk.system.card(patron)
-    except RemoteAbsentError:
-        return None
 
 
 def last_look(house: House, desk: Desk, payment: Payment, patron: PatronRef) -> datetime | None:
@@ -73,7 +73,7 @@ def last_look(house: House, desk: Desk, payment: Payment, patron: PatronRef) -> 
     if house.world.now() < over:
         return over
     work = Work(house, desk, payment, patron, renewal)
-    card = _card_if_there(desk, patron)
+    card = _card(work)
     with house.store.unit() as unit:
         payments.check_fence(unit, payment)
         work.change(unit, doubts=0)

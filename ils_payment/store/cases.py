@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from ils_payment.store.case_tables import cases
@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ils_payment.store.unit import Unit
+
+_OPEN = (
+    select(cases)
+    .where(cases.c.payment_id == bindparam("payment"), cases.c.closed_at.is_(None))
+    .order_by(cases.c.opened_at, cases.c.id)
+)
 
 
 def open_case(
@@ -76,11 +82,7 @@ def change(unit: Unit, case: Case, *, by: str = "", resolution: str | None = Non
 
 def open_of_payment(unit: Unit, payment_id: str) -> list[Case]:
     """Return the open cases of a payment, the oldest first."""
-    rows = unit.connection.execute(
-        select(cases)
-        .where(cases.c.payment_id == payment_id, cases.c.closed_at.is_(None))
-        .order_by(cases.c.opened_at, cases.c.id)
-    )
+    rows = unit.connection.execute(_OPEN, {"payment": payment_id})
     return [_case(row) for row in rows.mappings()]
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from ils_payment.store.journal_tables import journal
 from ils_payment.store.records import to_json
@@ -19,16 +19,20 @@ if TYPE_CHECKING:
 
 GENESIS = "0" * 64
 
+# What each entry needs is built once: building takes longer than executing.
+_TAKE_TURN = select(installation.c.id).with_for_update()
+_LAST = select(journal.c.number, journal.c.hash).order_by(journal.c.number.desc()).limit(1)
+_APPEND = insert(journal)
+_COUNT = update(installation).values(journal_rows=bindparam("number"))
+
 
 def append(unit: Unit, actor: str, what: str, facts: dict[str, Any], library: str | None = None) -> int:
     """Append one row and return its number; *facts* hold ids, cents and codes only.
 
     Concurrent writers wait for each other at the installation's row, so the chain has no fork.
     """
-    unit.connection.execute(select(installation.c.id).with_for_update())
-    last = unit.connection.execute(
-        select(journal.c.number, journal.c.hash).order_by(journal.c.number.desc()).limit(1)
-    ).first()
+    unit.connection.execute(_TAKE_TURN)
+    last = unit.connection.execute(_LAST).first()
     number, previous = (last.number + 1, last.hash) if last else (1, GENESIS)
     row = {
         "number": number,
@@ -39,8 +43,8 @@ def append(unit: Unit, actor: str, what: str, facts: dict[str, Any], library: st
         "facts": to_json(facts),
         "previous": previous,
     }
-    unit.connection.execute(insert(journal).values(**row, hash=digest(row)))
-    unit.connection.execute(update(installation).values(journal_rows=number))
+    unit.connection.execute(_APPEND, {**row, "hash": digest(row)})
+    unit.connection.execute(_COUNT, {"number": number})
     return int(number)
 
 

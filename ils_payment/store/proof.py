@@ -42,6 +42,13 @@ BATCH = 500
 
 _SOLD = frozenset({"renewal_sold", "renewal_on_top"})
 _SENT = RUNNING | {RefundState.DONE}
+_GONE = [
+    select(table.c.payment_id)
+    .outerjoin(payments, payments.c.id == table.c.payment_id)
+    .where(payments.c.id.is_(None))
+    .distinct()
+    for table in (sealed_heads, audit, postings, payment_lines, exported)
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,13 +216,7 @@ def _with_rows(unit: Unit, found: Sequence[Any]) -> list[Rows]:
 
 def deleted(unit: Unit) -> Iterator[str]:
     """Return the ids of payments that some row still speaks of and that are not there any more."""
-    for table in (sealed_heads, audit, postings, payment_lines, exported):
-        gone = (
-            select(table.c.payment_id)
-            .outerjoin(payments, payments.c.id == table.c.payment_id)
-            .where(payments.c.id.is_(None))
-            .distinct()
-        )
+    for gone in _GONE:
         yield from unit.connection.execute(gone).scalars()
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ils_payment.store.unit import Unit
 
 _OF_PAYMENT = select(refunds).where(refunds.c.payment_id == bindparam("payment")).order_by(refunds.c.number)
+_LOAD = select(refunds).where(refunds.c.id == bindparam("refund"))
 
 
 def add(
@@ -50,7 +51,7 @@ def add(
 
 def load(unit: Unit, refund_id: str) -> Refund | None:
     """Return one refund, None when there is none with this id."""
-    row = unit.connection.execute(select(refunds).where(refunds.c.id == refund_id)).mappings().first()
+    row = unit.connection.execute(_LOAD, {"refund": refund_id}).mappings().first()
     return _refund(row) if row else None
 
 

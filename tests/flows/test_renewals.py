@@ -11,6 +11,7 @@ from ils_payment_koha.simulator.demo import RIGHTS
 from ils_payment.domain.decisions import Choice
 from ils_payment.domain.refunds import Meaning
 from ils_payment.flows import decide, offer, verify
+from ils_payment.flows.advance import advance
 from ils_payment.flows.reconcile import reconcile
 from ils_payment.flows.views import Begun, NotBegun
 from tests.flows.decisions import CLERK, TREASURER, books, case_of, refund, resolve
@@ -318,6 +319,44 @@ def test_a_debit_that_came_late_stops_the_refund_once(town):
     assert books(town, payment_id) == {"provider": -YEAR, "returned": YEAR}
 
 
+def test_a_debit_that_a_sleeping_host_learns_of_after_the_refund_claims_nothing_and_is_told(town):
+    payment_id = town.sold()
+    slept: list[str] = []
+
+    def sleep(name):
+        if name == "charge.after_call" and not slept:
+            slept.append(name)
+            town.world.pass_time(hours=1)
+            asked = refund(town, payment_id)
+            assert decide.approve(town.house, TREASURER, str(asked.refund_id)).ok
+            gone = town.koha.tables.patrons.pop(int(town.jan))
+            advance(town.house, payment_id)
+            town.koha.tables.patrons[int(town.jan)] = gone
+
+    town.world.on_failpoint = sleep
+    pay_for(town, payment_id)
+    assert slept
+    end = ending(town, payment_id)
+    assert (end["state"], end["cases"], end["claims"]) == ("resolved", ["charge_differs"], 0)
+
+
+def test_a_debit_that_another_payment_is_begun_for_is_settled_once_and_the_other_is_a_case(town):
+    payment_id = town.sold()
+    others: list[str] = []
+
+    def other(name):
+        if name == "charge.after_call" and not others:
+            others.append(town.started(patron=town.jan))
+
+    town.world.on_failpoint = other
+    pay_for(town, payment_id)
+    town.world.on_failpoint = None
+    assert ending(town, payment_id)["state"] == "settled"
+    pay_for(town, others[0])
+    assert ending(town, others[0])["cases"] == ["fees_differ"]
+    assert [fee["outstanding"] for fee in town.koha_account("jan")["fees"].values()] == [150, 0]
+
+
 def test_a_renewal_whose_money_went_back_is_not_carried_out_when_the_fees_are_settled_again(town):
     payment_id = town.sold(fees=True)
     town.koha.fail_next(100, operation="credits.add", status=403)
@@ -325,6 +364,7 @@ def test_a_renewal_whose_money_went_back_is_not_carried_out_when_the_fees_are_se
     town.run_for(days=5, rounds=30)
     town.koha.faults.failures.clear()
     line = load(town, payment_id).renewal_line
+    assert line is not None
     case = case_of(town, payment_id)
     asked = resolve(town, case, Choice.REFUND, meaning=Meaning.FEE_DROPPED, lines=(line.id,))
     assert decide.approve(town.house, TREASURER, str(asked.refund_id)).ok

@@ -57,6 +57,7 @@ STEPS: Mapping[str, str] = {
     "renew_unclear": N_("Whether the card was renewed is not clear"),
     "renewed": N_("The card is renewed, and was looked at afterwards"),
     "renewed_still": N_("The card was looked at once more: it is as it was sold"),
+    "renewed_patron_gone": N_("The patron is gone from the library system; nobody can look at the card"),
     "renewed_elsewhere": N_("The card was changed by somebody else"),
     "not_renewed": N_("The library system does not renew the card"),
     "renewal_unclear": N_("Nobody can tell whether the card is renewed"),

@@ -103,10 +103,9 @@ class Holder(Person):
             desk = house.libraries[LIBRARY]
             return offer.card(house, desk, self.patron), see.fees(house, desk, self.patron)
 
-        seen = self.ask("card", work)
-        if seen is None or seen[0].quote is None:
+        view, fees = self.ask("card", work) or (None, None)
+        if view is None or fees is None or view.quote is None:
             return None
-        view, fees = seen
         keys, cents = list[str](), view.quote.cents
         if self.mix.strikes("card_with_fees"):
             lines = [line for line in fees.lines if line.payable]

@@ -13,7 +13,7 @@ from ils_payment_koha.adapter import KohaSystem
 from ils_payment.domain.renewing import CARD, Found
 from ils_payment.domain.states import PAID_UNSETTLED
 from ils_payment.flows import advance, charge, refund, renew, settle
-from ils_payment.model import ChargeOrder, NotApplied, RenewOrder, State, Unclear
+from ils_payment.model import Card, ChargeOrder, NotApplied, RenewOrder, State, Unclear
 from ils_payment.store import payments, renewals
 from tests.faults.planted.registry import defect, instead
 
@@ -67,7 +67,7 @@ def card_not_read_back(patch):
     """A card counts as renewed because Koha said 200."""
 
     def read_back(_original, work):
-        renew._renewed(work, SimpleNamespace(valid_until=work.renewal.until))
+        renew._renewed(work, Card(number=None, valid_until=work.renewal.until))
 
     instead(patch, renew, "_read_back", read_back)
 
