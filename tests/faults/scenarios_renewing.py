@@ -22,10 +22,12 @@ DEBIT = "debits.add"
 def _sold(s: Stage, *, fees: bool = False, patron: str = "jan") -> None:
     """Let the library sell renewals, and a patron confirm one (with the fees) as the card's page shows."""
     s.sell_cards()
-    _begin(s, fees=fees, patron=patron)
+    begin_renewal(s, fees=fees, patron=patron)
 
 
-def _begin(s: Stage, *, fees: bool = False, patron: str = "jan") -> None:
+def begin_renewal(s: Stage, *, fees: bool = False, patron: str = "jan") -> None:
+    """Let a patron confirm a renewal (with the fees) as the card's page shows it, where one is offered."""
+
     def confirm() -> Begun | NotBegun:
         town, who = s.town, of(s.town, patron)
         quote = offer.card(town.house, town.desk, who).quote

@@ -32,6 +32,7 @@ from tests.faults.failpoints import template
 from tests.faults.failpoints_clerks import approve, ask_refund, compare, resolve, withdraw
 from tests.faults.failpoints_rules import hold_rules
 from tests.faults.failpoints_stage import CREDIT, Death, Stage
+from tests.faults.scenarios_renewing import DEBIT, PUT, begin_renewal
 
 EXAMPLES = int(os.environ.get("PAYMENT_MACHINE_EXAMPLES", "12"))
 STEPS = int(os.environ.get("PAYMENT_MACHINE_STEPS", "30"))
@@ -50,10 +51,15 @@ class PaymentMachine(RuleBasedStateMachine):
         self.stage = Stage(self.template, self.template.with_name(f"machine-{os.getpid()}.db"))
         self.late_until = 0.0
 
-    @initialize(proof=st.booleans(), method=st.sampled_from(["card", "instant_bank_transfer"]))
-    def begins(self, proof: bool, method: str) -> None:
+    @initialize(
+        proof=st.booleans(), method=st.sampled_from(["card", "instant_bank_transfer"]), cards=st.booleans()
+    )
+    def begins(self, proof: bool, method: str, cards: bool) -> None:
         if proof:
             self.stage.settle_somebody_first()
+        if cards:
+            self.stage.sell_cards()
+            begin_renewal(self.stage)
         self.stage.begin(method=method)
 
     # --- the patron -----------------------------------------------------------------------------
@@ -61,6 +67,30 @@ class PaymentMachine(RuleBasedStateMachine):
     @rule(method=st.sampled_from(["card", "instant_bank_transfer"]))
     def confirms_again(self, method: str) -> None:
         self.stage.begin(method=method)
+
+    @precondition(lambda self: self.stage.town.sells_cards)
+    @rule(fees=st.booleans())
+    def renews_the_card(self, fees: bool) -> None:
+        begin_renewal(self.stage, fees=fees)
+
+    @precondition(lambda self: self.stage.town.sells_cards)
+    @rule()
+    def desk_renews_the_card(self) -> None:
+        self.stage.koha.renew_account(self.stage.koha.patron_ids["jan"])
+
+    @precondition(lambda self: self.stage.town.sells_cards)
+    @rule(
+        operation=st.sampled_from([PUT, DEBIT]),
+        fault=st.sampled_from(["lost", "not applied", "late", "500"]),
+        late=st.integers(1, 880),
+    )
+    def koha_fails_at_the_card(self, operation: str, fault: str, late: int) -> None:
+        if fault == "late":
+            self.stage.koha.apply_late(late, operation=operation)
+        else:
+            status = 500 if fault == "500" else 0
+            applied = fault != "not applied"
+            self.stage.koha.fail_next(1, status=status, operation=operation, after_effect=applied)
 
     @rule()
     def cancels(self) -> None:

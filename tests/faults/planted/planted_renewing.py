@@ -181,7 +181,7 @@ def settled_without_renewing(patch):
 @defect(*UNANSWERED, "card_lost_not_applied", "kill_after_call")
 def card_not_looked_at_before_a_refund(patch):
     """The money of a card goes back without a look whether it was renewed after all."""
-    patch.setattr(refund, "took_effect", lambda *_args: False)
+    patch.setattr(refund, "came_late", lambda *_args: None)
 
 
 @defect(*DESK)
