@@ -55,7 +55,7 @@ def doubt_no_more(house: House, payment: Payment) -> None:
 def last_look(house: House, desk: Desk, payment: Payment, patron: PatronRef) -> datetime | None:
     """Look once more at a renewed card when no call of ours can come late any more; return when to come back.
 
-    Only where a call was never answered. Raises RemoteError.
+    Only where a call was never answered; of a patron who is gone there is no card. Raises RemoteError.
     """
     with house.store.read() as unit:
         renewal = renewals.of_payment(unit, payment)
@@ -65,14 +65,16 @@ def last_look(house: House, desk: Desk, payment: Payment, patron: PatronRef) -> 
     if house.world.now() < over:
         return over
     work = Work(house, desk, payment, patron, renewal)
-    card = desk.system.card(patron)
-    found = work.judge(card)
+    try:
+        card = desk.system.card(patron)
+    except RemoteAbsentError:
+        card = None
     with house.store.unit() as unit:
         payments.check_fence(unit, payment)
         work.change(unit, doubts=0)
-        if found is Found.DONE:
+        if card is not None and work.judge(card) is Found.DONE:
             payments.record(unit, payment, "renewed_still", says(card))
-        else:
+        elif card is not None:
             facts = {**says(card), "until": renewal.until.isoformat()}
             payments.move(unit, payment, "renewed_elsewhere", case="renewed_elsewhere", facts=facts)
     house.world.failpoint("renew.looked")
