@@ -101,7 +101,9 @@ def _state(facts: Facts) -> Iterator[str]:
     in_system = sum(one.cents for one in facts.postings if one.destination is Book.LIBRARY_SYSTEM)
     quiet = not facts.refunds and not facts.held
     known = facts.applied + facts.unbooked
-    if facts.state is State.SETTLED and quiet and not in_system == known == facts.cents:
+    # A person may have booked or given back some lines before the others went on by themselves.
+    elsewhere = total(facts, Book.BY_HAND) + total(facts, Book.OUTSIDE)
+    if facts.state is State.SETTLED and quiet and not in_system == known == facts.cents - elsewhere:
         yield f"it is settled with {facts.cents} cents, postings say {in_system}, credits {known}"
     if facts.held and not facts.cases and not any(state in RESERVED for state, _ in facts.refunds):
         yield "it is held, and no case is open"

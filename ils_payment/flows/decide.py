@@ -7,7 +7,7 @@ The payment is taken in hands for it, so that no worker writes meanwhile.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ils_payment.domain import ledger
@@ -281,19 +281,9 @@ def _decide(
     if decision.choice is Choice.REFUND:
         return _ask(unit, desk, payment, actor, decision, case)
     postings = chain.read_postings(unit, payment.id)
-    moved: Sequence[ledger.Posting] = ()
-    if decision.choice is Choice.SETTLE_AGAIN:
-        moved = ledger.everything(postings, Book.CASE, Book.TO_SETTLE)
-        renewals.reopen(unit, payment, {one.line_id for one in moved})
-    elif decision.choice is Choice.BOOKED_BY_HAND:
-        moved = ledger.everything(postings, Book.CASE, Book.BY_HAND)
-    elif decision.choice is Choice.REFUNDED_OUTSIDE:
-        parts = rules.choose(postings, decision.lines)
-        if not parts:
-            return Decided(code="nothing_left")
-        moved = rules.outside(parts, _currency(unit, payment, parts))
+    moved, goes_on = _moves(unit, payment, decision, postings)
     waits = {book for book, _ in ledger.balances([*postings, *moved])} & _WAITING
-    to = State.PAID if decision.choice is Choice.SETTLE_AGAIN else None
+    to = State.PAID if goes_on else None
     if to is None and payment.state in PAID_UNSETTLED and not waits:
         to = State.RESOLVED
     closes = to is not None or decision.choice is Choice.NO_ACTION or Book.CASE not in waits
@@ -306,6 +296,28 @@ def _decide(
     payments.move(unit, payment, str(decision.choice), to=to, facts=facts, postings=moved, held=held)
     journal.append(unit, actor.name, f"decided_{decision.choice}", _short(payment, case), payment.library)
     return Decided(code="done")
+
+
+def _moves(
+    unit: Unit, payment: Payment, decision: Decision, postings: Sequence[ledger.Posting]
+) -> tuple[Sequence[ledger.Posting], bool]:
+    """Return what a decision moves in the ledger, and whether the payment goes on by itself after it."""
+    if decision.choice is Choice.SETTLE_AGAIN:
+        moved = ledger.everything(postings, Book.CASE, Book.TO_SETTLE)
+        renewals.reopen(unit, payment, {one.line_id for one in moved})
+        return moved, True
+    if decision.choice is Choice.BOOKED_BY_HAND:
+        moved = ledger.everything(postings, Book.CASE, Book.BY_HAND)
+        # Fees were booked by hand; a card that nobody has asked about is still to be renewed.
+        waiting = renewals.waiting_line(unit, payment)
+        on = [replace(one, destination=Book.TO_SETTLE) for one in moved if one.line_id == waiting]
+        return [*(one for one in moved if one.line_id != waiting), *on], waiting is not None
+    if decision.choice is Choice.REFUNDED_OUTSIDE:
+        parts = rules.choose(postings, decision.lines)
+        if not parts:
+            raise _RefusedError(Decided(code="nothing_left"))
+        return rules.outside(parts, _currency(unit, payment, parts)), False
+    return (), False
 
 
 def _ask(

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ils_payment.domain import ledger
+from ils_payment.domain.ledger import Book
 from ils_payment.ports import Charging
-from ils_payment.store import payments
+from ils_payment.store import chain, payments
 from ils_payment.store import reconciling as rows
 
 if TYPE_CHECKING:
     from ils_payment.flows.reconcile import Comparison
     from ils_payment.model import PatronRef
     from ils_payment.store.records import Renewal
+    from ils_payment.store.unit import Unit
 
 
 def cards(work: Comparison, patron_id: str, ref: PatronRef) -> None:
@@ -21,9 +24,9 @@ def cards(work: Comparison, patron_id: str, ref: PatronRef) -> None:
     """
     with work.house.store.read() as unit:
         known = rows.renewals_of_patron(unit, patron_id, work.desk.key)
+        sold = [one for one in known if one.state == "renewed" and not _given_back(unit, one)]
     for renewal in known:
         _debit(work, ref, renewal)
-    sold = [one for one in known if one.state == "renewed"]
     if not sold:
         return
     last = max(sold, key=lambda one: one.until)
@@ -33,6 +36,12 @@ def cards(work: Comparison, patron_id: str, ref: PatronRef) -> None:
         return
     facts = {"until": last.until.isoformat(), "valid_until": valid.isoformat()}
     work.differs("card_shorter", f"{last.payment_id}:{valid}", last.payment_id, facts)
+
+
+def _given_back(unit: Unit, renewal: Renewal) -> bool:
+    """Tell whether the money of a renewal went back, or is about to: a clerk may have cut the card short."""
+    held = ledger.balances(chain.read_postings(unit, renewal.payment_id))
+    return any((book, renewal.line_id) in held for book in (Book.TO_RETURN, Book.RETURNED, Book.OUTSIDE))
 
 
 def _debit(work: Comparison, ref: PatronRef, renewal: Renewal) -> None:

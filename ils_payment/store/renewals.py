@@ -94,6 +94,12 @@ def reopen(unit: Unit, payment: Payment, paid: Collection[str | None]) -> None:
         change(unit, renewal, charge_state="due", charge_tries=0)
 
 
+def waiting_line(unit: Unit, payment: Payment) -> str | None:
+    """Return the line of a renewal that was neither carried out nor given up; None if there is none."""
+    renewal = of_payment(unit, payment)
+    return renewal.line_id if renewal is not None and renewal.state not in {"renewed", "given_up"} else None
+
+
 def doubtful_until(renewal: Renewal, quarantine: timedelta) -> datetime:
     """Return until when a call that was never answered may still renew the card, or charge for it.
 

@@ -80,10 +80,10 @@ class ELending:
             body=body,
         )
         source = request.client.host if request.client else ""
-        reader = Reader(self._house, desk, source)
+        reader = Reader(self._house, desk, source, self._turns)
         started = self._house.world.monotonic()
         try:
-            reply = await self._turns.take(desk, platform.serve, raw, source, reader, sign_in=True)
+            reply = await self._turns.between(platform.serve, raw, source, reader)
         except RemoteError as error:
             log.warning("elending_not_answered", library=library, platform=name, reason=error.what)
             return _BUSY
@@ -122,14 +122,16 @@ class Reader:
     """The library system as a platform may see it, for one question: a ``LibraryReader``.
 
     A sign-in counts with those of the pages against the same card, so that both together stay below the
-    number at which the library system locks it.
+    number at which the library system locks it. Each question takes a turn of its own: who only waits for
+    the account keeps nobody from signing in.
     """
 
-    def __init__(self, house: House, desk: Desk, source: str) -> None:
+    def __init__(self, house: House, desk: Desk, source: str, turns: Turns) -> None:
         """Read at *desk* for the platform that asks from *source*."""
         self._house = house
         self._desk = desk
         self._source = source
+        self._turns = turns
         self.refused = False
 
     def sign_in(self, card: str, pin: str) -> PatronRef | Refused | Unavailable:
@@ -139,7 +141,8 @@ class Reader:
             self.refused = True
             return Refused()
         try:
-            found = self._desk.system.sign_in(card, pin)
+            with self._turns.held(self._desk, sign_in=True):
+                found = self._desk.system.sign_in(card, pin)
         except RemoteError as error:
             found = Unavailable(error.what)
         if isinstance(found, Unavailable):
@@ -153,8 +156,10 @@ class Reader:
 
     def account(self, patron: PatronRef) -> Account:
         """Read fees and balance fresh. Raises RemoteError."""
-        return self._desk.account(patron)
+        with self._turns.held(self._desk):
+            return self._desk.account(patron)
 
     def card(self, patron: PatronRef) -> Card:
         """Read the card fresh. Raises RemoteError."""
-        return self._desk.system.card(patron)
+        with self._turns.held(self._desk):
+            return self._desk.system.card(patron)

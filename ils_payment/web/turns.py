@@ -6,20 +6,23 @@ slowly takes neither Starlette's threads from the rest of the house nor the othe
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, TypeVar, TypeVarTuple
 
 import anyio
-from anyio import to_thread
+from anyio import from_thread, to_thread
 from fastapi import Depends, Request
 
 from ils_payment.errors import RemoteUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from ils_payment.flows.house import Desk
+
+ASKING = 32
+"""So many questions of eLending platforms are in threads at once; the others wait in the event loop."""
 
 PATIENCE = 5.0
 """Seconds that a patron waits for a turn."""
@@ -37,6 +40,7 @@ class Turns:
         self._sign_ins: dict[str, anyio.Semaphore] = {}
         # The turns are the bound; without a limiter of its own a call would take one of Starlette's threads.
         self._threads = anyio.CapacityLimiter(float("inf"))
+        self._asking = anyio.CapacityLimiter(ASKING)
 
     async def take(
         self, desk: Desk, call: Callable[[*_Arguments], _Answer], *args: *_Arguments, sign_in: bool = False
@@ -46,6 +50,11 @@ class Turns:
         One *sign_in* at a time: a library system that counts wrong PINs is to be asked again only
         once it has counted the one before.
         """
+        async with await self._taken(desk, sign_in=sign_in):
+            return await to_thread.run_sync(partial(call, *args), limiter=self._threads)
+
+    async def _taken(self, desk: Desk, *, sign_in: bool) -> AsyncExitStack:
+        """Wait for a turn; return what gives it back. RemoteUnavailableError when none comes in time."""
         async with AsyncExitStack() as held:
             try:
                 with anyio.fail_after(PATIENCE):
@@ -55,7 +64,20 @@ class Turns:
                 raise RemoteUnavailableError(
                     "No call was free in time.", mend="The library system answers too slowly."
                 ) from None
-            return await to_thread.run_sync(partial(call, *args), limiter=self._threads)
+            return held.pop_all()
+
+    async def between(self, call: Callable[[*_Arguments], _Answer], *args: *_Arguments) -> _Answer:
+        """Return the answer of *call*, which takes a turn for each of its questions (:meth:`held`)."""
+        return await to_thread.run_sync(partial(call, *args), limiter=self._asking)
+
+    @contextmanager
+    def held(self, desk: Desk, *, sign_in: bool = False) -> Iterator[None]:
+        """Hold a turn in a thread of :meth:`between`; RemoteUnavailableError when none comes in time."""
+        taken = from_thread.run(partial(self._taken, desk, sign_in=sign_in))
+        try:
+            yield
+        finally:
+            from_thread.run(taken.aclose)
 
     def _lines(self, desk: Desk, *, sign_in: bool) -> list[anyio.Semaphore]:
         """Return what has to be held, in the order in which everybody takes it."""
