@@ -298,7 +298,7 @@ def _decide(
         to = State.RESOLVED
     closes = to is not None or decision.choice is Choice.NO_ACTION or Book.CASE not in waits
     orders.give_up(unit, payment.id)
-    if case is not None:
+    if case is not None:  # pragma: no branch - without a case only a refund can be asked for
         cases.change(unit, case, by=actor.name, resolution=str(decision.choice) if closes else None)
     still = payment.state in PAID_UNSETTLED and to is None and Book.TO_RETURN in waits
     held = not closes or still or bool(cases.open_of_payment(unit, payment.id))

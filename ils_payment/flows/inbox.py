@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from ils_payment.domain import refunds as rules
-from ils_payment.domain.refunds import RefundState
 from ils_payment.errors import RemoteAbsentError, RemoteError
 from ils_payment.flows import decide, show
 from ils_payment.model import MarkerSupport
@@ -195,11 +194,6 @@ def refund(house: House, refund_id: str) -> tuple[Refund, PaymentView] | None:
         found = refunds.load(unit, refund_id)
     payment = show.payment(house, found.payment_id) if found else None
     return (found, payment) if found and payment else None
-
-
-def is_waiting(found: Refund) -> bool:
-    """Tell whether a refund waits for a second person."""
-    return found.state is RefundState.ASKED
 
 
 # --- asked at this moment ----------------------------------------------------------------------

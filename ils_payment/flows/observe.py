@@ -187,7 +187,7 @@ def _take(
     if step.to is State.VOID:
         columns = {"void_reason": void_reason}
         attempt = attempts.latest(unit, payment.id)
-        if attempt:
+        if attempt:  # pragma: no branch - nobody says void of a payment without one
             attempts.ended(unit, attempt.key, "closed")
     return payments.move(
         unit, payment, str(what), to=step.to, case=case, facts=facts, postings=postings, **columns

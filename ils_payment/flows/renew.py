@@ -39,6 +39,7 @@ from ils_payment.model import (
     RenewSupport,
     Unclear,
 )
+from ils_payment.ports import Charging
 from ils_payment.store import chain, payments, renewals
 
 if TYPE_CHECKING:
@@ -104,6 +105,8 @@ def _renew(work: Work) -> datetime | None:
     """Give the card its new expiry, or say when to come back."""
     card = work.desk.system.card(work.patron)
     found = work.judge(card)
+    if found is Found.ELSEWHERE and _is_charged(work, card):
+        found = Found.DONE
     if found is Found.ELSEWHERE and work.renewal.state == "again":
         found = _sell_on_top(work, card)
     if found is Found.DONE:
@@ -124,6 +127,14 @@ def _renew(work: Work) -> datetime | None:
     if isinstance(outcome, Unclear):
         return work.house.world.now() + SOON
     return _read_back(work)
+
+
+def _is_charged(work: Work, card: Card) -> bool:
+    """Tell whether the debit for this very renewal is there: a restored ledger has forgotten both."""
+    system, marker = work.desk.system, work.renewal.charge_marker
+    if marker is None or card.valid_until is None or card.valid_until < work.renewal.until:
+        return False
+    return isinstance(system, Charging) and bool(system.find_charges(work.patron, marker))
 
 
 def _sell_on_top(work: Work, card: Card) -> Found:

@@ -63,7 +63,7 @@ def doubt_no_more(house: House, payment: Payment) -> None:
 def last_look(house: House, desk: Desk, payment: Payment, patron: PatronRef) -> datetime | None:
     """Look once more at a renewed card when no call of ours can come late any more; return when to come back.
 
-    Only where a call was never answered. Raises RemoteError.
+    Only where a call was never answered; of a patron who is gone there is no card. Raises RemoteError.
     """
     with house.store.read() as unit:
         renewal = renewals.of_payment(unit, payment)

@@ -30,16 +30,11 @@ def service():
 def config(stage, service, tmp_path):
     """The configuration of the stage with an Onleihe that asks us, and a service that is asked."""
     folder = Path(stage.house.settings.server.database.removeprefix("sqlite:///")).parent
-    lines = (folder / "config.toml").read_text(encoding="utf-8").splitlines()
-    text = "\n".join(line for line in lines if "elending" not in line)
+    text = (folder / "config.toml").read_text(encoding="utf-8")
+    text = text.replace("elending.onleihe]", 'elending.answering]\nplugin = "onleihe"')
+    text = text.replace('fee_limit = "2.00"', 'fee_limit = "20.00"')
     path = tmp_path / "config.toml"
     tables = f"""
-[libraries.lindental.elending.answering]
-plugin = "onleihe"
-mode = "answer"
-fee_limit = "20.00"
-allowed_networks = ["127.0.0.1"]
-
 [libraries.lindental.elending.asking]
 plugin = "onleihe"
 mode = "ask"

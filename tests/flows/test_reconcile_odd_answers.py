@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text, update
 
+from ils_payment.domain.decisions import Choice
 from ils_payment.domain.refunds import Meaning
 from ils_payment.errors import RemoteAbsentError, RemoteUnavailableError
 from ils_payment.flows.hands import in_hands
@@ -22,7 +23,8 @@ from ils_payment.model import (
     PayState,
 )
 from ils_payment.store.tables import private_patrons
-from tests.flows.decisions import approved, case_of, kinds, settled_payment
+from tests.flows.decisions import approved, case_of, kinds, resolve, settled_payment
+from tests.flows.test_decisions import _unclear
 from tests.flows.test_reconcile import _compare, _found
 from tests.flows.test_refunds_odd_answers import library_answers, provider_answers
 from tests.flows.truths import DUE, hear, load, of, paid
@@ -295,4 +297,20 @@ def test_a_library_system_that_lost_the_ability_to_charge_has_no_charges_compare
     approved(town, settled_payment(town), Meaning.FEE_STAYS)
     town.run()
     monkeypatch.setattr("ils_payment.flows.reconcile.Charging", type("Nothing", (), {}))
+    assert _found(_compare(town)) == []
+
+
+def test_a_credit_that_came_so_late_that_persons_had_decided_already_is_a_case(town):
+    """While their case is open, they have it before their eyes anyway."""
+    payment_id = _unclear(town)
+    marker = load(town, payment_id).receipt_number
+    asked = library_answers(
+        town, find_credits=[Credit(remote_ref="9", marker=marker, cents=DUE, unapplied=0)]
+    )
+    assert _found(_compare(town)) == []
+    assert resolve(town, case_of(town, payment_id), Choice.BOOKED_BY_HAND, reference="4711").ok
+    assert _found(_compare(town)) == [("marker_unexpected", True)]
+    facts = case_of(town, payment_id, "marker_unexpected").facts
+    assert (facts["marker"], facts["found"], facts["cents"]) == (marker, 1, DUE)
+    asked.answers["find_credits"] = []
     assert _found(_compare(town)) == []

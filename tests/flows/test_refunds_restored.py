@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from ils_payment.domain.decisions import Choice
 from ils_payment.domain.refunds import Meaning
 from ils_payment.flows import backup, decide, show
 from ils_payment.flows.house import open_house, open_store
@@ -16,11 +17,14 @@ from tests.flows.decisions import (
     TREASURER,
     approved,
     books,
+    case_of,
     only_refund,
     refund,
     refunded,
+    resolve,
     settled_payment,
 )
+from tests.flows.renewing import RenewingTown
 from tests.flows.truths import DUE, hear, load
 
 ROOT = Actor("root", "command line")
@@ -28,6 +32,10 @@ ROOT = Actor("root", "command line")
 
 @pytest.fixture
 def keeper(town, tmp_path):
+    return keeper_of(town, tmp_path)
+
+
+def keeper_of(town, tmp_path):
     """Keep a copy of the ledger, and put it back; compare it then, as the operator does."""
     kept = tmp_path / "kept.db"
 
@@ -111,3 +119,23 @@ def test_a_refund_that_was_withdrawn_before_anybody_compared_is_booked_as_gone(t
     assert sorted(one.state for one in show.refunds_of(town.house, payment_id)) == ["external", "withdrawn"]
     assert books(town, payment_id) == {"provider": -DUE, "returned": DUE}
     assert [one.kind for one in show.case_list(town.house)] == ["reversed"]
+
+
+def test_a_card_that_was_renewed_before_is_not_extended_once_more(tmp_path):
+    town = RenewingTown(f"sqlite:///{tmp_path}/ledger.db")
+    keeper = keeper_of(town, tmp_path)
+    payment_id = town.sold()
+    keeper.keep()
+    town.stripe.pay(town.session_of(payment_id))
+    hear(town)
+    assert town.expiry() == town.until.isoformat()
+    town.world.pass_time(hours=30)
+    keeper.put_back()
+    town.with_tariff()
+    keeper.compare()
+    for kind in ("orphan_marker", "fees_differ"):
+        assert resolve(town, case_of(town, payment_id, kind), Choice.SETTLE_AGAIN).ok
+        town.run()
+    assert town.expiry() == town.until.isoformat()
+    assert town.koha_account("jan")["balance"] == 150
+    town.close()

@@ -185,6 +185,18 @@ def test_a_desk_between_a_lost_answer_and_its_late_effect_is_found_by_a_last_loo
     assert "settled" in end["state"]
 
 
+def test_nobody_looks_for_ever_for_the_card_of_a_patron_who_is_gone(town):
+    payment_id = town.sold()
+    town.koha.fail_next(1, operation=PUT, status=0, after_effect=True)
+    pay_for(town, payment_id)
+    town.run_for(minutes=1, rounds=4)
+    assert load(town, payment_id).due_at is not None
+    del town.koha.tables.patrons[int(town.jan)]
+    town.run_for(hours=2, rounds=4)
+    assert load(town, payment_id).due_at is None
+    assert ending(town, payment_id)["cases"] == []
+
+
 def refused(town):
     """A paid renewal that Koha has refused for so long that a person has to look."""
     payment_id = town.sold()

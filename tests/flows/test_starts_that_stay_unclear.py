@@ -82,10 +82,7 @@ def test_with_live_keys_no_card_has_to_be_named(town):
     can(town, live=True)
     town.desk = replace(town.desk, settings=town.desk.settings.model_copy(update={"test_cards": ()}))
     town.house.libraries["lindental"] = town.desk
-    begun = pay.begin(
-        *(town.house, town.desk, town.erika, ["nothing"], "card", "de", 1),
-    )
-    assert begun == NotBegun(code="changed"), "the choice is what was refused, not the card"
+    assert isinstance(town.begin(), Begun)
 
 
 def test_cancelling_while_no_session_can_be_found_changes_nothing(town):

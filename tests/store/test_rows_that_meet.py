@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from ils_payment.model import Notice, PatronRef, State
 from ils_payment.store import (
     attempts,
+    cases,
     chain,
     doors,
     inbox,
@@ -68,6 +69,25 @@ def test_a_patron_whose_row_was_purged_a_moment_ago_is_met_anew(postgresql_url):
     assert purged
     assert second != first
     other.dispose()
+    town.close()
+
+
+def test_of_two_processes_that_find_the_same_in_the_same_moment_one_opens_the_case(postgresql_url):
+    town = Town(postgresql_url)
+    found = ("lindental", None, "not_in_ledger", {"cents": 5}, "stripe:pi_1")
+    faster: list[bool] = []
+
+    def open_it_first(_connection, _cursor, statement, *_):
+        if statement.startswith("SELECT cases.id") and not faster:
+            faster.append(False)
+            with town.house.store.unit() as other:
+                faster[0] = cases.open_case(other, *found)
+
+    event.listen(town.house.store.engine, "after_cursor_execute", open_it_first)
+    with town.house.store.unit() as unit:
+        assert not cases.open_case(unit, *found)
+        assert len(cases.listed(unit, open_only=True)) == 1
+    assert faster == [True]
     town.close()
 
 
