@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from ils_payment.config.renewal import Reminders
 from ils_payment.flows import remind, unblock
@@ -23,7 +24,8 @@ def block_lifted_and_platform_asked(s: Stage) -> None:
     def furnish(desk: Desk) -> Desk:
         system = LiftingSystem(desk.system)
         system.blocks = blocks
-        return replace(desk, system=system, elending={"onleihe": Platform()})
+        furniture: dict[str, Any] = {"system": system, "elending": {"onleihe": Platform()}}
+        return replace(desk, **furniture)
 
     s.town.furnish = furnish
     s.restart()
