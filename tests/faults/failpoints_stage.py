@@ -374,6 +374,8 @@ class Stage:
         end = self.world.now() + HORIZON
         while (now := self.world.now()) < end:
             deaths = len(self.died)
+            # What comes late takes effect also when nobody asks Koha any more.
+            self.koha.truth()
             self.hear()
             self.chores()
             self.bank(pays=False)
