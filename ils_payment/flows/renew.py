@@ -309,7 +309,8 @@ def _finish(work: Work) -> None:
             unit,
             work.payment,
             "renewal_settled",
-            to=decide(work.payment.state, Input.APPLIED).to if last else None,
+            # As with a marker: what was found done may come from a call that was given up long ago.
+            to=decide(work.payment.state, Input.MARKER_FOUND).to if last else None,
             postings=ledger.settled([(line.id, line.cents)], posted) if waits else (),
             **columns,
         )

@@ -22,7 +22,7 @@ from sqlalchemy import event, func, select, util
 from ils_payment.errors import RemoteError
 from ils_payment.flows import pay, tell
 from ils_payment.flows.advance import advance, forget_old_notices
-from ils_payment.flows.house import open_house
+from ils_payment.flows.house import Desk, open_house
 from ils_payment.model import RawRequest, Reply
 from ils_payment.store.tables import payments, private_mails
 from ils_payment.store.unit import Store
@@ -99,6 +99,7 @@ class StageTown(Town):
         self.world.remotes = dict(self.watched)
         self.settings = settings_for(f"sqlite:///{ledger}")
         self.sells_cards = False
+        self.furnish: Callable[[Desk], Desk] = lambda desk: desk
         self.erika = PatronRef(str(self.koha.patron_ids["erika"]))
         self.open()
 
@@ -111,9 +112,10 @@ class StageTown(Town):
         # What SQL a statement becomes is the same for every copy of the ledger.
         engine._compiled_cache, engine.dialect = _COMPILED, _DIALECT.setdefault("sqlite", engine.dialect)
         _tell_commits(self.house.store, self.world)
+        desk = self.house.libraries["lindental"]
         if self.sells_cards:
-            desk = self.house.libraries["lindental"]
-            self.house = replace_desk(self.house, desk.key, replace(desk, tariff=tariff()))
+            desk = replace(desk, tariff=tariff())
+        self.house = replace_desk(self.house, desk.key, self.furnish(desk))
         self.desk = self.house.libraries["lindental"]
 
     def sell_cards(self) -> None:
@@ -372,6 +374,8 @@ class Stage:
         end = self.world.now() + HORIZON
         while (now := self.world.now()) < end:
             deaths = len(self.died)
+            # What comes late takes effect also when nobody asks Koha any more.
+            self.koha.truth()
             self.hear()
             self.chores()
             self.bank(pays=False)

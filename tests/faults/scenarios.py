@@ -52,6 +52,7 @@ def every_scenario() -> dict[str, Scenario]:
     from tests.faults import (
         scenarios_books,
         scenarios_deciding,
+        scenarios_following,
         scenarios_paying,
         scenarios_renewing,
         scenarios_settling,
@@ -65,6 +66,7 @@ def every_scenario() -> dict[str, Scenario]:
         scenarios_deciding,
         scenarios_books,
         scenarios_renewing,
+        scenarios_following,
     )
     for module in modules:
         if module.__doc__ is None:  # pragma: no cover - it also keeps the imports used

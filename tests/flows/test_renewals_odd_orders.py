@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from ils_payment.domain.decisions import Choice
+from tests.flows.decisions import case_of, resolve
 from tests.flows.renewing import YEAR, RenewingTown
 from tests.flows.truths import ending, hear, load, trail
 
@@ -51,3 +53,19 @@ def test_a_renewed_card_whose_owner_was_deleted_is_not_looked_at_for_ever(each_t
     assert town.renewal(payment_id).doubts == 0
     assert load(town, payment_id).due_at is None
     assert trail(town, payment_id)[-1] == "renewed_patron_gone"
+
+
+def test_a_free_card_that_a_late_call_had_renewed_is_settled_when_it_begins_again(each_town):
+    town = each_town
+    town.koha.change(int(town.jan), category_id="KIND")
+    payment_id = town.sold()
+    # Written after twelve minutes; no other call gets through.
+    town.koha.apply_late(720, operation=PUT)
+    town.koha.fail_next(20, operation=PUT, status=0)
+    town.run_for(minutes=30, rounds=60)
+    assert case_of(town, payment_id).kind == "renewal_unclear"
+    assert town.expiry() == town.until.isoformat()
+    assert resolve(town, case_of(town, payment_id), Choice.SETTLE_AGAIN).ok
+    town.run()
+    end = ending(town, payment_id)
+    assert (end["state"], end["cases"], end["claims"], end["books"]) == ("settled", [], 0, {})
