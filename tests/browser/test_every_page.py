@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.base import AXE_FILE_PATH
+from ils_payment_stripe.simulator import page as stripe_page
 
 from tests.web.exhibition import EXHIBITS
 
@@ -141,3 +142,43 @@ def test_the_fees_page_weighs_at_most_60_kb(chromium, exhibition):
     assert all(url.startswith(exhibition.partition("/lindental")[0]) for url in bodies), "a third party"
     assert sum(bodies.values()) <= 60_000
     context.close()
+
+
+OVERLAPS = """() => [...document.querySelectorAll(".fee, .lines tr")].flatMap((row) => {
+    const sum = row.querySelector(".sum, .prices");
+    const words = document.createRange();
+    const first = row.querySelector(".fee-words, td, th");
+    if (!sum || !first || first === sum) return [];
+    words.selectNodeContents(first);
+    const amount = sum.getBoundingClientRect();
+    return [...words.getClientRects()]
+        .filter((it) => it.right > amount.left && it.bottom > amount.top && it.top < amount.bottom)
+        .map(() => row.textContent.trim());
+})"""
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["fees", "fees-long", "fees-with-card", "confirm-both", "confirm-long", "receipt-renewal", "history"],
+)
+def test_no_amount_lies_over_words_or_leaves_its_box_on_a_narrow_screen(looked_at, exhibition, name):
+    looked_at.set_viewport_size({"width": 320, "height": 900})
+    looked_at.goto(f"{exhibition}/{name}?lang=de")
+    assert looked_at.evaluate(OVERLAPS) == []
+    outside = """() => [...document.querySelectorAll(".card .sum")].filter((it) =>
+        it.getBoundingClientRect().right > it.closest(".card").getBoundingClientRect().right)
+        .map((it) => it.textContent)"""
+    assert looked_at.evaluate(outside) == []
+
+
+def test_the_simulated_payment_page_fits_a_narrow_screen(looked_at):
+    words = {**stripe_page.TEXTS["de"], "lang": "de"}
+    item = "Ausweisverlängerung: Jahresbenutzungsgebührenzuschlag"
+    row = f"<tr><td>{item}</td><td>1.234,00\N{NO-BREAK SPACE}€</td></tr>"
+    forms = stripe_page.method_form("pay_by_bank", "1.234,00 €", words)
+    looked_at.set_viewport_size({"width": 320, "height": 900})
+    looked_at.goto("about:blank")
+    looked_at.set_content(
+        stripe_page.document(words, f"<h1>{item}</h1><table><tbody>{row}</tbody></table>{forms}")
+    )
+    assert looked_at.evaluate(TOO_WIDE) <= 0

@@ -457,6 +457,21 @@ EXHIBITS: dict[str, Exhibit] = {
             request, replace(FEES, running=(RENEWALS["card-open"], RENEWALS["card-paid-held"])), CARD
         )
     ),
+    "confirm-long": Exhibit(
+        lambda request: screens.confirm(
+            request,
+            FEES,
+            (replace(LINES[0], label={"de": "Fernleihbestellungsbenutzungsgebühr", "en": "Fee"}),),
+            "card",
+            quote=replace(QUOTE, label={"de": "Jahresbenutzungsgebührenzuschlag", "en": "Annual fee"}),
+        )
+    ),
+    "fees-long": _fees(
+        lines=(
+            replace(LINES[0], label={"de": "Fernleihbestellungsbenutzungsgebühr", "en": "Fee"}),
+            *LINES[1:],
+        )
+    ),
     "confirm-both": Exhibit(lambda request: screens.confirm(request, FEES, LINES, "card", quote=QUOTE)),
     "confirm-card": Exhibit(
         lambda request: screens.confirm(request, FEES, (), "card", quote=QUOTE, contact=CONTACT)

@@ -62,13 +62,13 @@ METHODS = {
 }
 STYLE = """
 body { font: 1.05rem/1.5 system-ui, sans-serif; max-width: 34rem; margin: 0 auto; padding: 1rem;
-       color: #1a1a1a; background: #fff }
+       color: #1a1a1a; background: #fff; overflow-wrap: anywhere; hyphens: auto }
 .banner { background: #5b2a86; color: #fff; padding: .75rem 1rem; border-radius: .4rem }
 table { width: 100%; border-collapse: collapse }
 caption { text-align: left; font-weight: bold }
 th, td { text-align: left; padding: .4rem 0; border-bottom: 1px solid #767676 }
-th:last-child, td:last-child { text-align: right }
-fieldset { margin: 1rem 0; border: 1px solid #767676; border-radius: .4rem }
+th:last-child, td:last-child { text-align: right; white-space: nowrap; padding-left: 1rem }
+fieldset { min-width: 0; margin: 1rem 0; border: 1px solid #767676; border-radius: .4rem }
 button { font: inherit; min-height: 44px; width: 100%; margin: .25rem 0; padding: .4rem .8rem;
          border: 2px solid #3d2080; border-radius: .4rem; background: #fff; color: #3d2080 }
 button.main { background: #3d2080; color: #fff }
