@@ -15,6 +15,7 @@ from ils_payment.config import PluginTable, Settings
 from ils_payment.errors import ConfigurationError
 from ils_payment.plugins import Plugins, installed, kinds
 from ils_payment.problems import (
+    DECIMALS,
     ENV_DELIMITER,
     ENV_PREFIX,
     Key,
@@ -72,7 +73,8 @@ def load_settings(path: Path | None = None) -> Settings:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(
-            f"{chosen} is not valid TOML: {error}.", mend="Correct that line; texts need quotation marks."
+            f"{chosen} is not valid TOML: {error}.",
+            mend=f"Correct that line; texts need quotation marks. {DECIMALS}",
         ) from None
     source = Source(chosen, key_lines(text))
     strangers = _unknown_variables()

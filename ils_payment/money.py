@@ -4,6 +4,7 @@ Decimals appear at the edges only: what a remote sends is parsed here, what a re
 made here. Floats are refused everywhere.
 """
 
+import re
 from decimal import Context, Decimal, DecimalException, Inexact, InvalidOperation
 from functools import cache
 
@@ -49,6 +50,18 @@ def parse(amount: Decimal | int | str, currency: str) -> int:
     except DecimalException:
         raise MoneyError(f"{amount!r} has more decimals than {currency}") from None
     return int(cents)
+
+
+def as_configured(amount: str) -> str:
+    """Return *amount* if it is written as in a configuration: ``"12.50"`` or ``"12"``, not negative.
+
+    Else raise :class:`MoneyError` ("what is wrong; what to do"); the text itself is not repeated.
+    """
+    if re.fullmatch(r"-[0-9]+(\.[0-9]+)?", amount):
+        raise MoneyError("must not be negative; write it without the minus sign")
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", amount):
+        raise MoneyError('is no amount; write it with a decimal point and in quotation marks: "1.00"')
+    return amount
 
 
 def to_decimal(cents: int, currency: str) -> Decimal:

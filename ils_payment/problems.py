@@ -33,6 +33,9 @@ Key = tuple[str | int, ...]
 ENV_PREFIX = "ILS_PAYMENT__"
 ENV_DELIMITER = "__"
 
+DECIMALS = 'Decimals are written with a point and in quotation marks: "9.00".'
+"""The end of what to do about broken TOML: ``amount = 9,00`` is the commonest reason."""
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -50,9 +53,16 @@ class Source:
         return f"line {line}" if line else ""
 
     def line(self, key: Key) -> int:
-        """Return the line of *key* or of the nearest table around it, 0 if there is none."""
-        known = (self.lines[key[:length]] for length in range(len(key), 0, -1) if key[:length] in self.lines)
-        return next(known, 0)
+        """Return the line of *key*, else of the first key inside of it, else of the table around it, or 0.
+
+        A table without a header of its own begins with its first: ``[a.b]`` alone is where ``a`` stands.
+        """
+        for length in range(len(key), 0, -1):
+            part = key[:length]
+            inside = [line for known, line in self.lines.items() if known[:length] == part]
+            if inside:
+                return self.lines.get(part, min(inside))
+        return 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +108,20 @@ def dotted(key: Key) -> str:
     return text.removeprefix(".")
 
 
+def bracketed(key: Key) -> str:
+    """Write the name of a table as it stands in brackets, without places in lists: ``main.methods``."""
+    return ".".join(part for part in key if isinstance(part, str))
+
+
 _PLAIN = {
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+    "int_from_float": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_type": "must be a whole number",
+    "list_type": "must be a list",
+    "string_type": "must be a text",
+    "tuple_type": "must be a list",
     "string_pattern_mismatch": "is not in the right form",
     "string_too_short": "is too short",
     "too_short": "must not be empty",
@@ -140,7 +163,11 @@ def _translated(error: ErrorDetails, model: type[BaseModel], where: Key) -> Prob
         what, _, mend = str(context.get("error", error["msg"])).partition("; ")
         return Problem(key, what, _sentence(mend) if mend else _form(model, own))
     if error["type"] in {"model_type", "model_attributes_type", "dict_type"}:
-        return Problem(key, f"must be a table: [{dotted(key)}]", "")
+        return Problem(key, f"must be a table: [{bracketed(key)}]", "")
+    if error["type"] in {"tuple_type", "list_type"} and _table(model, (*own, 0)):
+        name = bracketed(key)
+        what = f"must be a list of tables, and a list is written with double brackets: [[{name}]]"
+        return Problem(key, what, f"Write [[{name}]] instead of [{name}], and repeat it for each table.")
     # The value itself is never told, only that it is a number.
     if error["type"] == "string_type" and isinstance(error.get("input"), int | float):
         return Problem(key, "must be a text", "Put it in quotation marks.")

@@ -12,7 +12,7 @@ import click
 from ils_payment.cli.output import json_option, plain, print_json, print_table
 from ils_payment.cli.payments import amount
 from ils_payment.cli.rooms import world_of
-from ils_payment.cli.tariff_findings import compared, of_file
+from ils_payment.cli.tariff_findings import compared, of_file, uneven, without_praise
 from ils_payment.config.tariff_file import load_tariff, read_tariff
 from ils_payment.domain.tariff import NoQuote, quote
 from ils_payment.domain.tariff_words import spoken
@@ -78,9 +78,8 @@ def check_tariff(
         )
     read = read_tariff(path)
     day = on or _today(desk)
-    rows = of_file(read, day)
-    if desk is not None:
-        rows += compared(read.tariff, desk, day)
+    beside = uneven(read.tariff) if desk is None else compared(read.tariff, desk, day)
+    rows = without_praise([*of_file(read, day), *beside])
     if as_json:
         print_json(rows)
     else:
@@ -163,6 +162,8 @@ def _of_category(
         file, zone = Path(settings.tariff), settings.zone
     of = load_tariff(file or Path())
     day = asked["on"] or World().now().astimezone(zone).date()
+    if asked["valid_until"] is None:
+        click.echo(f"Assumed: the card is valid until {day}; say otherwise with --valid-until.", err=True)
     card = Card(
         number=None,
         valid_until=asked["valid_until"] or day,

@@ -5,19 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ils_payment.domain.by_law import Evidence
 from ils_payment.domain.tariff_check import contradictions
 from ils_payment.domain.tariff_compare import differs
+from ils_payment.domain.tariff_words import HELPS
 from ils_payment.errors import RemoteError
 from ils_payment.model import Level
 from ils_payment.money import to_decimal
 from ils_payment.problems import dotted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import date
 
     from ils_payment.config.tariff_file import TariffFile
-    from ils_payment.domain.by_law import Tariff
+    from ils_payment.domain.by_law import Tariff, Version
     from ils_payment.domain.tariff_compare import Difference
     from ils_payment.flows.house import Desk
     from ils_payment.model import LocalText
@@ -36,9 +38,9 @@ class Row:
 
 def of_file(read: TariffFile, today: date) -> list[Row]:
     """Return every contradiction of the file, and which version prices today."""
+    placed = [(one.level, read.placed(one)) for one in contradictions(read.tariff)]
     found = [
-        Row(one.level, read.source.line(one.key), dotted(one.key), one.what, one.mend)
-        for one in contradictions(read.tariff)
+        Row(level, read.source.line(one.key), dotted(one.key), one.what, one.mend) for level, one in placed
     ]
     found.sort(key=lambda row: row.line)
     version = read.tariff.at(today)
@@ -46,17 +48,42 @@ def of_file(read: TariffFile, today: date) -> list[Row]:
         first = min(one.valid_from for one in read.tariff.versions)
         seen = f"no version is in force on {today}; the first begins on {first}"
         return [*found, Row(Level.WARNING, 0, "versions", seen, "Until then no card can be renewed online.")]
-    online = sum(one.online for one in version.categories)
+    return [*found, *_in_force(version, today)]
+
+
+def _in_force(version: Version, today: date) -> Iterator[Row]:
+    """Say how many categories are renewed online, and which wait for evidence that nobody can tell yet."""
+    waiting = [one.key for one in version.categories if one.online and one.evidence is Evidence.DATE]
+    online = sum(one.online for one in version.categories) - len(waiting)
     seen = (
         f"the version of {version.name} is in force on {today}: {len(version.categories)} categories, "
         f"{online} of them renewed online, {len(version.kinds)} fee kinds"
     )
-    return [*found, Row(Level.OK, 0, "versions", seen)]
+    yield Row(Level.OK, 0, "versions", seen)
+    if waiting:
+        seen = (
+            f'{", ".join(waiting)}: evidence = "date" sends these cards to the desk; '
+            "no library system tells the last day of the evidence yet"
+        )
+        yield Row(Level.OK, 0, "categories", seen)
+
+
+def without_praise(rows: list[Row]) -> list[Row]:
+    """Leave out what is well where something is wrong: the last line must not read as if all were."""
+    wrong = any(row.level is Level.ERROR for row in rows)
+    return [row for row in rows if not wrong or row.level is not Level.OK]
 
 
 def compared(tariff: Tariff, desk: Desk, today: date) -> list[Row]:
     """Return where the tariff does not fit the library, or where its library system takes another price."""
-    return [*_fits(tariff, desk), *_spoken(tariff, desk), *_priced(tariff, desk, today)]
+    lacking = _lacking(_texts(tariff), desk.settings.languages)
+    return [*_fits(tariff, desk), *lacking, *_priced(tariff, desk, today)]
+
+
+def uneven(tariff: Tariff) -> list[Row]:
+    """Return the languages in which some texts of the file are written and others are not."""
+    texts = list(_texts(tariff))
+    return list(_lacking(texts, sorted({language for _, text in texts for language in text})))
 
 
 def _fits(tariff: Tariff, desk: Desk) -> Iterator[Row]:
@@ -65,20 +92,30 @@ def _fits(tariff: Tariff, desk: Desk) -> Iterator[Row]:
         yield Row(Level.ERROR, 0, "currency", seen, "Let both be the same.")
 
 
-def _spoken(tariff: Tariff, desk: Desk) -> Iterator[Row]:
-    """Tell of texts that patrons of one language could not read."""
-    missing: dict[str, list[str]] = {}
+def _texts(tariff: Tariff) -> Iterator[tuple[str, LocalText]]:
+    """Yield each text that the file has for patrons, with its key."""
     for number, version in enumerate(tariff.versions):
-        texts: list[tuple[str, LocalText | None]] = [("who_helps", version.helps), ("by_law", version.by_law)]
+        # Where the file does not say who helps, a sentence of this program does, which has every language.
+        helps = None if version.helps == HELPS else version.helps
+        texts: list[tuple[str, LocalText | None]] = [("who_helps", helps), ("by_law", version.by_law)]
         for one in version.categories:
             texts += [(f"categories.{one.key}.label", one.label), (f"categories.{one.key}.why", one.why)]
             texts += [(f"categories.{one.key}.ages", band.why) for band in one.bands]
         for kind in version.kinds.values():
             texts += [(f"kinds.{kind.key}.{name}", getattr(kind, name)) for name in ("label", "why", "note")]
+            texts += [(f"kinds.{kind.key}.amounts", one.text) for one in kind.amounts]
         for key, text in texts:
-            for language in desk.settings.languages if text else ():
-                if text and language not in text:
-                    missing.setdefault(language, []).append(f"versions[{number}].{key}")
+            if text:
+                yield f"versions[{number}].{key}", text
+
+
+def _lacking(texts: Iterable[tuple[str, LocalText]], languages: Iterable[str]) -> Iterator[Row]:
+    """Tell of texts that patrons of one of *languages* could not read."""
+    missing: dict[str, list[str]] = {}
+    for key, text in texts:
+        for language in languages:
+            if language not in text:
+                missing.setdefault(language, []).append(key)
     for lacking, keys in missing.items():
         seen = f"{len(keys)} text(s) are not there in {lacking!r}, e.g. {keys[0]}"
         mend = f'Write them as {{ {lacking} = "..." }}; until then another language is shown.'

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
@@ -12,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from ils_payment.config.appearance import Contact, FeeKind, NotPayable, Pages, Receipt
 from ils_payment.config.fields import MAIL, WEB, PlainKey, PluginTable, Table, wrong_at
 from ils_payment.config.renewal import Reminders, Renewal
-from ils_payment.money import MoneyError, minor_digits, parse
+from ils_payment.money import MoneyError, as_configured, minor_digits, parse
 from ils_payment.secret import Secret
 
 GONE_METHODS = {
@@ -67,12 +66,6 @@ class Arrival(Table):
         return self
 
 
-def _as_amount(value: str) -> str:
-    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
-        raise ValueError('is no amount; write it with a decimal point and in quotation marks: "1.00"')
-    return value
-
-
 class Method(Table):
     """``[[libraries.x.methods]]``: one way to pay."""
 
@@ -94,7 +87,7 @@ class Method(Table):
     @field_validator("minimum_amount")
     @classmethod
     def _amount(cls, value: str) -> str:
-        return _as_amount(value)
+        return as_configured(value)
 
 
 class Settle(Table):
@@ -198,7 +191,7 @@ class Library(Table):
     @field_validator("two_persons_from")
     @classmethod
     def _amount(cls, value: str) -> str:
-        return _as_amount(value)
+        return as_configured(value)
 
     @field_validator("currency")
     @classmethod

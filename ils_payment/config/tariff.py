@@ -12,9 +12,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
-from ils_payment.config.fields import Table, Text
+from ils_payment.config.fields import Table, Text, wrong_at
 from ils_payment.domain.by_law import COMMON_YEAR
-from ils_payment.money import MoneyError, minor_digits, parse
+from ils_payment.money import MoneyError, as_configured, minor_digits, parse
 
 Unit = Literal[
     "item", "started_week", "week", "day", "loan", "extension", "request", "page", "letter", "card"
@@ -24,8 +24,7 @@ Unit = Literal[
 
 def _amount(value: str, info: ValidationInfo) -> str:
     """Refuse what is no amount of the tariff's currency, which the reader of the file passes as context."""
-    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", value):
-        raise ValueError('is no amount; write it with a decimal point and in quotation marks: "1.00"')
+    as_configured(value)
     try:
         parse(value, (info.context or {}).get("currency", "EUR"))
     except MoneyError as error:
@@ -167,11 +166,24 @@ class VersionTable(Table):
     grace_days: int | None = Field(
         None, ge=0, le=36_500, description="So many days after its end it still can; without it, at any time."
     )
-    period: PeriodTable = Field(
-        default_factory=lambda: PeriodTable(months=12), description="For how long a card is renewed."
+    period: PeriodTable | None = Field(
+        None, description="For how long a card is renewed; without it each category needs its own."
     )
     kinds: dict[str, KindTable] = Field(min_length=1, description="The fee kinds.")
     categories: dict[str, CategoryTable] = Field(min_length=1, description="The patron categories.")
+
+    @model_validator(mode="after")
+    def _a_period_for_each(self) -> VersionTable:
+        """Refuse cards of unknown length: a period that nobody wrote would be given to patrons unnoticed."""
+        without = [key for key, one in self.categories.items() if one.period is None]
+        if self.period is None and without:
+            raise wrong_at(
+                "period",
+                f"nothing says for how long a card is renewed ({', '.join(without)}); "
+                'write it below valid_from, e.g. period = { months = 12, start = "later" }, '
+                "or give each category its own",
+            )
+        return self
 
 
 class TariffTable(Table):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import ValidationError
 
-from ils_payment.config.tariff import AmountTable, CategoryTable, KindTable, PeriodTable, TariffTable
+from ils_payment.config.tariff import AmountTable, CategoryTable, KindTable, TariffTable
 from ils_payment.domain.by_law import (
     Amount,
     Band,
@@ -25,13 +25,14 @@ from ils_payment.domain.tariff_words import HELPS
 from ils_payment.errors import ConfigurationError
 from ils_payment.model import Level
 from ils_payment.money import MoneyError, minor_digits, parse
-from ils_payment.problems import Problem, Source, key_lines, raise_all, translate
+from ils_payment.problems import DECIMALS, Problem, Source, key_lines, raise_all, translate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from ils_payment.config.tariff import VersionTable
+    from ils_payment.config.tariff import PeriodTable, VersionTable
+    from ils_payment.domain.tariff_check import Contradiction
 
 PAGE = "docs/tariff.md"
 
@@ -43,15 +44,21 @@ class TariffFile:
     tariff: Tariff
     source: Source
 
+    def placed(self, found: Contradiction) -> Problem:
+        """Return *found* at a key that somebody wrote: a category may take its days from the version."""
+        key, last = found.key, found.key[-1]
+        if last not in {"lead_days", "grace_days"} or key in self.source.lines:
+            return Problem(key, found.what, found.mend)
+        of_version = (*key[:2], last)
+        if of_version in self.source.lines:
+            return Problem(of_version, f"{found.what}; the category {key[3]} takes it from here", found.mend)
+        return Problem(key[:-1], f"{found.what}; {last} is not written, this is its default", found.mend)
+
 
 def load_tariff(path: Path) -> Tariff:
     """Return the tariff in *path*; raise ConfigurationError with all that is wrong, contradictions too."""
     read = read_tariff(path)
-    wrong = [
-        Problem(one.key, one.what, one.mend)
-        for one in contradictions(read.tariff)
-        if one.level is Level.ERROR
-    ]
+    wrong = [read.placed(one) for one in contradictions(read.tariff) if one.level is Level.ERROR]
     raise_all(wrong, read.source, page=PAGE)
     return read.tariff
 
@@ -64,7 +71,7 @@ def read_tariff(path: Path) -> TariffFile:
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(
             f"{path} is not valid TOML: {error}.",
-            mend="Correct that line; texts and amounts need quotation marks, and a name may stand only once.",
+            mend=f"Correct that line; texts need quotation marks, a name may stand only once. {DECIMALS}",
         ) from None
     source = Source(path, key_lines(text))
     currency = str(data.get("currency", "EUR"))
@@ -130,7 +137,8 @@ def _category(key: str, table: CategoryTable, version: VersionTable, currency: s
         label=table.label,
         kind=table.kind,
         bands=bands,
-        period=_period(table.period or version.period),
+        # A version without a period is refused where a category has none either.
+        period=_period(cast("PeriodTable", table.period or version.period)),
         lead_days=version.lead_days if table.lead_days is None else table.lead_days,
         grace_days=version.grace_days if table.grace_days is None else table.grace_days,
         evidence=Evidence(table.evidence),

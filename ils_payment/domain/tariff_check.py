@@ -146,7 +146,8 @@ def _category(version: Version, category: Category, at: Key) -> Iterator[Contrad
     yield from _reason(at, online=category.online, why=category.why is not None)
     if category.bands:
         yield from _ages(category.bands, (*at, "ages"))
-    yield from _times(category, at)
+    if category.online:
+        yield from _times(category, at)
 
 
 def _ages(bands: tuple[Band, ...], at: Key) -> Iterator[Contradiction]:
@@ -193,14 +194,16 @@ def _times(category: Category, at: Key) -> Iterator[Contradiction]:
     ):
         yield Contradiction(
             (*at, "grace_days"),
-            f"a period from the old expiry is over {longest} days after it, and the grace is longer",
+            f"a period from the old expiry is over {longest} days after it, and the grace is longer: "
+            + ("it has no end" if category.grace_days is None else f"{category.grace_days} days"),
             f'Write grace_days below {longest}, or start = "later" in the period.',
         )
     if category.period.start is not Start.TODAY and category.lead_days >= shortest:
         yield Contradiction(
             (*at, "lead_days"),
-            f"a card of {shortest} days could be renewed again right after it was renewed",
-            f"Write lead_days below {shortest}.",
+            f"a card of {shortest} days could be renewed again right after it was renewed, "
+            f"{category.lead_days} days before its end",
+            f"Write lead_days below {shortest} in the category {category.key}.",
             Level.WARNING,
         )
 

@@ -193,3 +193,49 @@ def test_texts_that_a_language_of_the_library_lacks_are_told():
     )
     [missing] = [row for row in found if row.level is Level.WARNING]
     assert missing.seen == "1 text(s) are not there in 'en', e.g. versions[0].categories.adult.label"
+
+
+def check(ils_payment, tmp_path, *changes, asked=()):
+    text = TOWN.read_text(encoding="utf-8")
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new, 1)
+    path = tmp_path / "tariff.toml"
+    path.write_text(text, encoding="utf-8")
+    return ils_payment("tariff", "check", path, "--on", "2026-11-25", *asked)
+
+
+def test_nothing_is_said_to_be_well_beside_an_error(ils_payment, tmp_path):
+    ran = check(ils_payment, tmp_path, ("age_to = 17", "age_to = 15"), asked=("--json",))
+    assert {one["level"] for one in json.loads(ran.out)} == {"error"}
+
+
+def test_cards_that_wait_for_evidence_are_not_counted_as_renewed_online(ils_payment, tmp_path):
+    def seen(*changes):
+        told = json.loads(check(ils_payment, tmp_path, *changes, asked=("--json",)).out)
+        return " ".join(one["seen"] for one in told if one["level"] == "ok")
+
+    def counted(told):
+        return int(re.findall(r"([0-9]+) of them renewed online", told)[0])
+
+    dated = seen()
+    none_dated = seen(*[('evidence = "date"', 'evidence = "category"')] * 2)
+    assert counted(dated) == counted(none_dated) - 2
+    assert 'evidence = "date" sends these cards to the desk' in dated
+    assert "sends these cards" not in none_dated
+
+
+def test_texts_of_one_file_that_differ_in_their_languages_are_told_without_a_library(ils_payment, tmp_path):
+    assert "are not there in" not in check(ils_payment, tmp_path).out
+    german = ('label = { de = "Jahresgebühr", en = "Annual fee" }', 'label = { de = "Jahresgebühr" }')
+    told = json.loads(check(ils_payment, tmp_path, german, asked=("--json",)).out)
+    [warning] = [one for one in told if one["level"] == "warning"]
+    assert warning["seen"] == "1 text(s) are not there in 'en', e.g. versions[0].kinds.annual_fee.label"
+
+
+def test_what_a_quote_assumes_is_said_beside_the_answer(ils_payment):
+    asked = ("tariff", "quote", "--file", TOWN, "--on", "2026-11-25", "--category", "CHILD", "--json")
+    ran = ils_payment(*asked)
+    assert "Assumed: the card is valid until 2026-11-25" in ran.err
+    assert "renewable" in json.loads(ran.out)
+    assert not ils_payment(*asked, "--valid-until", "2026-12-10").err

@@ -232,6 +232,12 @@ CASES = {
         "line 16",
         "Put it in quotation marks.",
     ),
+    "negative": (
+        {'"card"': '"card"\nminimum_amount = "-1.00"'},
+        "libraries.town.methods[0].minimum_amount: must not be negative",
+        "line 16",
+        "without the minus sign",
+    ),
     "decimal comma": (
         {'"card"': '"card"\nminimum_amount = "1,00"'},
         "libraries.town.methods[0].minimum_amount",

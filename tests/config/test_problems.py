@@ -7,8 +7,9 @@ import tomllib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel, ValidationError
 
-from ils_payment.problems import Source, dotted, key_lines
+from ils_payment.problems import Source, dotted, key_lines, translate
 
 
 def test_every_form_of_a_key_has_its_line():
@@ -87,3 +88,43 @@ def test_a_missing_key_is_placed_at_the_table_around_it(tmp_path):
     source = Source(tmp_path / "c.toml", {("server",): 3})
     assert source.place(("server", "public_url")) == "line 3"
     assert not source.place(("mail",))
+
+
+def test_a_table_without_a_header_of_its_own_stands_where_its_first_part_does(tmp_path):
+    text = "[[versions]]\nx = 1\n\n[versions.categorys.partner]\ny = 1\n[versions.categorys.child]\n"
+    source = Source(tmp_path / "t.toml", key_lines(text))
+    assert source.line(("versions", 0, "categorys")) == 4
+    assert source.line(("versions", 0, "kinds")) == 1
+
+
+class Inner(BaseModel):
+    days: int = 1
+    on: bool = True
+
+
+class Outer(BaseModel):
+    methods: tuple[Inner, ...] = ()
+    names: tuple[str, ...] = ()
+    text: str = ""
+
+
+@pytest.mark.parametrize(
+    ("value", "what", "mend"),
+    [
+        (
+            {"methods": {"days": 1}},
+            "must be a list of tables, and a list is written with double brackets: [[town.methods]]",
+            "Write [[town.methods]] instead of [town.methods], and repeat it for each table.",
+        ),
+        ({"names": "x"}, "must be a list", ""),
+        ({"text": []}, "must be a text", ""),
+        ({"methods": [{"days": "x"}]}, "must be a whole number", "Write it like: days = 1"),
+        ({"methods": [{"days": 1.5}]}, "must be a whole number", "Write it like: days = 1"),
+        ({"methods": [{"on": []}]}, "must be true or false", "Write it like: on = true"),
+    ],
+)
+def test_a_value_of_another_type_is_told_without_words_of_python(value, what, mend):
+    with pytest.raises(ValidationError) as caught:
+        Outer.model_validate(value)
+    [problem] = translate(caught.value, Outer, ("town",))
+    assert (problem.what, problem.mend) == (what, mend)

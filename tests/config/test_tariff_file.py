@@ -21,7 +21,7 @@ currency = "EUR"
 [[versions]]
 valid_from = 2026-01-01
 grace_days = 90
-
+period = { months = 12 }
 [versions.kinds.annual_fee]
 label = { de = "Jahresgebühr", en = "Annual fee" }
 codes = ["ACCOUNT"]
@@ -91,18 +91,51 @@ def test_the_examples_contradict_nothing(path):
     [
         ('amount = "10.00"', 'amount = "10.005"', 18, "more decimals than EUR", "Correct the amount"),
         ('amount = "10.00"', "amount = 10.00", 18, "must be a text", "quotation marks"),
-        ('amount = "10.00"', 'amount = "-1.00"', 18, "is no amount", "decimal point"),
+        ('amount = "10.00"', 'amount = "-27.00"', 18, "must not be negative", "without the minus sign"),
         ('amount = "10.00"', 'amount = "ten"', 18, "is no amount", "decimal point"),
         ('amount = "10.00"', 'price = "10.00"', 18, "is not a key of this table", ""),
         ('currency = "EUR"', 'currency = "EURO"', 1, "not an ISO 4217", ""),
         ('currency = "EUR"', 'currency = "JPY"', 13, "more decimals than JPY", "or the currency"),
         ("2026-01-01", '"soon"', 4, "valid_from: is no date", "2026-01-01"),
         ("grace_days = 90", "grace_day = 90", 5, "is not a key of this table", "Did you mean grace_days?"),
-        ("grace_days = 90", "period = { to = '02-30' }", 5, "is a day that no year has", "month and day"),
-        ("grace_days = 90", "period = { to = '02-29' }", 5, "is a day that most years have not", "02-28"),
-        ("grace_days = 90", "period = { to = '31.12.' }", 5, "is no day of the year", "12-31"),
-        ("grace_days = 90", "period = { months = 12, days = 3 }", 5, "a period is months", "exactly one"),
-        ("grace_days = 90", "period = { months = 0 }", 5, "greater than or equal to 1", ""),
+        (
+            "period = { months = 12 }",
+            "period = { to = '02-30' }",
+            6,
+            "is a day that no year has",
+            "month and day",
+        ),
+        (
+            "period = { months = 12 }",
+            "period = { to = '02-29' }",
+            6,
+            "is a day that most years have not",
+            "02-28",
+        ),
+        ("period = { months = 12 }", "period = { to = '31.12.' }", 6, "is no day of the year", "12-31"),
+        (
+            "period = { months = 12 }",
+            "period = { months = 12, days = 3 }",
+            6,
+            "a period is months",
+            "exactly one",
+        ),
+        ("period = { months = 12 }", "period = { months = 0 }", 6, "greater than or equal to 1", ""),
+        (
+            "period = { months = 12 }",
+            "",
+            3,
+            "nothing says for how long a card is renewed (adult, child)",
+            "below",
+        ),
+        ("[[versions]]", "[versions]", 3, "must be a list of tables", "Write [[versions]]"),
+        (
+            "[versions.categories.child]",
+            "[versions.categorys.child]",
+            23,
+            "is not a key of",
+            "mean categories",
+        ),
         ('per = ["item",', 'per = ["items",', 13, "must be 'item'", ""),
         ('{ amount = "0.50", per', "{ per", 13, "an amount or the actual cost", "actual_cost"),
         ('{ age_to = 17, amount = "0.00" }', "{ age_to = 17 }", 18, "a price or a reason", "amount or why"),
@@ -138,7 +171,7 @@ def test_a_wrong_value_is_told_with_its_line(write, old, new, line, what, mend):
             16,
             "its fee kind annual_fee is not paid online",
         ),
-        ('"started_week"]', '"started_week"], letter = 2', 3, "has the reminder letters 2"),
+        ('"started_week"]', '"started_week"], letter = 2', 7, "has the reminder letters 2"),
         ('["item", "started_week"]', '["item"], free_weeks = 1', 13, "leaves weeks free"),
         ('"started_week"]', '"started_week"], overdue_weeks = 6', 13, "belongs to a reminder letter"),
         (
@@ -148,12 +181,12 @@ def test_a_wrong_value_is_told_with_its_line(write, old, new, line, what, mend):
             "no fee kind costs something",
         ),
         (
-            "grace_days = 90",
-            "period = { months = 2, start = 'expiry' }\ngrace_days = 62",
-            16,
+            "grace_days = 90\nperiod = { months = 12 }",
+            "grace_days = 62\nperiod = { months = 2, start = 'expiry' }",
+            5,
             "is over 62 days",
         ),
-        ("grace_days = 90", "period = { days = 30, start = 'expiry' }", 15, "the grace is longer"),
+        ("period = { months = 12 }", "period = { days = 30, start = 'expiry' }", 5, "the grace is longer"),
     ],
 )
 def test_a_contradiction_is_told_with_its_line(write, old, new, line, what):
@@ -213,3 +246,38 @@ def test_what_is_no_tariff_at_all_is_told(tmp_path, content, what):
 def test_a_file_that_is_not_there_or_cannot_be_read_is_told(tmp_path):
     assert "There is no tariff file" in refused(tmp_path / "none.toml").what
     assert "cannot be read" in refused(tmp_path).what
+
+
+def test_a_period_in_each_category_is_enough_and_one_in_some_is_not(write):
+    own = changed("period = { months = 12 }", "").replace(
+        'amount = "0.00"\n', 'amount = "0.00"\nperiod.days = 30\n'
+    )
+    assert "how long a card is renewed (adult)" in refused(write(own)).what
+    both = own.replace('codes = ["ADULT"]', 'codes = ["ADULT"]\nperiod.months = 3')
+    assert [one.period.months for one in load_tariff(write(both)).versions[0].categories] == [3, None]
+
+
+def test_a_number_with_a_comma_is_told_how_decimals_are_written(write):
+    error = refused(write(changed('amount = "0.00"', "amount = 9,00")))
+    assert "is not valid TOML" in error.what
+    assert error.mend.endswith('Decimals are written with a point and in quotation marks: "9.00".')
+
+
+def test_days_that_a_category_takes_from_elsewhere_are_told_where_they_stand(write):
+    text = changed("period = { months = 12 }", "period = { days = 30 }")
+    read = read_tariff(write(text))
+    defaults = [read.placed(one) for one in contradictions(read.tariff)]
+    assert [one.key for one in defaults] == [("versions", 0, "categories", key) for key in ("adult", "child")]
+    assert all("60 days" in one.what and "its default" in one.what for one in defaults)
+    read = read_tariff(write(text.replace("grace_days = 90", "lead_days = 40")))
+    places = [read.placed(one) for one in contradictions(read.tariff)]
+    assert {one.key for one in places} == {("versions", 0, "lead_days")}
+    assert ["adult" in one.what for one in places] == [True, False]
+    read = read_tariff(write(text.replace('label = "Kinder"', 'label = "K"\nlead_days = 50')))
+    [_, own] = [read.placed(one) for one in contradictions(read.tariff)]
+    assert own.key == ("versions", 0, "categories", "child", "lead_days")
+
+
+def test_how_early_a_card_could_be_renewed_is_no_question_where_it_is_not_renewed_online(write):
+    day = 'label = "Kinder"\nperiod = { days = 1 }\nonline = false\nwhy = "x"'
+    assert contradictions(read_tariff(write(changed('label = "Kinder"', day))).tariff) == []

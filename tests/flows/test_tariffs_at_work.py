@@ -18,6 +18,7 @@ from tests.conftest import Town
 
 TARIFF = """\
 [[versions]]
+period = { months = 12 }
 valid_from = 2020-01-01
 [versions.kinds.annual_fee]
 label = { de = "Jahresgebühr", en = "Annual fee" }

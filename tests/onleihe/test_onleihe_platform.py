@@ -358,7 +358,7 @@ def test_capabilities_follow_from_the_configuration(world):
         ({**ANSWER, "allowed_networks": []}, "allowed_networks"),
         ({**ANSWER, "allowed_networks": ["divibib"]}, "no address or network"),
         ({**ANSWER, "fee_limit": "20 EUR"}, "no amount"),
-        ({**ANSWER, "fee_limit": "-1"}, "no amount"),
+        ({**ANSWER, "fee_limit": "-1"}, "must not be negative"),
         ({**ANSWER, "fee_limits": {"KIND": "x"}}, "no amount"),
         ({**ANSWER, "user_id": "pseudonym"}, "pseudonym_key"),
         ({**ANSWER, "fsk_unknown": 17}, "18"),

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from ipaddress import ip_address, ip_network
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
+from ils_payment.money import as_configured
 from ils_payment.ports import PluginConfig, Secret
 from ils_payment_onleihe.rules import KINDS
 
 Fsk = Literal[0, 6, 12, 16, 18]
-_AMOUNT = re.compile(r"[0-9]{1,7}(\.[0-9]{1,3})?")
 
 
 class OnleiheConfig(PluginConfig):
@@ -78,12 +77,12 @@ class OnleiheConfig(PluginConfig):
     @field_validator("fee_limit")
     @classmethod
     def _amount(cls, value: str) -> str:
-        return _checked_amount(value)
+        return as_configured(value)
 
     @field_validator("fee_limits")
     @classmethod
     def _amounts(cls, value: dict[str, str]) -> dict[str, str]:
-        return {category: _checked_amount(amount) for category, amount in value.items()}
+        return {category: as_configured(amount) for category, amount in value.items()}
 
     @field_validator("allowed_networks")
     @classmethod
@@ -130,12 +129,6 @@ class OnleiheConfig(PluginConfig):
         ):
             raise ValueError("pseudonyms need pseudonym_key with 32 characters; type: openssl rand -hex 32")
         return self
-
-
-def _checked_amount(value: str) -> str:
-    if not _AMOUNT.fullmatch(value):
-        raise ValueError('is no amount; write it with a decimal point and in quotation marks: "20.00"')
-    return value
 
 
 def _is_loopback(host: str) -> bool:
