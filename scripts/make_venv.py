@@ -33,6 +33,7 @@ def main() -> None:
     with (ROOT / ".venv.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (answers(UV, "--version") and answers(PYTHON, "--version")):
+            print("Installing into .venv what uv.lock names (a few minutes the first time) ...", flush=True)
             bootstrap()
         synchronise([f"--group={name}" for name in sys.argv[1:]])
 

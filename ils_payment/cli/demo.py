@@ -15,10 +15,12 @@ import click
 
 from ils_payment.cli.demo_files import TARIFF, configuration
 from ils_payment.cli.demo_renew import (
+    CHILD_CARD,
+    CHILD_PIN,
     EXPIRED_CARD,
     EXPIRED_PIN,
     ONLEIHE_PATH,
-    let_a_card_expire,
+    let_cards_expire,
     renewed,
 )
 from ils_payment.cli.demo_stage import DEMO_PORT, LIBRARY, PATIENCE, Stage, truth_of
@@ -88,7 +90,7 @@ def staged(folder: Path, port: int, koha_port: int, stripe_port: int) -> Iterato
         secrets = _secrets(folder)
         koha = _simulator("koha").demo(client_id="ils-payment", client_secret=secrets["koha"])
         stripe = _simulator("stripe").demo(api_key=secrets["stripe"], webhook_secret=secrets["webhook"])
-        let_a_card_expire(koha)
+        let_cards_expire(koha)
         koha_address = stack.enter_context(serve(koha, port=koha_port))
         stripe_address = stack.enter_context(serve(stripe, port=stripe_port))
         cards = [patron["card"] for patron in koha.truth()["patrons"].values()]
@@ -106,7 +108,7 @@ def staged(folder: Path, port: int, koha_port: int, stripe_port: int) -> Iterato
         stripe.webhook_url = f"{address}/webhooks/{LIBRARY}/stripe"
         stripe.start_sender()
         stack.callback(stripe.stop_sender)
-        yield Stage(address, house, koha, koha_address, stripe)
+        yield Stage(address, house, koha, koha_address, stripe, path)
 
 
 def _simulator(name: str) -> Any:  # noqa: ANN401 - each remote has its own switches
@@ -169,6 +171,12 @@ def _invite(stage: Stage) -> None:
     click.echo(f"  A card that has ended, with an open fee: {EXPIRED_CARD}, PIN {EXPIRED_PIN}")
     click.echo("  What the Onleihe is told about it, before and after (3: it may borrow):")
     click.echo(f"    curl -s -d 'sno={EXPIRED_CARD}&pwd={EXPIRED_PIN}' {stage.address}{ONLEIHE_PATH}")
+    click.echo(f"  A child's card that has ended, renewed for nothing: {CHILD_CARD}, PIN {CHILD_PIN}")
+    click.echo("")
+    click.echo("  Commands for staff, with the configuration of this demo (in another terminal):")
+    program = f"{Path(sys.executable).with_name('ils-payment')} --config {stage.config}"
+    click.echo(f"    {program} link --library {LIBRARY} --card {EXPIRED_CARD}")
+    click.echo(f"    {program} cases list")
     click.echo("")
     click.echo(f"  The simulated Koha shows its books under {stage.koha_address}{TRUTH_PATH}")
     click.echo("  No money moves. Ctrl-C ends it.")

@@ -25,6 +25,28 @@ codes = ["ACCOUNT", "ACCOUNT_RENEW"]
 cost_centre = "4710"
 account = "331000"
 
+[versions.kinds.overdue]
+label = { de = "Säumnisgebühr", en = "Late fee" }
+codes = ["OVERDUE"]
+cost_centre = "4711"
+account = "331100"
+amounts = [{ amount = "0.50", per = ["item", "started_week"] }]
+
+[versions.kinds.reservation]
+label = { de = "Vormerkung", en = "Reservation" }
+codes = ["RESERVE"]
+amounts = [{ amount = "1.50", per = ["item"] }]
+
+[versions.kinds.new_card]
+label = { de = "Ersatzausweis", en = "Replacement card" }
+codes = ["NEW_CARD"]
+amounts = [{ amount = "2.50", per = ["card"] }]
+
+[versions.kinds.interlibrary]
+label = { de = "Fernleihe und Sonstiges", en = "Interlibrary loan and others" }
+codes = ["MANUAL"]
+amounts = [{ amount = "2.00", per = ["request"] }]
+
 [versions.categories.adult]
 label = { de = "Erwachsene", en = "Adults" }
 codes = ["ERW"]
@@ -102,15 +124,4 @@ allowed_networks = ["127.0.0.1"]
 [[libraries.{library}.not_payable]]
 older_than_days = 1000
 text = {{ de = "An die Stadtkasse abgegeben: bitte dort zahlen.", en = "Please pay at the city treasury." }}
-
-[libraries.{library}.fee_kinds.OVERDUE]
-label = {{ de = "Säumnisgebühr", en = "Late fee" }}
-cost_centre = "4711"
-account = "331100"
-
-[libraries.{library}.fee_kinds.RESERVE]
-label = {{ de = "Vormerkung", en = "Reservation" }}
-
-[libraries.{library}.fee_kinds.NEW_CARD]
-label = {{ de = "Ersatzausweis", en = "Replacement card" }}
 """

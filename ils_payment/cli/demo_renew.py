@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 EXPIRED_CARD, EXPIRED_PIN = "21234000012376", "2345"
 """The patron of the simulated Koha whose card has ended."""
+CHILD_CARD, CHILD_PIN = "21234000012390", "4567"
+"""The patron whose card has ended as well, and is renewed for nothing."""
 ONLEIHE_PATH = f"/elending/{LIBRARY}/onleihe"
 
 STEPS = ("paid_right", "renewed", "charged", "applied", "elending_answer")
@@ -33,11 +35,12 @@ STEPS = ("paid_right", "renewed", "charged", "applied", "elending_answer")
 _Span = tuple[datetime, datetime]
 
 
-def let_a_card_expire(koha: Any) -> None:  # noqa: ANN401 - the simulated Koha has switches of its own
-    """Let one card have ended three days ago, with an overdue fee instead of the annual fee."""
+def let_cards_expire(koha: Any) -> None:  # noqa: ANN401 - the simulated Koha has switches of its own
+    """Let two cards have ended three days ago: a child's, and one with an overdue fee, not the annual one."""
     patron = koha.patron_ids["expired"]
-    ended = koha.world.now() - timedelta(days=3)
-    koha.change(patron, expiry_date=ended.date().isoformat())
+    ended = (koha.world.now() - timedelta(days=3)).date().isoformat()
+    koha.change(koha.patron_ids["child"], expiry_date=ended)
+    koha.change(patron, expiry_date=ended)
     fees = koha.truth()["patrons"][str(patron)]["fees"]
     for line, fee in fees.items():
         koha.waive(patron, int(line), fee["outstanding"])

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from ils_payment.testing.simulator import TRUTH_PATH
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ils_payment.flows.house import House
 
 LIBRARY = "lindental"
@@ -18,13 +20,14 @@ PATIENCE = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Everything that runs: the program's address, its house, and the two simulated remotes."""
+    """Everything that runs: the program's address, its house, the two simulated remotes, and the file."""
 
     address: str
     house: House
     koha: Any
     koha_address: str
     stripe: Any
+    config: Path
 
 
 def truth_of(stage: Stage) -> dict[str, Any]:

@@ -13,8 +13,10 @@ import pytest
 import requests
 
 from ils_payment.cli import demo, walk
+from ils_payment.cli.demo_renew import CHILD_CARD
 from ils_payment.cli.demo_stage import truth_of
 from ils_payment.cli.walk import Browser, Confirmed, JourneyError, Page
+from ils_payment.config.tariff_file import read_tariff
 
 
 def test_the_unattended_journey_prints_one_line_and_settles():
@@ -122,3 +124,21 @@ def test_an_answer_that_is_no_page_of_the_journey_is_told(stage):
     page = browser.open(f"{stage.address}/")
     with pytest.raises(JourneyError, match="no form with 'fee'"):
         page.form_with("fee")
+
+
+def test_a_free_renewal_can_be_tried_and_every_fee_of_the_demo_is_explained(stage, ils_payment):
+    asked = ("--config", stage.config, "tariff", "quote", "--library", "lindental", "--json", "--card")
+    told = json.loads(ils_payment(*asked, CHILD_CARD).out)
+    assert (told["renewable"], told["cents"]) == (True, 0)
+    version = read_tariff(stage.config.parent / "tariff.toml").tariff.versions[0]
+    owed = {fee["type"] for one in truth_of(stage)["patrons"].values() for fee in one["fees"].values()}
+    assert owed >= {"OVERDUE", "RESERVE", "NEW_CARD", "MANUAL"}
+    assert [code for code in owed if version.kind(code) is None] == []
+
+
+def test_the_commands_that_the_demo_shows_run(stage, capsys, ils_payment):
+    demo._invite(stage)
+    lines = capsys.readouterr().out.splitlines()
+    shown = [line.split() for line in lines if "--config" in line]
+    assert [words[3:4] for words in shown] == [["link"], ["cases"]]
+    assert all(ils_payment(*words[1:]).code == 0 for words in shown)

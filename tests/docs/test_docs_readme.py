@@ -376,3 +376,16 @@ def test_the_wheel_in_the_readme_has_this_version() -> None:
 def test_the_port_in_the_readme_is_the_programs() -> None:
     ports = set(re.findall(r"127\.0\.0\.1:(\d+)", README.read_text(encoding="utf-8")))
     assert ports == {str(Server.model_fields["port"].default)}
+
+
+def test_who_looks_for_cards_that_end_is_led_to_the_commands_that_switch_renewals_on() -> None:
+    assert "| Library cards that end | [docs/renewal.md](docs/renewal.md)" in README.read_text(
+        encoding="utf-8"
+    )
+    typed = [words[:3] for words in commands(ROOT / "docs" / "renewal.md")]
+    assert typed == [
+        ["ils-payment", "tariff", "check"],
+        ["ils-payment", "tariff", "quote"],
+        ["ils-payment", "check"],
+        ["systemctl", "restart", "ils-payment"],
+    ]
