@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from ils_payment.domain.renewing import CARD
 from ils_payment.domain.tariff import NoQuote, Quote
 from ils_payment.errors import ILSPaymentError, RemoteAbsentError
-from ils_payment.flows import offer, show
+from ils_payment.flows import offer, show, tariffs
 from ils_payment.flows.views import MethodChoice
 from ils_payment.store import patrons, payments, reminders
 
@@ -92,6 +92,12 @@ def make(house: House, desk: Desk, patron: PatronRef, life: timedelta) -> MadeLi
             f"This card cannot be renewed here: {why.get('en') or next(iter(why.values()), 'it has no end')}",
             mend="ils-payment tariff quote says what renewing it would cost, and why not.",
         )
+    last_day = (house.world.now() + min(life, LONGEST)).astimezone(desk.settings.zone).date()
+    if from_day is not None and from_day > last_day:
+        raise NoLinkError(
+            f"This card can be renewed from {from_day} on, and the link would end before, on {last_day}.",
+            mend=_later(from_day, tariffs.today_at(house, desk)),
+        )
     with house.store.unit() as unit:
         patron_id = patrons.patron_id(unit, desk.patrons, patron)
         reminders.keep(unit, patron_id, card.valid_until)
@@ -102,6 +108,14 @@ def make(house: House, desk: Desk, patron: PatronRef, life: timedelta) -> MadeLi
         quote=quote if isinstance(quote, Quote) else None,
         from_day=from_day,
     )
+
+
+def _later(from_day: date, today: date) -> str:
+    """Return what helps where a link would end before *from_day*."""
+    days = (from_day - today).days + 1
+    if days > LONGEST.days:
+        return f"Make the link later: none is good for more than {LONGEST.days} days."
+    return f"Make the link later, or let it live longer: --days {days} or more."
 
 
 def url(house: House, desk: Desk, patron_id: str, base: date, ends: datetime) -> str:

@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
 from ils_payment.errors import RemoteError
+from ils_payment.flows import offer
 from ils_payment.flows.house import Desk, House
 from ils_payment.model import PatronRef, Refused, Unavailable
 from ils_payment.store import doors
@@ -133,7 +134,9 @@ def _form(
     value = held or cookies.new_value(house)
     form = cookies.csrf(house, value)
     to = to if sessions.PAYMENT_ID.fullmatch(to) else ""
-    response = render.page(request, "login.html", status, problem=problem, card=card, to=to, csrf=form)
+    renews = offer.renews(request.state.desk)
+    shown = {"problem": problem, "card": card, "to": to, "csrf": form, "renews": renews}
+    response = render.page(request, "login.html", status, **shown)
     if held is None:
         cookies.give(house, response, cookies.FORM, value)
     return response

@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from ils_payment.flows.views import ELendingView, PaymentView
     from ils_payment.web.language import Tongue
 
-FEES = N_("Your fees are settled.")
+FEES = N_("These fees are settled.")
+OTHER_FEES = N_("Other fees than the ones just paid are still open.")
+OPEN_FEES = N_("Fees are still open.")
+WHO_TAKES = N_(
+    "The page of your open fees says who takes them: this page, the library or the treasury."
+    " Questions: %(help)s"
+)
+"""What is said of open fees that hinder; the platform's own words could be read as the fees just paid."""
 RENEWED = N_("Your card is valid until %(day)s.")
 RENEWING = N_("Your card is being renewed until %(day)s.")
 NOT_YET = N_("Your card is not renewed yet; your library is looking at it.")
@@ -46,6 +53,7 @@ class Line:
 
     tone: Tone
     text: str
+    leads_to_fees: bool = False
 
 
 def of_payment(payment: PaymentView, tongue: Tongue) -> tuple[Line, ...]:
@@ -74,17 +82,21 @@ def _card(payment: PaymentView, tongue: Tongue) -> Line | None:
     return Line(Tone.WAIT, tongue.gettext(RENEWING) % day)
 
 
-def of_platforms(views: Iterable[ELendingView], tongue: Tongue, library: Library) -> tuple[Line, ...]:
+def of_platforms(
+    views: Iterable[ELendingView], tongue: Tongue, library: Library, payment: PaymentView
+) -> tuple[Line, ...]:
     """Say of each eLending platform what it does now; "open" only of one that was truly asked."""
-    return tuple(_platform(view, tongue, library) for view in views)
+    fees = OTHER_FEES if any(not line.renews for line in payment.lines) else OPEN_FEES
+    return tuple(_platform(view, tongue, library, fees) for view in views)
 
 
-def _platform(view: ELendingView, tongue: Tongue, library: Library) -> Line:
+def _platform(view: ELendingView, tongue: Tongue, library: Library, fees: str) -> Line:
     facts = {"name": view.name, "help": _help(tongue, library)}
     if view.looking:
         return Line(Tone.WAIT, tongue.gettext(ASKING) % facts)
     if view.verdict is Verdict.BLOCKED:
-        return Line(Tone.LOOK, " ".join([tongue.gettext(BLOCKED) % facts, *_hindrances(view, tongue, facts)]))
+        said = [tongue.gettext(BLOCKED) % facts, *_hindrances(view, tongue, facts, fees)]
+        return Line(Tone.LOOK, " ".join(said), leads_to_fees=_names_fees(view))
     if view.verdict is Verdict.CANNOT_TELL:
         return Line(Tone.CALM, tongue.gettext(UNKNOWN) % facts)
     if view.asked and view.freshness is not Freshness.DELAYED:
@@ -95,10 +107,19 @@ def _platform(view: ELendingView, tongue: Tongue, library: Library) -> Line:
     return Line(Tone.CALM, tongue.gettext(PROBABLY) % facts)
 
 
-def _hindrances(view: ELendingView, tongue: Tongue, facts: Mapping[str, str]) -> list[str]:
-    """Name what still blocks, and after it who lifts it."""
+def _names_fees(view: ELendingView) -> bool:
+    """Tell whether fees hinder that are open now; a platform that lags behind may mean the ones just paid."""
+    current = view.freshness is Freshness.LIVE
+    return current and any(one.kind == "fees" for one in view.hindrances)
+
+
+def _hindrances(view: ELendingView, tongue: Tongue, facts: Mapping[str, str], fees: str) -> list[str]:
+    """Name what still blocks, and after it who lifts it; *fees*: what is said of open ones."""
     said = []
     for one in view.hindrances:
+        if one.kind == "fees" and _names_fees(view):
+            said += [tongue.gettext(fees), tongue.gettext(WHO_TAKES) % facts]
+            continue
         lifter = LIFTERS.get(one.lifted_by, LIFTERS["library"])
         said += [tongue.local(one.text) if one.text else "", tongue.gettext(lifter) % facts]
     return list(dict.fromkeys(text for text in said if text))

@@ -27,17 +27,15 @@ if TYPE_CHECKING:
 router = APIRouter(prefix="/{library}", include_in_schema=False)
 log = structlog.get_logger(__name__)
 
-_SIGN_IN = N_("You can also sign in to the library catalogue as usual and renew your card there.")
-
 STATES: Mapping[str, Words] = {
     "altered": Words(
         N_("This link does not work"),
-        (N_("Perhaps a part of it is missing. Please open it again from the mail or the letter."), _SIGN_IN),
+        (N_("Perhaps a part of it is missing. Please open it again from the mail or the letter."),),
         Tone.LOOK,
     ),
     "over": Words(
         N_("This link has run out"),
-        (N_("For your protection it was good for a limited time only. Nothing was charged."), _SIGN_IN),
+        (N_("For your protection it was good for a limited time only. Nothing was charged."),),
     ),
     "renewed": Words(
         N_("This card is renewed already"),
@@ -61,10 +59,7 @@ STATES: Mapping[str, Words] = {
     ),
     "refused": Words(
         N_("This card cannot be renewed with this link"),
-        (
-            N_("Nothing was charged. Your library will gladly help you."),
-            _SIGN_IN,
-        ),
+        (N_("Nothing was charged. Your library will gladly help you."),),
         Tone.LOOK,
     ),
 }

@@ -133,7 +133,7 @@ def status(
         words=texts.told(payment, spoken, now, staff_told=_staff_told(request)),
         outcomes=(
             *outcomes.of_payment(payment, spoken),
-            *outcomes.of_platforms(platforms, spoken, desk.settings),
+            *outcomes.of_platforms(platforms, spoken, desk.settings, payment),
         ),
         askable=askable,
         problem=spoken.gettext(texts.ASKING_FAILED[problem]) if problem else None,

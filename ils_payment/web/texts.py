@@ -13,7 +13,7 @@ from ils_payment.web.words import N_
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ils_payment.flows.views import PaymentView
+    from ils_payment.flows.views import PaidLine, PaymentView
     from ils_payment.web.language import Tongue
     from ils_payment.web.words import Words
 
@@ -100,6 +100,12 @@ def method_name(method: str, tongue: Tongue) -> str:
     """Return the name of a method; one that a plugin made up is shown as its plain word."""
     known = METHODS.get(method)
     return tongue.gettext(known) if known else method.replace("_", " ").capitalize()
+
+
+def frozen_words(line: PaidLine, tongue: Tongue) -> tuple[str, str, str]:
+    """Return the words of a frozen line; its own name in another language says nothing new."""
+    label = line.label or {}
+    return fee_words(tongue.local(label), None, "" if line.text in label.values() else line.text)
 
 
 def fee_words(label: str, title: str | None, text: str | None) -> tuple[str, str, str]:

@@ -10,16 +10,19 @@ import threading
 from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import event
 
 from ils_payment.cli.check import _clock
 from ils_payment.cli.demo import staged
+from ils_payment.cli.reminder_findings import of_reminders
 from ils_payment.cli.rooms import DatabaseError, prove_writable
 from ils_payment.flows.house import open_store
 from ils_payment.model import Level
 from ils_payment.world import World
+from tests.web.card_town import tariff
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +121,29 @@ def test_a_method_that_the_provider_does_not_offer_is_an_error(ils_payment, conf
     ran = ils_payment("--config", config, "check", "--json")
     assert ran.code == 1
     assert "'cash'" in about(ran, "plugins")["seen"]
+
+
+@pytest.mark.parametrize(
+    ("days", "found"),
+    [
+        ((), []),
+        ((30, 7), [("ok", "on: mails 30, 7 days before a card ends")]),
+        (
+            (7, 31),
+            [
+                ("ok", "on: mails 31, 7 days before a card ends"),
+                (
+                    "warning",
+                    "31 days before is too early: some cards can be renewed only 30 days before",
+                ),
+            ],
+        ),
+    ],
+)
+def test_reminders_are_told_and_warned_of_where_they_come_too_early(days, found):
+    reminders = SimpleNamespace(days_before=days)
+    desk = SimpleNamespace(key="a", settings=SimpleNamespace(reminders=reminders), tariff=tariff())
+    assert [(one.level.value, one.seen) for one in of_reminders(desk)] == found  # type: ignore[arg-type]  # nothing else is looked at
 
 
 def test_a_library_can_be_chosen_and_must_exist(ils_payment, config):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import nullcontext
+from datetime import timedelta
 
 import pytest
 
@@ -55,10 +56,32 @@ def test_a_link_printed_twice_is_good_twice(town, ils_payment):
         assert paylink.look(town.house, town.desk, url.rsplit("/", 1)[1]).state == "payable"
 
 
-def test_a_card_that_is_early_gets_a_link_and_a_word(town, ils_payment):
-    ran = asked(ils_payment, card="21234000012345")
-    assert ran.code == 0
-    assert "too early" in ran.err
+EARLY = "21234000012345"
+
+
+def can_renew_in(town, days):
+    """Let the early card end so that it can be renewed *days* from today."""
+    town.renews_at_the_desk("erika", days=30 + days)
+    return town.today + timedelta(days=days)
+
+
+def test_a_card_that_is_early_gets_a_link_that_lives_long_enough_and_a_word(town, ils_payment):
+    day = can_renew_in(town, 40)
+    ran = asked(ils_payment, "--days", "41", card=EARLY)
+    assert ran.code == 0, ran.err
+    assert f"too early for this card: the link takes money from {day} on" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("first", "days", "advice"), [(40, 39, "--days 41 or more"), (300, 180, "none is good for more than 180")]
+)
+def test_no_link_is_made_that_ends_before_it_can_be_used(town, ils_payment, first, days, advice):
+    day = can_renew_in(town, first)
+    ran = asked(ils_payment, "--days", str(days), card=EARLY)
+    assert (ran.code, ran.out) == (1, "")
+    assert f"can be renewed from {day} on" in ran.err
+    assert "Make the link later" in ran.err
+    assert advice in ran.err
 
 
 @pytest.mark.parametrize(

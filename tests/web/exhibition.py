@@ -228,6 +228,17 @@ PLATFORM = ELendingView(
     delay=None,
 )
 PLATFORMS = {
+    "fees": replace(
+        PLATFORM,
+        verdict=Verdict.BLOCKED,
+        hindrances=(
+            Hindrance(
+                kind="fees",
+                lifted_by="payment",
+                text={"de": "Es sind noch Gebühren offen.", "en": "There are still open fees."},
+            ),
+        ),
+    ),
     "open": PLATFORM,
     "probably": replace(PLATFORM, asked=False),
     "soon": replace(PLATFORM, freshness=Freshness.DELAYED, delay=timedelta(minutes=15)),
@@ -393,7 +404,7 @@ def _fees(**changes: object) -> Exhibit:
 def _login(problem: str | None) -> Exhibit:
     return Exhibit(
         lambda request: render.page(
-            request, "login.html", 401 if problem else 200, problem=problem, csrf="c"
+            request, "login.html", 401 if problem else 200, problem=problem, csrf="c", renews=problem is None
         ),
         visit=False,
     )

@@ -69,8 +69,8 @@ def test_whoever_may_not_renew_yet_reads_from_when(place):
     erika = Patron(place).signs_in()
     page = erika.sees("/lindental/card")
     assert f"Ihr Ausweis ist gültig bis {german(place.valid_until('erika'))}" in page
-    assert "noch länger gültig" in page
     assert "können Sie ihn hier verlängern" in page
+    assert "hilft Ihnen gern" not in page
     assert "weiter zur Bestätigung" not in page
     assert 'name="until"' not in erika.sees("/lindental/fees")
 
@@ -119,7 +119,7 @@ def test_a_card_is_paid_for_and_renewed(ole, place):
     status = ole.sees(f"/lindental/payments/{payment}")
     assert "Bezahlt, und Ihr Ausweis ist verlängert" in status
     assert f"Ihr Ausweis ist gültig bis {german(place.next_year)}." in status
-    assert "Ihre Gebühren sind beglichen" not in status
+    assert "Gebühren sind beglichen" not in status
     receipt = ole.sees(f"/lindental/payments/{payment}/receipt")
     assert f"gültig bis {german(place.next_year)}" in receipt
     assert "(bisher: bis" in receipt
@@ -145,13 +145,15 @@ def test_a_free_renewal_needs_no_method_and_no_payment(ole, place):
     place.prices(tariff(0))
     page = confirm(ole, until=place.next_year.isoformat()).text
     assert "Ausweis jetzt kostenlos verlängern" in page
-    assert "sicheren Zahlungsseite" not in page
+    assert "Bezahlseite" not in page
     answer = ole.sends("/lindental/pay", 303, expected=0, until=place.next_year.isoformat())
     assert answer.headers["location"].startswith("https://pay.lindental.example/lindental/payments/")
     place.run()
     assert place.valid_until() == place.next_year
     page = ole.sees(f"/lindental/payments/{started(answer, ole)}")
     assert "Das hat Sie nichts gekostet." in page
+    assert "Diese Verlängerung" in page
+    assert "0,00" not in page
     assert "zurückgegeben" not in page.lower()
     assert "Kostenlos" in ole.sees("/lindental/payments")
 
@@ -184,7 +186,7 @@ def test_fees_and_card_are_paid_in_one_go(ole, place):
     payment = started(ole.sends("/lindental/pay", 303, expected=2500, **choice), ole)
     place.pays(payment)
     status = ole.sees(f"/lindental/payments/{payment}")
-    assert "Ihre Gebühren sind beglichen." in status
+    assert "Diese Gebühren sind beglichen." in status
     assert f"Ihr Ausweis ist gültig bis {german(place.next_year)}." in status
     assert place.valid_until() == place.next_year
     assert "Sie haben keine offenen Gebühren." in ole.sees("/lindental/fees")
@@ -383,13 +385,55 @@ def test_a_platform_is_called_open_only_when_it_was_truly_asked(place):
     platform = Platform(verdict=Verdict.OPEN, asked=True, code="3")
     ole, path = renewed_with(place, platform)
     page = ole.sees(path)
-    assert "Onleihe müsste jetzt gehen. Falls nicht: 03944 555, info@lindental.example" in page
-    assert "ist wieder offen" not in page
+    assert "Onleihe: müsste jetzt gehen. Falls nicht: 03944 555, info@lindental.example" in page
+    assert "wieder offen" not in page
     heard = ole.sends(f"{path}/ask", 200, platform="onleihe", pin=OLES_PIN).text
-    assert "Onleihe ist wieder offen: Sie können dort ausleihen." in heard
+    assert "Onleihe: wieder offen. Sie können dort ausleihen." in heard
     assert OLES_PIN not in heard
     assert platform.pins == [None, OLES_PIN]
     assert "müsste jetzt gehen" in ole.sees(path), "nothing of it is kept"
+
+
+@pytest.mark.parametrize("chosen", [True, False])
+def test_open_fees_that_hinder_are_not_taken_for_those_just_paid(place, chosen):
+    fees = Hindrance(kind="fees", lifted_by="payment", text={"de": "Es sind noch Gebühren offen."})
+    platform = Platform(verdict=Verdict.BLOCKED, asked=True, hindrances=(fees,))
+    place.changes(elending={"onleihe": platform})
+    ole = Patron(place).signs_in(OLE, OLES_PIN)
+    choice = {"fee": ole.keys() if chosen else [], **renewal_only(ole)}
+    payment = started(ole.sends("/lindental/pay", 303, expected=2500 if chosen else 1000, **choice), ole)
+    place.pays(payment)
+    heard = ole.sends(f"/lindental/payments/{payment}/ask", 200, platform="onleihe", pin=OLES_PIN).text
+    assert ("andere Gebühren offen, nicht die eben bezahlten" in heard) == chosen
+    assert ("Es sind noch Gebühren offen." in heard) != chosen
+    assert "hier, in der Bibliothek oder bei der Kasse der Stadt" in heard
+    assert '<a href="/lindental/fees">Zu meinen offenen Gebühren</a>' in heard
+
+
+def test_open_fees_are_offered_before_the_button_that_renews_the_card_alone(ole):
+    page = ole.sees("/lindental/card")
+    assert page.index("Gebühren und Ausweis zusammen zahlen") < page.index("weiter zur Bestätigung")
+
+
+def test_the_sign_in_names_the_renewal_where_cards_are_renewed(place):
+    both = "Gebühren bezahlen und Ausweis verlängern"
+    assert both in Patron(place).sees("/lindental/")
+    place.prices(None)
+    assert both not in Patron(place).sees("/lindental/")
+
+
+def test_an_english_page_names_the_renewal_once(ole, place):
+    payment = started(ole.sends("/lindental/pay", 303, expected=1000, **renewal_only(ole)), ole)
+    place.pays(payment)
+    page = ole.sees(f"/lindental/payments/{payment}?lang=en")
+    assert "Annual fee" in page
+    assert "Jahresgebühr" not in page
+
+
+def test_the_confirmation_names_the_item_as_the_fees_page_does(ole, place):
+    place.koha.add_fee(place.koha.patron_ids["expired"], 450, "OVERDUE", "Wandern rund um den Brocken")
+    assert "Wandern rund um den Brocken" in ole.sees("/lindental/fees")
+    assert "Wandern rund um den Brocken" in confirm(ole, fee=ole.keys(), method="card").text
 
 
 def test_what_still_blocks_is_named_with_who_lifts_it(place):
@@ -397,7 +441,7 @@ def test_what_still_blocks_is_named_with_who_lifts_it(place):
     platform = Platform(verdict=Verdict.BLOCKED, asked=True, hindrances=(manual,))
     ole, path = renewed_with(place, platform)
     heard = ole.sends(f"{path}/ask", 200, platform="onleihe", pin=OLES_PIN).text
-    assert "Onleihe leiht Ihnen noch nichts aus. Ihr Konto ist gesperrt." in heard
+    assert "Onleihe: Dort können Sie noch nichts ausleihen. Ihr Konto ist gesperrt." in heard
     assert "Das kann nur Ihre Bibliothek aufheben: 03944 555" in heard
 
 

@@ -92,7 +92,17 @@ def test_a_stranger_sees_amount_days_and_a_masked_number_and_nothing_else(place)
         assert shown in page
     for hidden in (OLE, "Ole", "Brinkmann", "15,00", "Jahresgebühr", "Abmelden", "Meine Zahlungen"):
         assert hidden not in page
+    assert "auch hier mit Ausweisnummer und PIN anmelden" in page
+    assert '<a class="button secondary" href="/lindental/">Anmelden</a>' in page
+
+
+def test_a_catalogue_that_is_configured_is_where_a_link_leads_instead(place):
+    arrival = place.desk.settings.arrival.model_copy(update={"opac_url": "https://opac.example"})
+    place.changes(settings=place.desk.settings.model_copy(update={"arrival": arrival}))
+    page = Stranger(place).sees()
     assert "wie gewohnt im Katalog der Bibliothek anmelden" in page
+    assert '<a class="button secondary" href="https://opac.example">Zum Katalog</a>' in page
+    assert ">Anmelden</a>" not in page
 
 
 def test_the_address_holds_nothing_personal(place):
@@ -143,7 +153,9 @@ def test_a_running_payment_of_the_renewal_alone_can_be_continued(place):
 def test_a_free_renewal_goes_by_link_too(place):
     place.prices(tariff(0))
     ole = Stranger(place)
-    assert "Ausweis jetzt kostenlos verlängern" in ole.sees()
+    page = ole.sees()
+    assert "Ausweis jetzt kostenlos verlängern" in page
+    assert "ohne Anmeldung zahlen" not in page
     answer = ole.pays(expected=0, method="")
     place.run()
     assert place.valid_until() == place.next_year
@@ -175,7 +187,7 @@ def test_an_altered_link_asks_nobody_and_says_what_to_do(place, change):
     before = len(place.world.requests)
     page = ole.sees(403, f"{head}/{change(token)}")
     assert "Dieser Link funktioniert nicht" in page
-    assert "im Katalog der Bibliothek anmelden" in page
+    assert "auch hier mit Ausweisnummer und PIN anmelden" in page
     assert len(place.world.requests) == before
 
 
@@ -264,7 +276,7 @@ def test_why_a_card_may_not_be_renewed_is_not_told_to_strangers(place):
 
 
 def test_a_link_that_comes_early_names_the_day(place):
-    erika = Stranger(place, "erika")
+    erika = Stranger(place, "erika", days=180)
     day = place.valid_until("erika") - timedelta(days=30)
     assert f"Ab {german(day)} können Sie mit diesem Link zahlen." in erika.sees()
 

@@ -23,7 +23,9 @@ class OnleiheConfig(PluginConfig):
         "goes on asking a service that the library has, and this program can ask that too.",
         examples=["answer"],
     )
-    name: str = Field(default="Onleihe", min_length=1, description="What patrons call it.")
+    name: str = Field(
+        default="Onleihe", min_length=1, description="What patrons call it, without an article."
+    )
     fee_limit: str = Field(
         description="Fees above this amount block, exactly this amount does not (Koha: noissuescharge).",
         examples=["20.00"],
