@@ -33,7 +33,8 @@ def test_the_unattended_journey_prints_one_line_and_settles():
     assert set(told) == {"state", "amount", "paid_to_settled_ms", "library_calls"}
     assert (told["state"], told["amount"]) == ("settled", 1250)
     assert told["paid_to_settled_ms"] > 0
-    assert 1 <= told["library_calls"] <= 4
+    # Four settle the fees; two more read what the Onleihe will say.
+    assert 1 <= told["library_calls"] <= 6
 
 
 @pytest.fixture
