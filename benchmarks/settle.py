@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 PAYMENTS = 40
 NET_MS = 50.0
-CALLS = 4
+CALLS = 6
+"""Four to settle; two more read what the Onleihe will say now."""
 PATIENCE = 20.0
 
 

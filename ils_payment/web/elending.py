@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import structlog
+from starlette.background import BackgroundTask
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
@@ -60,18 +61,20 @@ class ELending:
 
     async def answer(self, request: Request) -> Response:
         """Answer one question."""
-        reply = await self._reply(request)
-        return Response(reply.body, reply.status, headers=dict(reply.headers))
+        reply, granted = await self._reply(request)
+        # That a PIN was right is written down when the answer is on its way: the Onleihe need not wait.
+        later = BackgroundTask(limits.taken_back, self._house, granted) if granted else None
+        return Response(reply.body, reply.status, headers=dict(reply.headers), background=later)
 
-    async def _reply(self, request: Request) -> Reply:
+    async def _reply(self, request: Request) -> tuple[Reply, limits.Attempt | None]:
         library, name = request.path_params["library"], request.path_params["name"]
         found = self._find(library, name)
         if found is None:
-            return _NOT_FOUND
+            return _NOT_FOUND, None
         desk, platform = found
         body = await _body(request)
         if body is None:
-            return _TOO_LARGE
+            return _TOO_LARGE, None
         raw = RawRequest(
             method=request.method,
             path=f"/elending/{library}/{name}",
@@ -86,14 +89,14 @@ class ELending:
             reply = await self._turns.between(platform.serve, raw, source, reader)
         except RemoteError as error:
             log.warning("elending_not_answered", library=library, platform=name, reason=error.what)
-            return _BUSY
+            return _BUSY, reader.granted
         except Exception as error:  # noqa: BLE001 - a stranger's plugin; a traceback may show the card
             log.error("elending_failed", library=library, platform=name, reason=type(error).__name__)  # noqa: TRY400 - as above
-            return _BUSY
+            return _BUSY, reader.granted
         if reader.refused:
             # How long the library system took would tell whether there is such a card.
             await anyio.sleep(arrival.pause_of(self._house.world.monotonic() - started, 0))
-        return reply
+        return reply, reader.granted
 
     def _find(self, library: str, name: str) -> tuple[Desk, Serving] | None:
         """Return the platform with its desk; None for one that does not ask us."""
@@ -133,6 +136,8 @@ class Reader:
         self._source = source
         self._turns = turns
         self.refused = False
+        self.granted: limits.Attempt | None = None
+        """The sign-in that was right, for whoever takes it back from the count."""
 
     def sign_in(self, card: str, pin: str) -> PatronRef | Refused | Unavailable:
         """Ask the library system; ``Refused`` without asking it after too many wrong PINs."""
@@ -151,7 +156,7 @@ class Reader:
             self.refused = True
             log.info("elending_refused", library=self._desk.key, wrong_before=attempt.before)
         else:
-            limits.taken_back(self._house, attempt)
+            self.granted = attempt
         return found
 
     def account(self, patron: PatronRef) -> Account:
