@@ -35,7 +35,7 @@ def test_swagger_works_without_anything_inline_or_from_elsewhere(chromium, town)
         page.on("request", lambda request: asked.append(request.url))
         page.goto(f"{address}/api/v1/docs")
         page.wait_for_selector(".opblock")
-        assert page.locator(".opblock").count() == 7
+        assert page.locator(".opblock").count() == 8
         page.locator(".opblock-summary").first.click()
         page.wait_for_selector(".opblock-body")
         page.close()
