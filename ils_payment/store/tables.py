@@ -201,7 +201,7 @@ private_mails = Table(
     "private_mails",
     metadata,
     Column("id", _ID, primary_key=True),
-    Column("kind", _CODE, nullable=False, comment="receipt, case, unsettled or reminder"),
+    Column("kind", _CODE, nullable=False, comment="receipt, case or unsettled"),
     Column("recipient", String(320), nullable=False),
     Column("payment_id", _ID, ForeignKey("payments.id"), index=True),
     Column("case_id", _ID, comment="The case that a staff mail is about."),

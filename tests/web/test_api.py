@@ -165,7 +165,7 @@ def test_a_session_of_one_library_is_none_at_the_other(doors):
     [
         ({"cents": 1249}, 409, "changed"),
         ({"fees": ["no-such-fee"]}, 409, "changed"),
-        ({"fees": []}, 422, "invalid"),
+        ({"fees": []}, 422, "nothing_chosen"),
         ({"method": "barter"}, 422, "unknown_method"),
         ({"currency": "CHF"}, 422, "invalid"),
         ({"cents": 12.5}, 422, "invalid"),
@@ -200,7 +200,7 @@ def test_every_way_of_not_beginning_has_an_answer(doors, monkeypatch):
         doors.browser().get("/api/v1/openapi.json").json()["paths"]["/api/v1/{library}/payments"]["post"]
     )
     for code in NOT_BEGUN:
-        monkeypatch.setattr(pay, "begin", lambda *_, code=code: NotBegun(code=code))
+        monkeypatch.setattr(pay, "begin", lambda *_, code=code, **__: NotBegun(code=code))
         answer = catalogue.post("/payments", confirmed)
         assert answer.json()["code"] == code
         assert str(answer.status_code) in documented["responses"]
