@@ -171,7 +171,9 @@ class NewExpiries(Invariant):
                 self.hold(known, f"{one.payment} overwrote {one.before} of the desk, and nobody was told")
         own = Counter((one.payment, one.after) for one in self.writes if not one.late and not one.raced)
         for (payment, until), times in own.items():
-            self.hold(times == 1, f"{payment} changed the card to {until} {times} times")
+            # Where the desk put the old day back, a person may let the renewal begin anew.
+            (again,) = self.setting.query(_BEGUN_ANEW, payment)
+            self.hold(times <= 1 + again["times"], f"{payment} changed the card to {until} {times} times")
 
     def _looked_once_more(self) -> None:
         """Hold that an unanswered call was remembered until nothing could come of it any more."""
@@ -190,3 +192,5 @@ FROM renewals r JOIN payments p ON p.id = r.payment_id JOIN private_patrons o ON
 WHERE o.patron_ref = ? AND r.until = ? AND p.state <> 'void'
 ORDER BY p.created_at, p.id
 """
+
+_BEGUN_ANEW = "SELECT count(*) AS times FROM audit WHERE payment_id = ? AND what = 'settle_again'"

@@ -207,13 +207,20 @@ class SettleCallsAreGuarded(Invariant):
         patience = OLD_NEWS if SLOW & mix else STALE_PROVIDER
         before = (self.setting.stripe.book.world.now() - patience).timestamp()
         intents = {
-            one["id"]
+            one["id"]: one["amount_received"]
             for one in book.intents.values()
             if one["metadata"].get("payment") == order["payment_id"]
         }
-        for one in [*book.refunds.values(), *book.disputes.values()]:
-            gone = one["payment_intent"] in intents and one["status"] not in {"won", "failed"}
-            self.hold(not gone or one["created"] > before, f"{order['marker']} settles what was given back")
+        gone = sum(
+            one["amount"]
+            for one in [*book.refunds.values(), *book.disputes.values()]
+            if one["payment_intent"] in intents
+            and one["status"] not in {"won", "failed"}
+            and one["created"] <= before
+        )
+        # Of a payment of which a line went back, persons may let the others be settled.
+        left = sum(intents.values()) - gone
+        self.hold(not gone or order["cents"] <= left, f"{order['marker']} settles what was given back")
 
     def _is_in_hands(self, order: Any) -> None:
         now = int(self.setting.world.now().timestamp() * 1_000_000)
