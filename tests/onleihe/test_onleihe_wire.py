@@ -167,4 +167,6 @@ def test_no_bytes_of_a_stranger_raise(body, card, pin):
 
 @given(st.text(max_size=100))
 def test_an_answer_is_always_whole(text):
-    parseString(wire.answer(3, 18, text, text).body)  # noqa: S318 - our own answer
+    answer = parseString(wire.answer(3, 18, text, text).body).documentElement  # noqa: S318 - our own answer
+    assert answer is not None
+    assert [part.nodeName for part in answer.childNodes] == ["status", "fsk", "cardid", "userid"]
