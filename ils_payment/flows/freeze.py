@@ -162,6 +162,7 @@ def _line(house: House, desk: Desk, fee: Fee, line_id: str) -> Line:
         cents=fee.cents,
         cost_centre=books.cost_centre,
         account=books.account,
+        tax_code=books.tax_code,
     )
 
 
@@ -174,6 +175,7 @@ def _renewal_line(quote: Quote, line_id: str) -> Line:
         cents=quote.cents,
         cost_centre=quote.cost_centre,
         account=quote.account,
+        tax_code=quote.tax_code,
     )
 
 

@@ -320,6 +320,7 @@ def _view(house: House, unit: Unit, found: Payment) -> PaymentView:
                 cents=line.cents,
                 cost_centre=line.cost_centre,
                 account=line.account,
+                tax_code=line.tax_code,
                 renews=line == found.renewal_line,
             )
             for line in found.lines

@@ -60,6 +60,7 @@ class KnownKind:
     label: LocalText | None = None
     cost_centre: str = ""
     account: str = ""
+    tax_code: str = ""
 
 
 def open_tariff(key: str, library: Library) -> Tariff | None:
@@ -115,16 +116,13 @@ def known_kind(house: House, desk: Desk, kind: str) -> KnownKind:
 
     ``fee_kinds`` of the configuration goes before the tariff.
     """
-    configured = desk.settings.fee_kinds.get(kind)
-    if configured is not None:
-        return KnownKind(
-            label=configured.label, cost_centre=configured.cost_centre, account=configured.account
-        )
     version = desk.tariff.at(today_at(house, desk)) if desk.tariff else None
-    found = version.kind(kind) if version else None
+    found = desk.settings.fee_kinds.get(kind) or (version.kind(kind) if version else None)
     if found is None:
         return KnownKind()
-    return KnownKind(label=found.label, cost_centre=found.cost_centre, account=found.account)
+    return KnownKind(
+        label=found.label, cost_centre=found.cost_centre, account=found.account, tax_code=found.tax_code
+    )
 
 
 def rules(desk: Desk, today: date) -> tuple[Rule, ...]:

@@ -27,6 +27,7 @@ class Line:
     cents: int
     cost_centre: str
     account: str
+    tax_code: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

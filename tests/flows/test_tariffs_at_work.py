@@ -29,6 +29,7 @@ label = { de = "Vormerkung", en = "Reservation" }
 codes = ["RESERVE"]
 cost_centre = "2721"
 account = "43210020"
+tax_code = "V7"
 [versions.kinds.late]
 label = { de = "Versäumnis", en = "Late" }
 codes = ["OVERDUE"]
@@ -73,7 +74,7 @@ def test_the_configuration_names_a_fee_kind_before_the_tariff_does(town):
         for kind in ("OVERDUE", "RESERVE", "annual_fee", "X")
     }
     late = {"de": "Säumnisgebühr", "en": "Overdue fee"}
-    assert of["OVERDUE"] == KnownKind(label=late, cost_centre="4711", account="331100")
+    assert of["OVERDUE"] == KnownKind(label=late, cost_centre="4711", account="331100", tax_code="A1")
     assert (of["RESERVE"].label, of["RESERVE"].account) == (RESERVATION, "43210020")
     assert of["annual_fee"].cost_centre == "2720"
     assert (of["X"].label, of["X"].cost_centre) == (None, "")
@@ -90,6 +91,7 @@ def test_a_fee_is_shown_frozen_and_receipted_under_the_name_and_account_of_the_t
     assert payment is not None
     [paid] = payment.lines
     assert (paid.label, paid.cost_centre, paid.account) == (RESERVATION, "2721", "43210020")
+    assert paid.tax_code == "V7"
 
 
 def test_what_the_by_law_keeps_out_cannot_be_paid_and_says_why(town):
