@@ -74,7 +74,7 @@ class Work:
     def judge(self, card: Card) -> Found:
         """Say what the card says of what was sold."""
         sold = Sold(base=self.renewal.base, until=self.renewal.until, renewed_on=self.renewal.renewed_on)
-        return judge(sold, card, tried=self.renewal.tries > 0, by_rule=self.by_rule)
+        return judge(sold, card, tried=self.renewal.tried, by_rule=self.by_rule)
 
     def change(self, unit: Unit, **columns: Any) -> None:  # noqa: ANN401 - columns of renewals
         """Change the renewal; StaleFenceError when somebody else has."""
@@ -156,6 +156,7 @@ def _sell_on_top(work: Work, card: Card) -> Found:
             until=quote.until,
             renewed_on=card.renewed_on,
             tries=0,
+            refused=0,
         )
         payments.record(unit, work.payment, "renewal_on_top", facts)
     return work.judge(card)
@@ -207,7 +208,8 @@ def _record(work: Work, outcome: RenewOutcome) -> None:
     reason = {} if isinstance(outcome, Renewed) else {"reason": outcome.reason[:200]}
     with work.house.store.unit() as unit:
         if isinstance(outcome, NotApplied):
-            work.change(unit, state="due", doubts=work.renewal.doubts - 1)
+            refused = work.renewal.refused + 1
+            work.change(unit, state="due", doubts=work.renewal.doubts - 1, refused=refused)
         elif isinstance(outcome, Renewed):
             work.change(unit, doubts=work.renewal.doubts - 1)
         facts = {"try": work.renewal.tries, **reason}
@@ -229,7 +231,7 @@ def _unanswered(work: Work, error: RemoteError) -> datetime | None:
     if patient and not isinstance(error, RemoteAbsentError):
         log.warning("tried_in_vain", payment=work.payment.id, library=work.desk.key, reason=str(error))
         return work.house.world.now() + backoff(work.house, work.payment)
-    _hold(work, "renewal_unclear" if work.renewal.tries else "not_renewed", {"reason": error.what[:200]})
+    _hold(work, "renewal_unclear" if work.renewal.tried else "not_renewed", {"reason": error.what[:200]})
     return None
 
 

@@ -235,6 +235,33 @@ def test_settled_again_a_card_that_the_desk_renewed_is_extended_from_there(town)
     assert ending(town, payment_id)["state"] == "settled"
 
 
+def test_a_day_that_a_clerk_types_after_a_refused_try_is_not_taken_for_ours(each_town):
+    town = each_town
+    payment_id = town.sold()
+    town.koha.set_rights(API, READS)
+    pay_for(town, payment_id)
+    assert "renew_not_applied" in trail(town, payment_id)
+    town.koha.change(int(town.jan), expiry_date=town.until.isoformat())
+    town.koha.set_rights(API, RIGHTS)
+    town.run_for(hours=2, rounds=20)
+    end = ending(town, payment_id)
+    assert end["cases"] == ["renewed_elsewhere"]
+    assert end["books"] == {"provider": -YEAR, "case": YEAR}
+    assert town.koha_account("jan")["balance"] == 150, "no debit is written for what the desk did"
+    assert [by for by, _ in town.writes()] == ["desk"]
+
+
+def test_the_sold_day_after_a_refused_and_an_unanswered_try_is_ours(town):
+    payment_id = town.sold()
+    town.koha.set_rights(API, READS)
+    pay_for(town, payment_id)
+    town.koha.set_rights(API, RIGHTS)
+    town.koha.lose_answer(operation=PUT)
+    town.run_for(hours=2, rounds=20)
+    assert {"renew_not_applied", "renew_unclear"} <= set(trail(town, payment_id))
+    renewed(town, payment_id)
+
+
 def test_the_money_of_a_refused_renewal_goes_back_and_the_card_stays_as_it_was(town):
     payment_id = refused(town)
     asked = resolve(town, case_of(town, payment_id), Choice.REFUND, meaning=Meaning.FEE_DROPPED)
