@@ -84,7 +84,7 @@ class NoLinkError(ILSPaymentError):
 def make(house: House, desk: Desk, patron: PatronRef, life: timedelta) -> MadeLink:
     """Make a link that is good for *life* (at most LONGEST). Raises NoLinkError, RemoteError."""
     card = desk.system.card(patron)
-    quote = offer.quote(house, desk, card)
+    quote = offer.quote(house, desk, patron, card)
     from_day = quote.from_day if isinstance(quote, NoQuote) and quote.code == "too_early" else None
     if card.valid_until is None or (isinstance(quote, NoQuote) and from_day is None):
         why = quote.text if isinstance(quote, NoQuote) else {}
@@ -183,7 +183,7 @@ def _continue_url(house: House, payment_id: str) -> str | None:
 def _offered(house: House, desk: Desk, patron: PatronRef, card: Card) -> LinkView:
     """Return the price, or that there is none; why not is nothing for a stranger's eyes."""
     number = masked(card.number)
-    quote = offer.quote(house, desk, card)
+    quote = offer.quote(house, desk, patron, card)
     if isinstance(quote, NoQuote):
         early = quote.code == "too_early" and quote.from_day is not None
         return LinkView(state="early" if early else "refused", number=number, day=quote.from_day)

@@ -121,7 +121,7 @@ def _remind(house: House, desk: Desk, listed: ExpiringCard, today: date) -> bool
         card = desk.system.card(listed.patron)
     except RemoteAbsentError:
         return False
-    quote = offer.quote(house, desk, card)
+    quote = offer.quote(house, desk, listed.patron, card)
     if not isinstance(quote, Quote) or card.valid_until != listed.valid_until or not _may_use(desk, card):
         return False
     language = listed.language if listed.language in desk.settings.languages else None

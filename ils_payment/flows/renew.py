@@ -142,7 +142,7 @@ def _sell_on_top(work: Work, card: Card) -> Found:
 
     What that costs today is not asked: the patron has paid for one period.
     """
-    quote = offer.quote(work.house, work.desk, card, ignore_lead=True)
+    quote = offer.quote(work.house, work.desk, work.patron, card, ignore_lead=True)
     if isinstance(quote, NoQuote):
         return Found.ELSEWHERE
     facts = {"tariff": quote.version, "until": quote.until.isoformat()}
