@@ -37,6 +37,9 @@ ORPHAN_CHOICES = (Choice.BOOKED_BY_HAND, Choice.REFUNDED_OUTSIDE, Choice.NO_ACTI
 
 _NOT_GIVEN = frozenset({RefundState.WITHDRAWN, RefundState.FAILED, RefundState.EXTERNAL})
 
+_SETTLED = frozenset({Book.LIBRARY_SYSTEM, Book.BY_HAND})
+"""What lies here is paid in the library system."""
+
 _WAITING = frozenset({Book.TO_SETTLE, Book.CASE, Book.TO_RETURN})
 """While anything lies here, a payment is not at its end."""
 
@@ -79,6 +82,7 @@ CODES = (
     "no_reason",  # A decision needs a reason.
     "no_reference",  # This decision needs the number of a booking or voucher.
     "no_meaning",  # A refund needs to say what becomes of the fee.
+    "no_debt",  # The fee of a card cannot stay: nothing is owed for it in the library system.
     "nothing_left",  # Nothing (more) of these lines can be given back.
     "provider_cannot",  # The provider cannot give back, or only the whole.
     "same_person",  # Who asked for a refund cannot approve it.
@@ -309,7 +313,7 @@ def _moves(
     if decision.choice is Choice.BOOKED_BY_HAND:
         moved = ledger.everything(postings, Book.CASE, Book.BY_HAND)
         # Fees were booked by hand; a card that nobody has asked about is still to be renewed.
-        waiting = renewals.waiting_line(unit, payment)
+        waiting = _still_to_renew(unit, payment, moved)
         on = [replace(one, destination=Book.TO_SETTLE) for one in moved if one.line_id == waiting]
         return [*(one for one in moved if one.line_id != waiting), *on], waiting is not None
     if decision.choice is Choice.REFUNDED_OUTSIDE:
@@ -320,6 +324,18 @@ def _moves(
     return (), False
 
 
+def _still_to_renew(unit: Unit, payment: Payment, moved: Sequence[ledger.Posting]) -> str | None:
+    """Return the line of a renewal that waits and whose whole money is here; None if there is none.
+
+    A payment that has ended, or a part of whose money went back, renews nothing any more.
+    """
+    line = payment.renewal_line
+    if line is None or payment.state not in PAID_UNSETTLED:
+        return None
+    whole = sum(one.cents for one in moved if one.line_id == line.id) == line.cents
+    return renewals.waiting_line(unit, payment) if whole else None
+
+
 def _ask(
     unit: Unit, desk: Desk, payment: Payment, actor: Actor, decision: Decision, case: Case | None
 ) -> Decided:
@@ -328,11 +344,13 @@ def _ask(
     parts = rules.choose(postings, decision.lines)
     if not parts:
         return Decided(code="nothing_left")
+    if decision.meaning is Meaning.FEE_STAYS and _owes_nothing(unit, payment, parts):
+        return Decided(code="no_debt")
     support = desk.providers[payment.provider].capabilities().refund
     cents = sum(part[2] for part in parts)
     if support is RefundSupport.NONE or (support is RefundSupport.FULL and cents != payment.captured):
         return Decided(code="provider_cannot")
-    settled = any(book in {Book.LIBRARY_SYSTEM, Book.BY_HAND} for _, book, _ in parts)
+    settled = any(book in _SETTLED for _, book, _ in parts)
     charges = settled and decision.meaning is Meaning.FEE_STAYS
     asked = refunds.add(
         unit,
@@ -363,6 +381,18 @@ def _ask(
         return Decided(code="second_person", refund_id=asked.id)
     _release(unit, payment, asked, actor)
     return Decided(code="done", refund_id=asked.id)
+
+
+def _owes_nothing(unit: Unit, payment: Payment, parts: Sequence[rules.Part]) -> bool:
+    """Tell whether a renewal is among *parts* for which the library system has no debit, open or paid.
+
+    A fee of the library system stays open by itself until it is settled; the fee of a card is owed only
+    once its debit is there.
+    """
+    renewal = renewals.of_payment(unit, payment)
+    if renewal is None or renewal.charge_state == "done":
+        return False
+    return any(line == renewal.line_id and book not in _SETTLED for line, book, _ in parts)
 
 
 def _release(unit: Unit, payment: Payment, asked: Refund, actor: Actor) -> None:

@@ -100,7 +100,7 @@ def _sell(unit: Unit, desk: Desk, payment: Payment, choice: Choice) -> Payment:
     quote, line = choice.quote, payment.renewal_line
     if quote is None or line is None:  # pragma: no cover - the caller has looked
         raise LookupError(payment.id)
-    charges = line.cents > 0 and desk.system.capabilities().can_charge
+    charges = line.cents > 0 and desk.charging is not None
     renewed_on = choice.card.renewed_on if choice.card else None
     marker = orders.new_marker(unit) if charges else None
     renewals.add(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ils_payment.domain.decisions import Choice
+from ils_payment.flows import show
 from tests.flows.decisions import case_of, resolve
 from tests.flows.renewing import YEAR, RenewingTown
 from tests.flows.truths import ending, hear, load, trail
@@ -18,6 +19,10 @@ def each_town(database_url):
     built = RenewingTown(database_url)
     yield built
     built.close()
+
+
+def cases_of(town, payment_id):
+    return [one for one in show.case_list(town.house) if one.payment_id == payment_id]
 
 
 def pay_for(town, payment_id):
@@ -69,3 +74,23 @@ def test_a_free_card_that_a_late_call_had_renewed_is_settled_when_it_begins_agai
     town.run()
     end = ending(town, payment_id)
     assert (end["state"], end["cases"], end["claims"], end["books"]) == ("settled", [], 0, {})
+
+
+def test_money_that_comes_back_after_a_renewal_was_paid_out_renews_nothing_any_more(each_town):
+    town = each_town
+    payment_id = town.sold()
+    # Another amount was paid, so a person decides; a cent of it is given back at the provider alone.
+    town.stripe.pay_other_amount(town.session_of(payment_id), 77777)
+    one_cent = town.stripe.refund_in_dashboard(town.session_of(payment_id), 1)
+    hear(town)
+    town.run_for(minutes=5, rounds=5)
+    for case in list(cases_of(town, payment_id)):
+        resolve(town, case, Choice.REFUNDED_OUTSIDE, reference="Kasse 117")
+    assert ending(town, payment_id)["state"] == "resolved"
+    town.stripe.finish_refund(one_cent, success=False)
+    hear(town)
+    assert resolve(town, case_of(town, payment_id, "came_back"), Choice.BOOKED_BY_HAND, reference="8").ok
+    town.run()
+    end = ending(town, payment_id)
+    assert (end["state"], end["claims"]) == ("resolved", 0)
+    assert town.writes() == []
