@@ -23,7 +23,7 @@ from ils_payment.model import (
     PayState,
 )
 from ils_payment.store.tables import private_patrons
-from tests.flows.decisions import approved, case_of, kinds, resolve, settled_payment
+from tests.flows.decisions import approved, cannot_charge, case_of, kinds, resolve, settled_payment
 from tests.flows.test_decisions import _unclear
 from tests.flows.test_reconcile import _compare, _found
 from tests.flows.test_refunds_odd_answers import library_answers, provider_answers
@@ -296,7 +296,7 @@ def test_a_counter_debit_that_was_given_up_and_is_there_all_the_same_is_a_case(t
 def test_a_library_system_that_lost_the_ability_to_charge_has_no_charges_compared(town, monkeypatch):
     approved(town, settled_payment(town), Meaning.FEE_STAYS)
     town.run()
-    monkeypatch.setattr("ils_payment.flows.reconcile.Charging", type("Nothing", (), {}))
+    cannot_charge(monkeypatch)
     assert _found(_compare(town)) == []
 
 
