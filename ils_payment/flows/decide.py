@@ -307,17 +307,31 @@ def _moves(
         renewals.reopen(unit, payment, {one.line_id for one in moved})
         return moved, True
     if decision.choice is Choice.BOOKED_BY_HAND:
-        moved = ledger.everything(postings, Book.CASE, Book.BY_HAND)
-        # Fees were booked by hand; a card that nobody has asked about is still to be renewed.
-        waiting = renewals.waiting_line(unit, payment)
-        on = [replace(one, destination=Book.TO_SETTLE) for one in moved if one.line_id == waiting]
-        return [*(one for one in moved if one.line_id != waiting), *on], waiting is not None
+        return _by_hand(unit, payment, ledger.everything(postings, Book.CASE, Book.BY_HAND))
     if decision.choice is Choice.REFUNDED_OUTSIDE:
         parts = rules.choose(postings, decision.lines)
         if not parts:
             raise _RefusedError(Decided(code="nothing_left"))
         return rules.outside(parts, _currency(unit, payment, parts)), False
     return (), False
+
+
+def _by_hand(
+    unit: Unit, payment: Payment, moved: Sequence[ledger.Posting]
+) -> tuple[Sequence[ledger.Posting], bool]:
+    """Fees were booked by hand; a card that nobody has asked about is still to be renewed.
+
+    Unless its money is not whole, or not its own: then the person has seen to the card, too.
+    """
+    line = renewals.waiting_line(unit, payment)
+    if line is None:
+        return moved, False
+    fees = [one for one in moved if one.line_id != line]
+    card = [replace(one, destination=Book.TO_SETTLE) for one in moved if one.line_id == line]
+    if sum(one.cents for one in card) != dict(payment.amounts())[line]:
+        renewals.give_up(unit, payment)
+        return moved, False
+    return [*fees, *card], True
 
 
 def _ask(

@@ -69,3 +69,17 @@ def test_a_free_card_that_a_late_call_had_renewed_is_settled_when_it_begins_agai
     town.run()
     end = ending(town, payment_id)
     assert (end["state"], end["cases"], end["claims"], end["books"]) == ("settled", [], 0, {})
+
+
+def test_a_renewal_that_a_clerk_booked_by_hand_because_its_money_was_not_right_is_not_carried_out(each_town):
+    town = each_town
+    payment_id = town.sold()
+    town.stripe.pay_other_amount(town.session_of(payment_id), 777)
+    hear(town)
+    assert resolve(town, case_of(town, payment_id), Choice.BOOKED_BY_HAND, reference="Kasse 7").ok
+    town.run()
+    end = ending(town, payment_id)
+    assert (end["state"], end["cases"]) == ("resolved", [])
+    assert end["books"] == {"provider": -777, "by_hand": 777}
+    assert town.renewal(payment_id).state == "given_up"
+    assert town.writes() == []
