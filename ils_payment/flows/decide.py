@@ -321,14 +321,16 @@ def _by_hand(
 ) -> tuple[Sequence[ledger.Posting], bool]:
     """Fees were booked by hand; a card that nobody has asked about is still to be renewed.
 
-    Unless its money is not whole, or not its own: then the person has seen to the card, too.
+    Unless its money is not whole, or not its own, or the payment was at its end before: then the person has
+    seen to the card, too.
     """
     line = renewals.waiting_line(unit, payment)
     if line is None:
         return moved, False
     fees = [one for one in moved if one.line_id != line]
     card = [replace(one, destination=Book.TO_SETTLE) for one in moved if one.line_id == line]
-    if sum(one.cents for one in card) != dict(payment.amounts())[line]:
+    whole = sum(one.cents for one in card) == dict(payment.amounts())[line]
+    if not whole or payment.state not in PAID_UNSETTLED:
         renewals.give_up(unit, payment)
         return moved, False
     return [*fees, *card], True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ils_payment.domain.decisions import Choice
+from ils_payment.model import State
 from tests.flows.decisions import case_of, resolve
 from tests.flows.renewing import YEAR, RenewingTown
 from tests.flows.truths import ending, hear, load, trail
@@ -82,4 +83,22 @@ def test_a_renewal_that_a_clerk_booked_by_hand_because_its_money_was_not_right_i
     assert (end["state"], end["cases"]) == ("resolved", [])
     assert end["books"] == {"provider": -777, "by_hand": 777}
     assert town.renewal(payment_id).state == "given_up"
+    assert town.writes() == []
+
+
+def test_a_renewal_whose_money_went_and_came_back_after_its_end_is_not_begun_anew_by_a_booking(each_town):
+    town = each_town
+    payment_id = town.sold()
+    session = town.session_of(payment_id)
+    town.stripe.pay(session)
+    refund_id = town.stripe.refund_in_dashboard(session)
+    hear(town)
+    assert resolve(town, case_of(town, payment_id), Choice.NO_ACTION).ok
+    assert load(town, payment_id).state is State.RESOLVED
+    town.stripe.finish_refund(refund_id, success=False)
+    hear(town)
+    assert resolve(town, case_of(town, payment_id), Choice.BOOKED_BY_HAND, reference="Kasse 8").ok
+    town.run()
+    assert load(town, payment_id).state is State.RESOLVED
+    assert ending(town, payment_id)["books"] == {"provider": -YEAR, "by_hand": YEAR}
     assert town.writes() == []
