@@ -311,11 +311,7 @@ def _moves(
         renewals.reopen(unit, payment, {one.line_id for one in moved})
         return moved, True
     if decision.choice is Choice.BOOKED_BY_HAND:
-        moved = ledger.everything(postings, Book.CASE, Book.BY_HAND)
-        # Fees were booked by hand; a card that nobody has asked about is still to be renewed.
-        waiting = _still_to_renew(unit, payment, moved)
-        on = [replace(one, destination=Book.TO_SETTLE) for one in moved if one.line_id == waiting]
-        return [*(one for one in moved if one.line_id != waiting), *on], waiting is not None
+        return _by_hand(unit, payment, ledger.everything(postings, Book.CASE, Book.BY_HAND))
     if decision.choice is Choice.REFUNDED_OUTSIDE:
         parts = rules.choose(postings, decision.lines)
         if not parts:
@@ -324,16 +320,24 @@ def _moves(
     return (), False
 
 
-def _still_to_renew(unit: Unit, payment: Payment, moved: Sequence[ledger.Posting]) -> str | None:
-    """Return the line of a renewal that waits and whose whole money is here; None if there is none.
+def _by_hand(
+    unit: Unit, payment: Payment, moved: Sequence[ledger.Posting]
+) -> tuple[Sequence[ledger.Posting], bool]:
+    """Fees were booked by hand; a card that nobody has asked about is still to be renewed.
 
-    A payment that has ended, or a part of whose money went back, renews nothing any more.
+    Unless its money is not whole, or not its own, or the payment was at its end before: then the person has
+    seen to the card, too.
     """
-    line = payment.renewal_line
-    if line is None or payment.state not in PAID_UNSETTLED:
-        return None
-    whole = sum(one.cents for one in moved if one.line_id == line.id) == line.cents
-    return renewals.waiting_line(unit, payment) if whole else None
+    line = renewals.waiting_line(unit, payment)
+    if line is None:
+        return moved, False
+    fees = [one for one in moved if one.line_id != line]
+    card = [replace(one, destination=Book.TO_SETTLE) for one in moved if one.line_id == line]
+    whole = sum(one.cents for one in card) == dict(payment.amounts())[line]
+    if not whole or payment.state not in PAID_UNSETTLED:
+        renewals.give_up(unit, payment)
+        return moved, False
+    return [*fees, *card], True
 
 
 def _ask(

@@ -165,7 +165,9 @@ class Play:
         if self.setting.seed % 10 == 0:
             return (0.5, 2)
         deliveries = self.setting.stripe._outbox.deliveries.values()
-        return () if all(one.state == "delivered" for one in deliveries) else (0.5,)
+        told = all(one.state == "delivered" for one in deliveries)
+        strange = self.setting.query("SELECT 1 FROM notices WHERE handled = 'foreign'")
+        return () if told and not strange else (0.5,)
 
     def calm(self) -> None:
         """Switch every fault off; what is on its way already still takes effect."""
