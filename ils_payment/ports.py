@@ -24,8 +24,8 @@ Protocols below. Rules for all of them:
 * :class:`LibrarySystem`, :class:`PaymentProvider` and :class:`ELendingPlatform` are what every plugin
   has. What a class can do beyond them it declares in its capabilities and implements as a small Protocol
   of its own (:class:`Charging`, :class:`Renewing`, :class:`Lifting`, :class:`Expiring`, :class:`Pricing`,
-  :class:`Contacting`, :class:`Refunding`, :class:`Listing`, :class:`PayingOut`, :class:`Serving`); a
-  class that declares one and does not have its methods is refused at the start.
+  :class:`Contacting`, :class:`Evidencing`, :class:`Refunding`, :class:`Listing`, :class:`PayingOut`,
+  :class:`Serving`); a class that declares one and does not have its methods is refused at the start.
 """
 
 from __future__ import annotations
@@ -85,6 +85,7 @@ if TYPE_CHECKING:
         SystemCapabilities,
         Unavailable,
         Unclear,
+        Unreadable,
     )
 
 __all__ = [
@@ -308,6 +309,18 @@ class Contacting(Protocol):
 
         Called while the patron is signed in, and only where the library wants them confirmed before a
         card is renewed. The core shows the answer to the patron and keeps nothing of it.
+        """
+
+
+@runtime_checkable
+class Evidencing(Protocol):
+    """A library system that knows how long evidence for a reduced fee is good; needs ``shows_evidence``."""
+
+    def evidence_until(self, patron: PatronRef) -> date | Unreadable | None:
+        """Return the last day of the patron's evidence, None where there is none. Raises RemoteError.
+
+        Called only where the tariff renews a card to that day at most. ``Unreadable`` for whatever is no
+        single day beyond doubt: the card is then renewed at the desk. Money may not move here.
         """
 
 

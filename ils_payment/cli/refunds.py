@@ -42,6 +42,10 @@ _REFUSED = {
     "no_reason": ("A decision needs a reason.", "Give it with --reason."),
     "no_reference": ("This decision needs a reference.", "Give the number of the booking or voucher."),
     "no_meaning": ("A refund must say what becomes of the fee.", f"Add --meaning: {', '.join(MEANINGS)}."),
+    "no_debt": (
+        "The fee of a card cannot stay: its debit is not in the library system, so nothing would be owed.",
+        "Take --meaning fee-dropped; what is owed all the same is charged there by hand.",
+    ),
     "nothing_left": (
         "Nothing (more) of this can be given back.",
         "ils-payment payments show PAYMENT tells what was given back already.",

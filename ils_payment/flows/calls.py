@@ -31,6 +31,7 @@ _DOORS = (
     ports.Expiring,
     ports.Pricing,
     ports.Contacting,
+    ports.Evidencing,
     ports.PaymentProvider,
     ports.Refunding,
     ports.Listing,

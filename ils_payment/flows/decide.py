@@ -37,6 +37,9 @@ ORPHAN_CHOICES = (Choice.BOOKED_BY_HAND, Choice.REFUNDED_OUTSIDE, Choice.NO_ACTI
 
 _NOT_GIVEN = frozenset({RefundState.WITHDRAWN, RefundState.FAILED, RefundState.EXTERNAL})
 
+_SETTLED = frozenset({Book.LIBRARY_SYSTEM, Book.BY_HAND})
+"""What lies here is paid in the library system."""
+
 _WAITING = frozenset({Book.TO_SETTLE, Book.CASE, Book.TO_RETURN})
 """While anything lies here, a payment is not at its end."""
 
@@ -79,6 +82,7 @@ CODES = (
     "no_reason",  # A decision needs a reason.
     "no_reference",  # This decision needs the number of a booking or voucher.
     "no_meaning",  # A refund needs to say what becomes of the fee.
+    "no_debt",  # The fee of a card cannot stay: nothing is owed for it in the library system.
     "nothing_left",  # Nothing (more) of these lines can be given back.
     "provider_cannot",  # The provider cannot give back, or only the whole.
     "same_person",  # Who asked for a refund cannot approve it.
@@ -344,11 +348,13 @@ def _ask(
     parts = rules.choose(postings, decision.lines)
     if not parts:
         return Decided(code="nothing_left")
+    if decision.meaning is Meaning.FEE_STAYS and _owes_nothing(unit, payment, parts):
+        return Decided(code="no_debt")
     support = desk.providers[payment.provider].capabilities().refund
     cents = sum(part[2] for part in parts)
     if support is RefundSupport.NONE or (support is RefundSupport.FULL and cents != payment.captured):
         return Decided(code="provider_cannot")
-    settled = any(book in {Book.LIBRARY_SYSTEM, Book.BY_HAND} for _, book, _ in parts)
+    settled = any(book in _SETTLED for _, book, _ in parts)
     charges = settled and decision.meaning is Meaning.FEE_STAYS
     asked = refunds.add(
         unit,
@@ -379,6 +385,18 @@ def _ask(
         return Decided(code="second_person", refund_id=asked.id)
     _release(unit, payment, asked, actor)
     return Decided(code="done", refund_id=asked.id)
+
+
+def _owes_nothing(unit: Unit, payment: Payment, parts: Sequence[rules.Part]) -> bool:
+    """Tell whether a renewal is among *parts* for which the library system has no debit, open or paid.
+
+    A fee of the library system stays open by itself until it is settled; the fee of a card is owed only
+    once its debit is there.
+    """
+    renewal = renewals.of_payment(unit, payment)
+    if renewal is None or renewal.charge_state == "done":
+        return False
+    return any(line == renewal.line_id and book not in _SETTLED for line, book, _ in parts)
 
 
 def _release(unit: Unit, payment: Payment, asked: Refund, actor: Actor) -> None:

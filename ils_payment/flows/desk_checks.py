@@ -9,6 +9,7 @@ from ils_payment.model import ReadSupport, RefundSupport, RenewSupport
 from ils_payment.ports import (
     Charging,
     Contacting,
+    Evidencing,
     Expiring,
     Lifting,
     Listing,
@@ -44,6 +45,7 @@ def _doors(desk: Desk) -> None:
             (system.lists_expiring, Expiring),
             (system.prices_categories, Pricing),
             (system.shows_contact, Contacting),
+            (system.shows_evidence, Evidencing),
         )
     ]
     for name, provider in desk.providers.items():

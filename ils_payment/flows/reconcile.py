@@ -21,7 +21,7 @@ from ils_payment.flows.advance import take_up
 from ils_payment.flows.reconcile_cards import cards
 from ils_payment.flows.work import quarantine
 from ils_payment.model import MarkerSupport, PayState
-from ils_payment.ports import Charging, Listing
+from ils_payment.ports import Listing
 from ils_payment.store import (
     attempts,
     cases,
@@ -379,9 +379,10 @@ def _order(work: Comparison, ref: PatronRef, read_before: records.Order) -> None
 
 def _charge(work: Comparison, ref: PatronRef, refund: records.Refund) -> None:
     """Compare one counter-debit with what carries its marker."""
-    if not isinstance(work.desk.system, Charging):
+    system = work.desk.charging
+    if system is None:
         return
-    there = work.desk.system.find_charges(ref, str(refund.charge_marker))
+    there = system.find_charges(ref, str(refund.charge_marker))
     right = [one.cents for one in there] == [refund.charge_cents]
     unexpected = bool(there) and refund.charge_state not in {"due", "tried", "done"}
     if unexpected or (refund.charge_state == "done" and not right):

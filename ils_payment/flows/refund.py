@@ -146,8 +146,8 @@ def _wait_for_settling(house: House, desk: Desk, payment: Payment, refund: Refun
         return over
     after_all = came_late(house, desk, payment, patron) if patron is not None else None
     if after_all is not None:
-        _fail(house, payment, refund, after_all)
-        doubt_no_more(house, payment)
+        _fail(house, payment, refund, after_all.what)
+        doubt_no_more(house, payment, after_all)
         return None
     for order in tried:
         # A credit that was confirmed is why a person decided; only what nobody knew can stop the refund.

@@ -114,6 +114,10 @@ NEXT_STEPS = {
         "a card that was renewed and paid for ends earlier than was sold",
         "find out who changed it; correct its expiry by hand, or refund the renewal",
     ),
+    "renewed_unpaid": (
+        "the money of a renewal went back, and the card is renewed all the same",
+        "put the expiry back in the library system, or let the patron pay for it at the desk",
+    ),
     "charge_differs": ("a counter-debit is not there just once", "correct the account by hand"),
     "broken_rule": ("send the log of this payment to the maintainers", "decide by hand"),
 }
@@ -320,6 +324,7 @@ def _view(house: House, unit: Unit, found: Payment) -> PaymentView:
                 cents=line.cents,
                 cost_centre=line.cost_centre,
                 account=line.account,
+                tax_code=line.tax_code,
                 renews=line == found.renewal_line,
             )
             for line in found.lines

@@ -104,6 +104,7 @@ class PaidLine:
     cents: int
     cost_centre: str
     account: str
+    tax_code: str
     renews: bool = False
 
 

@@ -49,6 +49,7 @@ from ils_payment.model.library_system import (
     SystemCapabilities,
     Unavailable,
     Unclear,
+    Unreadable,
 )
 from ils_payment.model.payment import (
     Actor,
@@ -155,5 +156,6 @@ __all__ = [
     "SystemCapabilities",
     "Unavailable",
     "Unclear",
+    "Unreadable",
     "Verdict",
 ]

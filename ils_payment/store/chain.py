@@ -174,9 +174,14 @@ def frozen(row: Any, lines: Sequence[Any]) -> str:  # noqa: ANN401 - rows, or wh
     """Return a digest of what a payment and its lines never change: the first row of the trail has it."""
     content = {
         **{name: row[name] for name in _FROZEN},
-        "lines": [[line[name] for name in _FROZEN_LINE] for line in lines],
+        "lines": [_frozen_line(line) for line in lines],
     }
     return hashlib.sha256(to_json(content).encode()).hexdigest()
+
+
+def _frozen_line(line: Any) -> list[Any]:  # noqa: ANN401 - a row, or what becomes one
+    """Return what a line never changes. An empty tax code adds nothing: older ones have none."""
+    return [*(line[name] for name in _FROZEN_LINE), *([line["tax_code"]] if line["tax_code"] else [])]
 
 
 _FROZEN = ("library", "patron_id", "cents", "currency", "method", "provider", "live", "receipt_number")

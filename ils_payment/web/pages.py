@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from ils_payment.domain.states import UNPAID
-from ils_payment.flows import links, pay, show, tell
+from ils_payment.flows import links, pay, see, show, tell
 from ils_payment.flows.house import Desk, House
 from ils_payment.flows.views import PaymentView
 from ils_payment.model import State
@@ -160,7 +160,8 @@ def receipt(
 ) -> Response:
     """Show the receipt for printing."""
     payment = _with_receipt(house, desk, visit, payment_id)
-    return screens.receipt(request, payment, mail=_can_mail(house, payment_id))
+    payer = see.payer(desk, visit.patron)
+    return screens.receipt(request, payment, payer=payer, mail=_can_mail(house, payment_id))
 
 
 @router.post("/payments/{payment_id}/receipt")
@@ -178,7 +179,8 @@ def mail_receipt(
     if not _can_mail(house, payment_id):
         return render.message(request, "mail_refused", 409, payment_id=payment_id)
     if len(recipient) > _LONGEST_MAIL or not _MAIL.fullmatch(recipient):
-        return screens.receipt(request, payment, mail=True, email=recipient, wrong_email=True)
+        payer = see.payer(desk, visit.patron)
+        return screens.receipt(request, payment, payer=payer, mail=True, email=recipient, wrong_email=True)
     queued = tell.queue_receipt(house, payment_id, recipient, render.language(request))
     if not queued:
         return render.message(request, "mail_refused", 409, payment_id=payment_id)

@@ -222,6 +222,10 @@ PROBLEMS: Mapping[str, str] = {
     "no_reason": N_("Please write why you decide so."),
     "no_reference": N_("Please write the number of the booking or of the voucher."),
     "no_meaning": N_("Please say what becomes of the fee."),
+    "no_debt": N_(
+        "The fee of this card is not in the library system, so it cannot stay. Please choose that it is "
+        "dropped; if it is owed all the same, charge it there by hand."
+    ),
     "no_choice": N_("Please choose what is to be given back."),
     "nothing_left": N_("Nothing more can be given back of this."),
     "provider_cannot": N_("This provider cannot give back, or only the whole payment."),
