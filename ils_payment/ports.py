@@ -24,7 +24,8 @@ Protocols below. Rules for all of them:
 * :class:`LibrarySystem`, :class:`PaymentProvider` and :class:`ELendingPlatform` are what every plugin
   has. What a class can do beyond them it declares in its capabilities and implements as a small Protocol
   of its own (:class:`Charging`, :class:`Renewing`, :class:`Lifting`, :class:`Expiring`, :class:`Pricing`,
-  :class:`Contacting`, :class:`Refunding`, :class:`Listing`, :class:`PayingOut`, :class:`Serving`); a
+  :class:`Contacting`, :class:`Refunding`, :class:`FindingRefunds`, :class:`Listing`, :class:`PayingOut`,
+  :class:`Serving`); a
   class that declares one and does not have its methods is refused at the start.
 """
 
@@ -89,6 +90,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Charging",
+    "FindingRefunds",
     "Host",
     "LibraryInfo",
     "LibrarySystem",
@@ -443,6 +445,11 @@ class Refunding(Protocol):
         everything that is not classified is ``Unclear``: the core looks with ``find_refunds`` before
         it repeats, under the same key.
         """
+
+
+@runtime_checkable
+class FindingRefunds(Protocol):
+    """A provider that can list what left of a session's money; needs ``refund`` and ``finds_refunds``."""
 
     def find_refunds(self, session_ref: str) -> Sequence[Reversal]:
         """Return everything that left again of a session's money, failed refunds too. Raises RemoteError.

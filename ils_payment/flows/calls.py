@@ -33,6 +33,7 @@ _DOORS = (
     ports.Contacting,
     ports.PaymentProvider,
     ports.Refunding,
+    ports.FindingRefunds,
     ports.Listing,
     ports.PayingOut,
     ports.ELendingPlatform,
