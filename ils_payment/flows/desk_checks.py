@@ -90,7 +90,7 @@ def _renewal(desk: Desk) -> None:
 
 
 def _reading(desk: Desk) -> None:
-    """Refuse a provider that neither can be read at any time nor tells for sure by its notices what it took."""
+    """Refuse a provider of which nobody could tell for sure what it took."""
     for name, provider in desk.providers.items():
         can = provider.capabilities()
         if can.read is not ReadSupport.FULL and not (can.notices and can.notices_decide):
