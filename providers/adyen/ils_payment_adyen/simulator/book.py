@@ -26,7 +26,7 @@ class Book:
     def __init__(
         self,
         world: SimulatorWorld,
-        lock: threading.RLock,  # type: ignore[valid-type]  # a factory function to the type checker
+        lock: threading.RLock,
         outbox: Outbox,
         *,
         account: str,
@@ -61,7 +61,7 @@ class Book:
         now = self.world.now()
         ref = self.new_id("PL" if kind == "link" else "CS")
         default = timedelta(hours=24 if kind == "link" else 1)
-        page = {
+        page: Thing = {
             "kind": kind,
             "id": ref,
             "wanted": wanted,

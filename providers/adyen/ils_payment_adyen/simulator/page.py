@@ -128,7 +128,7 @@ class Page:
 
 def back(page: Thing) -> str:
     """Return where a session sends its payer, with what Adyen adds to the address (names unverified)."""
-    parts = urlsplit(page["wanted"]["returnUrl"])
+    parts = urlsplit(str(page["wanted"]["returnUrl"]))
     added = f"sessionId={quote(page['id'])}&sessionResult={quote(page['result'], safe='')}"
     return urlunsplit(parts._replace(query="&".join(filter(None, (parts.query, added)))))
 
