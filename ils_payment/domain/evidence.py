@@ -48,15 +48,18 @@ def _money(told: Sequence[Observation], read: Observation | None) -> Observation
         by_money.setdefault(one.money_ref, []).append(one)
     # What was authorised and what was captured of it are told apart: the smaller sum is what there is.
     cents = sum(min(one.captured for one in same) for same in by_money.values())
-    pieces = list(told)
+    pieces, agree = list(told), True
     if read is not None and read.state is PayState.PAID:
         pieces.append(read)
-        cents = max(cents, read.captured)
+        agree = not told or read.captured == cents
+        if not told or read.money_ref:
+            # An answer that names the money is about money, another one may only repeat what was asked for.
+            cents = max(cents, read.captured)
     if not pieces:
         return None
     first = pieces[0]
     # An account that is not told contradicts nothing.
-    agree = len({(one.currency, one.live, one.reference) for one in pieces}) == 1
+    agree = agree and len({(one.currency, one.live, one.reference) for one in pieces}) == 1
     agree = agree and len({one.account for one in pieces if one.account}) <= 1
     return replace(first, captured=cents, final=False, reference=first.reference if agree else "")
 
@@ -65,9 +68,7 @@ def reversals(told: Iterable[Reversal]) -> tuple[Reversal, ...]:
     """Return each reversal once, as far as it has come by anything that was told of it."""
     found: dict[str, Reversal] = {}
     for one in told:
-        known = found.get(one.ref)
-        if known is None:
-            found[one.ref] = one
-        elif _FURTHEST.index(one.state) > _FURTHEST.index(known.state):
-            found[one.ref] = replace(one, key=one.key or known.key, cents=known.cents or one.cents)
+        known = found.get(one.ref, one)
+        last, other = sorted((one, known), key=lambda each: _FURTHEST.index(each.state), reverse=True)
+        found[one.ref] = replace(last, key=last.key or other.key)
     return tuple(found.values())
