@@ -410,7 +410,8 @@ class PaymentProvider(Protocol):
     def read(self, session_ref: str, return_params: Mapping[str, str] | None = None) -> Observation:
         """Say what is true of a session now; this answer decides. Raises RemoteError.
 
-        ``paid`` only when the money has been captured (or will be without any further doubt by
+        Called with *return_params* (what the provider added to the way back) where a session can be read
+        ``with_return`` only. ``paid`` only when the money has been captured (or will be without any further doubt by
         the provider's own words); a completed page with an unpaid amount is ``pending``. ``final``
         only when the session can never be paid any more.
         """
@@ -425,8 +426,10 @@ class PaymentProvider(Protocol):
     def notice(self, request: RawRequest, now: datetime) -> Sequence[Notice] | Forged:
         """Verify a webhook's raw bytes and translate it; no I/O, changes nothing.
 
-        Try every configured secret, compare in constant time, check the time in both directions
-        and the mode. An authentic notice of a kind that is not needed is an empty list.
+        Try every configured secret, compare in constant time, check the time (where one is signed) in both
+        directions and the mode. An authentic notice of a kind that is not needed is an empty list. Where
+        ``notices_decide``, each notice carries what it is evidence of, the mode and account that it names
+        included: the core compares them.
         """
 
     def reply(self, outcome: NoticeOutcome) -> Reply:
@@ -443,7 +446,7 @@ class Refunding(Protocol):
         Sent under ``order.key``, and with the key kept in the refund itself, because
         providers forget idempotency keys. ``RefundRefused`` only when there is certainly no refund;
         everything that is not classified is ``Unclear``: the core looks with ``find_refunds`` before
-        it repeats, under the same key.
+        it repeats, under the same key; without that it repeats only while the provider keeps the key.
         """
 
 

@@ -1,4 +1,4 @@
-"""What the tests of Adyen share: the simulator on a standing clock, the provider, and a town that pays by it."""
+"""What the tests of Adyen share: the simulator on a standing clock, the provider, and a town with it."""
 
 from __future__ import annotations
 

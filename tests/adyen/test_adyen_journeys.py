@@ -1,4 +1,4 @@
-"""Whole journeys with Adyen between a simulated Koha and the real program: paid, settled, given back, held."""
+"""Whole journeys with Adyen, Koha and the real program between them: paid, settled, given back, held."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def settled(town, **options):
     return payment_id
 
 
-# --- paying ---------------------------------------------------------------------------------------
+# --- paying ------------------------------------------------------------------------------------
 
 
 def test_a_payment_is_settled_by_its_notice_alone(adyen_town):
@@ -128,7 +128,7 @@ def test_a_payment_that_the_bank_confirms_later_is_settled_then(adyen_town):
     assert adyen_town.view(payment_id).state is State.SETTLED
 
 
-# --- not paying ------------------------------------------------------------------------------------
+# --- not paying --------------------------------------------------------------------------------
 
 
 def test_a_refused_try_ends_nothing(adyen_town):
@@ -190,7 +190,7 @@ def test_money_for_a_payment_that_was_given_up_is_taken_up_again(adyen_town):
     assert adyen_town.view(payment_id).state is State.SETTLED
 
 
-# --- evidence that is not right -----------------------------------------------------------------------
+# --- evidence that is not right ----------------------------------------------------------------
 
 
 @pytest.mark.parametrize("habit", ["flip_live", "account"])
@@ -239,7 +239,7 @@ def test_a_notice_of_no_payment_here_is_counted_and_does_nothing(adyen_town):
     assert rows == ["foreign"]
 
 
-# --- replays ---------------------------------------------------------------------------------------------
+# --- replays -----------------------------------------------------------------------------------
 
 
 def test_a_replayed_notice_changes_nothing_even_after_its_row_was_forgotten(adyen_town):
@@ -269,7 +269,7 @@ def test_what_a_notice_told_stands_in_the_trail_without_personal_data(adyen_town
     assert set(facts) == {"notice", "kind", "observation", "fence"}
 
 
-# --- money that leaves again ----------------------------------------------------------------------------------
+# --- money that leaves again -------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ from ils_payment.model import (
     StartRefused,
     Unclear,
 )
-from ils_payment.ports import FindingRefunds, Listing, PaymentProvider, PayingOut, Refunding
+from ils_payment.ports import FindingRefunds, Listing, PayingOut, PaymentProvider, Refunding
 from tests.adyen.conftest import ADYEN, config
 
 WAYS = ("links", "sessions")
@@ -46,7 +46,7 @@ def started(house, attempt) -> Started:
     return outcome
 
 
-# --- capabilities -----------------------------------------------------------------------------------
+# --- capabilities ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_method_that_nobody_can_pay_by_is_refused_with_its_mend(method, curren
     assert caught.value.mend
 
 
-# --- what is sent --------------------------------------------------------------------------------------
+# --- what is sent ------------------------------------------------------------------------------
 
 
 def test_the_request_carries_no_personal_data_and_is_always_the_same_text(provider, attempt):
@@ -144,7 +144,7 @@ def test_the_simulator_knows_the_fields_of_the_api_description():
         assert known == frozenset(schemas[name]["properties"])
 
 
-# --- starting, and answers that get lost ------------------------------------------------------------------
+# --- starting, and answers that get lost -------------------------------------------------------
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -234,7 +234,7 @@ def test_a_page_of_another_origin_is_refused_with_the_key_to_set(provider, attem
     assert "page_origin" in outcome.reason
 
 
-# --- reading and closing ------------------------------------------------------------------------------------
+# --- reading and closing -----------------------------------------------------------------------
 
 
 def test_a_link_is_read_through_its_life(provider, attempt, adyen, world):
@@ -379,7 +379,7 @@ def test_no_key_request_or_answer_is_told_in_an_error(provider, attempt, adyen, 
     assert not [word for word in ("Erika", "4111", "AQE-", "sessionResult") if word in told]
 
 
-# --- refunds ---------------------------------------------------------------------------------------------------
+# --- refunds -----------------------------------------------------------------------------------
 
 
 def order(psp: str, **changes) -> RefundOrder:
@@ -481,7 +481,7 @@ def test_an_answer_about_another_refund_is_unclear(change, paid, adyen):
     assert house.refund(order(psp)) == Refunded(ref="R1", state=ReversalState.PENDING)
 
 
-# --- check and configuration --------------------------------------------------------------------------------------
+# --- check and configuration -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -71,7 +71,7 @@ def recorded() -> dict[str, Any]:
     return found
 
 
-# --- signatures ----------------------------------------------------------------------------------
+# --- signatures --------------------------------------------------------------------------------
 
 
 def test_the_published_signature_is_accepted_and_every_changed_signed_field_is_not():
@@ -174,11 +174,11 @@ def test_a_reference_with_colons_is_read_as_it_was_signed_and_never_moves_other_
     assert true.reference == "PAY1:1250:EUR:AUTHORISATION:true"
 
 
-# --- the request -----------------------------------------------------------------------------------
+# --- the request -------------------------------------------------------------------------------
 
 
 def test_basic_auth_is_asked_for_besides_the_signature_where_it_is_configured():
-    good = "Basic " + base64.b64encode("team:pass:word".encode()).decode()
+    good = "Basic " + base64.b64encode(b"team:pass:word").decode()
     for given, accepted in [
         (good, True),
         ("", False),
@@ -255,7 +255,7 @@ def test_a_forged_notice_is_refused_and_a_busy_program_asks_for_it_again(provide
     assert provider().reply(NoticeOutcome.BUSY).status == 503
 
 
-# --- what they prove: the table --------------------------------------------------------------------
+# --- what they prove: the table ----------------------------------------------------------------
 
 PAID = (PayState.PAID, 1250, None)
 NOTHING = None
