@@ -14,6 +14,7 @@ from ils_payment.flows.views import Begun, NotBegun
 from ils_payment.model import State
 from ils_payment.store import chain
 from ils_payment.store.tables import notices
+from tests.adyen.conftest import AdyenTown
 from tests.flows.decisions import approved, books, kinds, only_refund
 
 DUE = 1250
@@ -40,6 +41,16 @@ def test_a_payment_is_settled_by_its_notice_alone(adyen_town):
     assert [one["amount"] for one in adyen_town.credits()] == [DUE]
     assert adyen_town.view(payment_id).paid_at is not None
     assert adyen_town.adyen.truth()["captured"] == {"EUR": DUE}
+
+
+def test_a_payment_is_settled_by_its_notice_on_postgresql_too(postgresql_url):
+    town = AdyenTown(postgresql_url)
+    try:
+        payment_id = settled(town)
+        with town.house.store.read() as unit:
+            assert chain.broken_at(unit, payment_id) is None
+    finally:
+        town.close()
 
 
 @pytest.mark.parametrize("habit", ["duplicate", "reorder", "batch"])
