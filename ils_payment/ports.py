@@ -411,9 +411,9 @@ class PaymentProvider(Protocol):
         """Say what is true of a session now; this answer decides. Raises RemoteError.
 
         Called with *return_params* (what the provider added to the way back) where a session can be read
-        ``with_return`` only. ``paid`` only when the money has been captured (or will be without any further doubt by
-        the provider's own words); a completed page with an unpaid amount is ``pending``. ``final``
-        only when the session can never be paid any more.
+        ``with_return`` only. ``paid`` only when the money has been captured (or will be without any
+        further doubt by the provider's own words); a completed page with an unpaid amount is ``pending``.
+        ``final`` only when the session can never be paid any more.
         """
 
     def close(self, session_ref: str) -> Observation:
