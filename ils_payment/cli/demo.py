@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ils_payment.cli.demo_files import TARIFF, configuration
+from ils_payment.cli.demo_files import TARIFF, configuration, references
+from ils_payment.cli.demo_provider import PROVIDERS, DemoProvider
 from ils_payment.cli.demo_renew import (
     CHILD_CARD,
     CHILD_PIN,
@@ -60,10 +61,19 @@ if TYPE_CHECKING:
     "--koha-port", type=click.IntRange(0, 65535), default=0, help="Port of the simulated Koha [any]."
 )
 @click.option(
-    "--stripe-port", type=click.IntRange(0, 65535), default=0, help="Port of the simulated Stripe [any]."
+    "--provider",
+    type=click.Choice(list(PROVIDERS)),
+    default="stripe",
+    show_default=True,
+    help="Which payment provider is simulated.",
 )
-def demo(port: int | None, koha_port: int, stripe_port: int, journey: str, *, auto: bool) -> None:
-    """Try everything: a simulated Koha, a simulated Stripe, and the real program between them.
+@click.option(
+    "--provider-port", type=click.IntRange(0, 65535), default=0, help="Port of the simulated provider [any]."
+)
+def demo(
+    port: int | None, koha_port: int, provider_port: int, provider: str, journey: str, *, auto: bool
+) -> None:
+    """Try everything: a simulated Koha, a simulated provider, and the real program between them.
 
     Prints one address to open in a browser, and the card number and PIN to use. No money moves;
     everything lies in a temporary folder and is gone at the end.
@@ -73,7 +83,7 @@ def demo(port: int | None, koha_port: int, stripe_port: int, journey: str, *, au
     wanted = (0 if auto else DEMO_PORT) if port is None else port
     with (
         tempfile.TemporaryDirectory(prefix="ils-payment-demo-") as folder,
-        staged(Path(folder), wanted, koha_port, stripe_port) as stage,
+        staged(Path(folder), wanted, koha_port, provider_port, provider=provider) as stage,
     ):
         if auto:
             sys.exit(0 if {"fees": _walked, "renew": renewed}[journey](stage) else 1)
@@ -82,7 +92,9 @@ def demo(port: int | None, koha_port: int, stripe_port: int, journey: str, *, au
 
 
 @contextmanager
-def staged(folder: Path, port: int, koha_port: int, stripe_port: int) -> Iterator[Stage]:
+def staged(
+    folder: Path, port: int, koha_port: int, provider_port: int, *, provider: str = "stripe"
+) -> Iterator[Stage]:
     """Start the simulated remotes and the real program; stop all of it at the end."""
     with ExitStack() as stack:
         # Program and remotes share one interpreter here: with the usual five milliseconds, waiting for the
@@ -91,16 +103,19 @@ def staged(folder: Path, port: int, koha_port: int, stripe_port: int) -> Iterato
         sys.setswitchinterval(0.0005)
         listener = stack.enter_context(listening("127.0.0.1", port))
         address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        secrets = _secrets(folder)
+        part = PROVIDERS[provider]
+        secrets = _secrets(folder, part)
         koha = _simulator("koha").demo(client_id="ils-payment", client_secret=secrets["koha"])
-        stripe = _simulator("stripe").demo(api_key=secrets["stripe"], webhook_secret=secrets["webhook"])
+        remote = _simulator(provider).demo(**part.options(secrets))
         let_cards_expire(koha)
         koha_address = stack.enter_context(serve(koha, port=koha_port))
-        stripe_address = stack.enter_context(serve(stripe, port=stripe_port))
+        table = part.table(
+            references(folder, secrets), stack.enter_context(serve(remote, port=provider_port))
+        )
         cards = [patron["card"] for patron in koha.truth()["patrons"].values()]
         path = folder / "config.toml"
         path.write_text(
-            configuration(LIBRARY, folder, address, koha_address, stripe_address, cards), encoding="utf-8"
+            configuration(LIBRARY, folder, address, koha_address, (provider, table), cards), encoding="utf-8"
         )
         (folder / "tariff.toml").write_text(TARIFF, encoding="utf-8")
         settings = load_settings(path)
@@ -109,10 +124,10 @@ def staged(folder: Path, port: int, koha_port: int, stripe_port: int) -> Iterato
         house = stack.enter_context(opened_house(settings))
         stack.enter_context(running(house))
         stack.enter_context(_web(house, listener))
-        stripe.webhook_url = f"{address}/webhooks/{LIBRARY}/stripe"
-        stripe.start_sender()
-        stack.callback(stripe.stop_sender)
-        yield Stage(address, house, koha, koha_address, stripe, path)
+        remote.webhook_url = f"{address}/webhooks/{LIBRARY}/{provider}"
+        remote.start_sender()
+        stack.callback(remote.stop_sender)
+        yield Stage(address, house, koha, koha_address, remote, path)
 
 
 def _simulator(name: str) -> Any:  # noqa: ANN401 - each remote has its own switches
@@ -125,14 +140,10 @@ def _simulator(name: str) -> Any:  # noqa: ANN401 - each remote has its own swit
     return load(point)
 
 
-def _secrets(folder: Path) -> dict[str, str]:
+def _secrets(folder: Path, part: DemoProvider) -> dict[str, str]:
     """Make up secrets and write each into a file that nobody else can read, as in real life."""
     world = World()
-    made = {
-        "koha": world.random_text(32),
-        "stripe": f"sk_test_{world.random_text(24)}",
-        "webhook": f"whsec_{world.random_text(32)}",
-    }
+    made = {"koha": world.random_text(32), **part.secrets(world)}
     for name, secret in made.items():
         path = folder / name
         path.touch(mode=0o600)

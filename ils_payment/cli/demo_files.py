@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ils_payment.problems import toml
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 TARIFF = """\
@@ -65,9 +66,20 @@ why = { de = "Ausweise des Personals verlängert die Leitung.", en = "Staff card
 """
 
 
-def configuration(library: str, folder: Path, address: str, koha: str, stripe: str, cards: list[str]) -> str:
-    """Return the configuration of the demo as an administrator would write it."""
-    files = {name: toml({"file": str(folder / name)}) for name in ("koha", "stripe", "webhook")}
+def references(folder: Path, names: Iterable[str]) -> dict[str, str]:
+    """Return how the configuration names the files of secrets."""
+    return {name: toml({"file": str(folder / name)}) for name in names}
+
+
+def configuration(
+    library: str, folder: Path, address: str, koha: str, provider: tuple[str, str], cards: list[str]
+) -> str:
+    """Return the configuration of the demo as an administrator would write it.
+
+    *provider*: its name, and the keys of its table.
+    """
+    files = references(folder, ["koha"])
+    name, table = provider
     return f"""\
 [server]
 public_url = {toml(address)}
@@ -86,20 +98,16 @@ client_secret = {files["koha"]}
 library_id = "ZENTRALE"
 renew = true
 
-[libraries.{library}.providers.stripe]
-api_key = {files["stripe"]}
-webhook_secrets = [{files["webhook"]}]
-statement_descriptor = "STADTBUECHEREI"
-api_base = {toml(stripe)}
-
+[libraries.{library}.providers.{name}]
+{table}
 [[libraries.{library}.methods]]
 method = "card"
-provider = "stripe"
+provider = "{name}"
 minimum_amount = "1.00"
 
 [[libraries.{library}.methods]]
 method = "instant_bank_transfer"
-provider = "stripe"
+provider = "{name}"
 
 [libraries.{library}.contact]
 phone = "03944 555 0123"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from sqlalchemy import select
 
+from ils_payment.cli.demo_provider import PROVIDERS
 from ils_payment.cli.demo_stage import LIBRARY, PATIENCE, Stage, truth_of
 from ils_payment.cli.walk import Browser, Confirmed, JourneyError, confirm_everything, pay_by_card
 from ils_payment.flows import show, unblock
@@ -118,7 +119,7 @@ def _listen(stage: Stage) -> list[_Span]:
 
     def hear(library: str, remote: str, call: str, outcome: str, seconds: float) -> None:
         told(library, remote, call, outcome, seconds)
-        if remote in {"koha", "stripe"}:
+        if remote == "koha" or remote in PROVIDERS:
             now = stage.house.world.now()
             spans.append((now - timedelta(seconds=seconds), now))
 

@@ -26,7 +26,7 @@ class Stage:
     house: House
     koha: Any
     koha_address: str
-    stripe: Any
+    provider: Any
     config: Path
 
 

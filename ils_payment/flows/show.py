@@ -334,13 +334,20 @@ def _view(house: House, unit: Unit, found: Payment) -> PaymentView:
         settled_at=found.settled_at,
         receipt_number=found.receipt_number if found.paid_at else None,
         marker=order.marker if order else None,
-        can_cancel=waiting,
+        can_cancel=waiting and _closes(house, found),
         continue_url=attempt.url if attempt and waiting else None,
         looking=waiting and found.due_at is not None and found.due_at <= unit.now,
         test=not found.live,
         given_back=_given_back(unit, found),
         renewal=_renewal(unit, found),
     )
+
+
+def _closes(house: House, found: Payment) -> bool:
+    """Tell whether the provider can end a session that nobody has paid in."""
+    desk = house.libraries.get(found.library)
+    provider = desk.providers.get(found.provider) if desk else None
+    return provider is not None and provider.capabilities().close
 
 
 def _renewal(unit: Unit, found: Payment) -> RenewalView | None:

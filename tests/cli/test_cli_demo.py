@@ -64,7 +64,9 @@ def _without_rights(stage, pay_by_card):
 def test_the_simulated_stripe_really_posts_webhooks_and_the_program_takes_them(stage, capsys):
     assert demo._walked(stage) is True
     deadline = time.monotonic() + 20
-    while not (answers := [one["answers"] for one in stage.stripe.truth()["deliveries"]]) or not all(answers):
+    while not (answers := [one["answers"] for one in stage.provider.truth()["deliveries"]]) or not all(
+        answers
+    ):
         assert time.monotonic() < deadline, answers
         time.sleep(0.05)
     assert {status for one in answers for status in one} == {200}
