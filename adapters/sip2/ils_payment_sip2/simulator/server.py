@@ -1,0 +1,273 @@
+"""The simulated server: it accepts connections, answers messages, and goes wrong where a test wants it."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Self
+
+from ils_payment.testing.simulator import RealWorld
+from ils_payment_sip2.dialect import PRESETS
+from ils_payment_sip2.simulator import codec, demo
+from ils_payment_sip2.simulator.books import Books
+from ils_payment_sip2.simulator.faults import Fault, Faults, Habits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ils_payment.testing.simulator import SimulatorWorld
+    from ils_payment_sip2.dialect import Dialect
+    from ils_payment_sip2.simulator.books import Patron
+
+Answer = tuple[str, str, list[tuple[str, str]]]
+
+
+class SIP2Simulator:
+    """A SIP2 server in process (:meth:`open`) or over TCP (``ils_payment.testing.streams.serve_stream``)."""
+
+    demo_card, demo_pin = demo.CARD, demo.PIN
+    """Whoever tries the demo signs in with these."""
+
+    def __init__(
+        self,
+        world: SimulatorWorld | None = None,
+        *,
+        preset: str = "generic",
+        dialect: Dialect | None = None,
+        user: str = "kasse",
+        password: str = "demo-secret",  # noqa: S107 - it opens nothing but this simulator
+        habits: Habits | None = None,
+    ) -> None:
+        self.world = world or RealWorld()
+        self.dialect = dialect or PRESETS[preset]
+        self.user, self.password = user, password
+        self.habits = habits or Habits()
+        self.books = Books()
+        self._faults = Faults()
+        self._requests: Counter[str] = Counter()
+        self._lock = threading.RLock()
+
+    @classmethod
+    def demo(cls, world: SimulatorWorld | None = None, **options: Any) -> Self:  # noqa: ANN401 - as __init__
+        """Return a server of a small library; :mod:`.demo` says who its patrons are."""
+        simulator = cls(world, **options)
+        demo.fill(simulator.books, simulator.world.now().date())
+        return simulator
+
+    def open(self) -> Talk:
+        """Accept one connection."""
+        return Talk(self)
+
+    def go_wrong(self, fault: Fault, code: str = "37", n: int = 1, *, seconds: float = 0.0) -> None:
+        """Let the next *n* messages with *code* go wrong; *seconds* is for what comes late."""
+        with self._lock:
+            self._faults.waiting.extend([(fault, code, seconds)] * n)
+
+    def truth(self) -> dict[str, Any]:
+        """Return every patron's books in cents, and how often each message came."""
+        self._catch_up()
+        return {"patrons": self.books.truth(), "requests": dict(self._requests)}
+
+    def respond(self, code: str, fixed: str, fields: dict[str, str]) -> tuple[Answer, Fault | None]:
+        """Let a message of a known terminal take effect; return the answer, and what goes wrong with it."""
+        self._catch_up()
+        with self._lock:
+            self._requests[code] += 1
+            taken = self._faults.take(code)
+        fault, seconds = taken or (None, 0.0)
+        act = {"23": self._patron, "63": self._patron, "35": self._end, "37": self._pay, "99": self._status}
+        if code not in act:
+            return ("96", "", []), fault
+        if fault is Fault.LATE:
+            self._faults.postpone(self.world.now(), seconds, lambda: act[code](code, fixed, fields))
+            return ("96", "", []), fault
+        if fault in {Fault.NEVER_DONE, Fault.RESEND}:
+            return ("96", "", []), fault
+        if fault is Fault.REFUSED:
+            return ("38", f"N{self._stamp()}", self._echo(fields)), fault
+        return act[code](code, fixed, fields), fault
+
+    def count(self, code: str) -> None:
+        """Count a message that is answered without looking into the books."""
+        with self._lock:
+            self._requests[code] += 1
+
+    def _catch_up(self) -> None:
+        with self._lock:
+            effects: list[Callable[[], object]] = self._faults.due(self.world.now())
+        for effect in effects:
+            effect()
+
+    def _status(self, _code: str, _fixed: str, _fields: dict[str, str]) -> Answer:
+        online = "Y" if self.habits.online else "N"
+        bx = self.habits.bx if self.habits.bx is not None else "YNNNYYYYYYNNNNNN"
+        fixed = f"{online}NNNNN005003{self._stamp()}2.00"
+        return "98", fixed, [("AO", "LINDENTAL"), *([("BX", bx)] if bx else [])]
+
+    def _end(self, _code: str, _fixed: str, fields: dict[str, str]) -> Answer:
+        return "36", f"Y{self._stamp()}", self._echo(fields)
+
+    def _patron(self, code: str, fixed: str, fields: dict[str, str]) -> Answer:
+        patron = self.books.patrons.get(fields.get("AA", ""))
+        wanted, counts = ("24", "") if code == "23" else ("64", "0000" * 6)
+        if patron is None or ("AD" not in fields and not self.dialect.reads_without_pin):
+            told = [*self._echo(fields), ("AE", ""), ("BL", "N"), ("AF", "Ausweis nicht gültig")]
+            return wanted, f"YYYY{' ' * 10}000{self._stamp()}{counts}", told
+        still = [fee for fee in patron.fees if fee.open]
+        if code == "63":
+            counts = f"000000000000{len(still):04}00000000"
+        flags = self._flags(patron)
+        told = [*self._echo(fields), ("AE", patron.name), ("BL", "Y")]
+        if "AD" in fields and self.habits.judges_pins:
+            right = self.habits.takes_any_pin or fields["AD"] == patron.pin
+            told.append(("CQ", "Y" if right else "N"))
+        told.append(("BH", self.habits.currency))
+        if self.habits.shows_sum:
+            told.append(("BV", self._amount(patron.balance)))
+        told += self._lines(patron, fixed[21:]) if code == "63" else []
+        if self.dialect.expiry_field:
+            told.append((self.dialect.expiry_field, f"{patron.valid_until:%Y%m%d}"))
+        if self.dialect.category_field:
+            told.append((self.dialect.category_field, patron.category))
+        return wanted, f"{flags}000{self._stamp()}{counts}", told
+
+    def _flags(self, patron: Patron) -> str:
+        """Return the fourteen flags; who owes more than ten gets the one for fees, and may not borrow."""
+        flags = list(patron.flags)
+        if patron.balance > 1000:
+            flags[0] = flags[11] = "Y"
+        if patron.valid_until < self.world.now().date():
+            flags[:4] = "YYYY"
+        return "".join(flags)
+
+    def _lines(self, patron: Patron, summary: str) -> list[tuple[str, str]]:
+        place = self.dialect.summary
+        if place is None or summary[place : place + 1] != "Y":
+            return []
+        told: list[tuple[str, str]] = []
+        for fee in patron.fees:
+            if not fee.open:
+                continue
+            if self.dialect.fee_lines == "text":
+                told.append(("AV", f"{fee.text} {self._amount(fee.open)} {self.habits.currency}"))
+            elif self.dialect.fee_lines == "gossip":
+                told += [("FA", self._amount(fee.open)), ("FB", fee.fee_id), ("FC", f"{fee.since:%d.%m.%Y}")]
+                told += [("FD", ""), ("FE", fee.kind), ("FF", fee.text)]
+        return told
+
+    def _pay(self, _code: str, fixed: str, fields: dict[str, str]) -> Answer:
+        mark = self.dialect.decimal_mark
+        cents = int(Decimal(fields.get("BV", "0").replace(mark, ".")).scaleb(2))
+        done = fixed[22:25] == self.habits.currency and self.books.pay(
+            fields.get("AA", ""),
+            cents,
+            at=self.world.now(),
+            marker=fields.get("BK", ""),
+            payment_type=fixed[20:22],
+            fee_id=fields.get("CG"),
+            refuses_surplus=self.habits.refuses_surplus,
+        )
+        told = [*self._echo(fields), ("BK", fields.get("BK", ""))]
+        if not done:
+            return "38", f"N{self._stamp()}", [*told, ("AF", "Zahlung abgelehnt")]
+        if "CG" in fields and self.dialect.fee_lines == "gossip":
+            told += [("FA", fields["BV"]), ("FB", fields["CG"]), ("FG", fields["BV"])]
+        return "38", f"Y{self._stamp()}", told
+
+    def _echo(self, fields: dict[str, str]) -> list[tuple[str, str]]:
+        return [("AO", fields.get("AO", "")), ("AA", fields.get("AA", ""))]
+
+    def _stamp(self) -> str:
+        return f"{self.world.now():%Y%m%d    %H%M%S}"
+
+    def _amount(self, cents: int) -> str:
+        return f"{Decimal(cents).scaleb(-2):.2f}".replace(".", self.dialect.decimal_mark)
+
+
+class Talk:
+    """One connection to the simulated server."""
+
+    def __init__(self, server: SIP2Simulator) -> None:
+        self.over = False
+        self._server = server
+        self._heard = b""
+        self._logged_in = not server.dialect.login
+        self._last = b""
+        self._damaged_for_ever = False
+
+    def greet(self) -> bytes:
+        """Say nothing: in SIP2 the terminal speaks first."""
+        return b""
+
+    def hear(self, data: bytes) -> bytes:
+        """Answer every whole message in what was heard so far."""
+        self._heard += data.replace(b"\n", b"\r")
+        said = b""
+        while b"\r" in self._heard and not self.over:
+            raw, _, self._heard = self._heard.partition(b"\r")
+            if raw:
+                said += self._say(raw)
+        return said
+
+    def _say(self, raw: bytes) -> bytes:
+        end = codec.ENDS[self._server.dialect.terminator]
+        try:
+            code, fixed, fields, sequence = codec.read(raw, self._server.dialect)
+        except (codec.UnreadableError, UnicodeDecodeError):
+            return b"96" + end
+        if code == "97":
+            self._server.count(code)
+            return (_damaged(self._last) if self._damaged_for_ever else self._last) + end
+        if code == "93":
+            self._server.count(code)
+            right = (fields.get("CN"), fields.get("CO")) == (self._server.user, self._server.password)
+            self._logged_in = self._logged_in or right
+            return self._written(("94", "1" if right else "0", []), sequence) + end
+        if not self._logged_in:
+            # Servers are known to hang up on whoever speaks before logging in.
+            self.over = True
+            return b""
+        answer, fault = self._server.respond(code, fixed, fields)
+        return (
+            self._gone_wrong(fault, answer, sequence, end) if fault else self._written(answer, sequence) + end
+        )
+
+    def _written(self, answer: Answer, sequence: str) -> bytes:
+        self._last = codec.write(*answer, sequence, self._server.dialect)
+        self._damaged_for_ever = False
+        return self._last
+
+    def _gone_wrong(self, fault: Fault, answer: Answer, sequence: str, end: bytes) -> bytes:
+        code, fixed, fields = answer
+        whole = self._written(answer, sequence)
+        if fault in {Fault.LOST, Fault.NEVER_DONE, Fault.CUT}:
+            self.over = True
+            return whole[: len(whole) // 2] if fault is Fault.CUT else b""
+        if fault in {Fault.SILENT, Fault.LATE}:
+            return b""
+        if fault is Fault.RESEND:
+            return b"96" + end
+        self._damaged_for_ever = fault is Fault.DAMAGED_FOR_EVER
+        other = str((int(sequence or "0") + 5) % 10)
+        stale = self._server.respond("99", "0080" + "2.00", {})[0] if fault is Fault.STALE else answer
+        elsewhere = [(name, "21239999999999" if name == "AA" else value) for name, value in fields]
+        texts: dict[Fault, Callable[[], bytes]] = {
+            Fault.DAMAGED: lambda: _damaged(whole),
+            Fault.DAMAGED_FOR_EVER: lambda: _damaged(whole),
+            Fault.WRONG_SEQUENCE: lambda: self._written(answer, other if sequence else ""),
+            Fault.STALE: lambda: codec.write(*stale, other, self._server.dialect) + end + whole,
+            Fault.TWICE: lambda: whole + end + whole,
+            Fault.OTHER_PATRON: lambda: self._written((code, fixed, elsewhere), sequence),
+            Fault.OTHER_CODE: lambda: self._written(("36", f"Y{fixed[-18:]}", fields), sequence),
+            Fault.GARBAGE: lambda: b"\xff\xfe<html>503</html>",
+            Fault.NEITHER: lambda: self._written((code, f" {fixed[1:]}", fields), sequence),
+            Fault.REFUSED: lambda: whole,
+        }
+        return texts[fault]() + end
+
+
+def _damaged(raw: bytes) -> bytes:
+    """Return *raw* with one byte in the middle changed, as a bad line does."""
+    place = len(raw) // 2
+    return raw[:place] + bytes([raw[place] ^ 1]) + raw[place + 1 :]
