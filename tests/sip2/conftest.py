@@ -62,6 +62,11 @@ class Stand:
         assert isinstance(ref, str), ref
         return PatronRef(ref)
 
+    def patron(self, card: str) -> PatronRef:
+        ref = self.system.find_patron(card)
+        assert ref is not None
+        return ref
+
     def order(self, cents: int = 1250, **changes: Any) -> CreditOrder:
         line = OrderLine(ref=None, claim_key="account", cents=cents, kind="account")
         order: dict[str, Any] = {

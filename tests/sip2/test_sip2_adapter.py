@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import timedelta
 from typing import Any
 
@@ -30,7 +31,7 @@ from ils_payment.model import (
 )
 from tests.sip2.conftest import CARD, PIN, Stand
 
-GOSSIP = {"preset": "gossip", "dialect": {"reads_without_pin": True}}
+GOSSIP: dict[str, Any] = {"preset": "gossip", "dialect": {"reads_without_pin": True}}
 
 # --- capabilities ---------------------------------------------------------------------------------
 
@@ -139,8 +140,7 @@ def test_positions_with_ids_are_fees_of_their_own():
 
 
 def test_nothing_is_owed_where_nothing_is_open(stand):
-    mia = stand.system.sign_in("21234000012390", "4567")
-    account = stand.system.account(mia)
+    account = stand.system.account(stand.patron("21234000012390"))
     assert (account.balance, account.fees) == (0, ())
 
 
@@ -152,7 +152,7 @@ def test_a_sum_that_is_missing_though_there_are_fees_is_garbled():
 
 def test_without_a_sum_nothing_is_owed_where_the_server_counts_no_fees():
     stand = Stand(habits=Habits(shows_sum=False))
-    assert stand.system.account(stand.system.sign_in("21234000012390", "4567")).balance == 0
+    assert stand.system.account(stand.patron("21234000012390")).balance == 0
 
 
 def test_another_currency_is_garbled():
@@ -179,9 +179,9 @@ def test_flags_become_blocks_and_a_field_the_expiry():
     card = stand.system.card(stand.erika)
     assert (card.number, [block.kind for block in card.blocks]) == (CARD, ["fees"])
     assert card.valid_until == stand.world.now().date() + timedelta(days=200)
-    selma = stand.system.card(stand.system.find_patron("21234000012369"))
+    selma = stand.system.card(stand.patron("21234000012369"))
     assert "fees" in [block.kind for block in selma.blocks]
-    ole = stand.system.card(stand.system.find_patron("21234000012376"))
+    ole = stand.system.card(stand.patron("21234000012376"))
     assert "expired" in [block.kind for block in ole.blocks]
 
 
@@ -315,10 +315,8 @@ def test_without_sequence_numbers_a_stray_answer_never_answers_the_next_payment(
     stand = Stand(dialect={"reads_without_pin": True, "error_detection": False})
     order = stand.order()
     stand.server.go_wrong(fault, "63")
-    try:
+    with contextlib.suppress(RemoteGarbledError, RemoteUnavailableError):
         stand.system.account(order.patron)
-    except (RemoteGarbledError, RemoteUnavailableError):
-        pass
     stand.server.go_wrong(Fault.REFUSED)
     assert isinstance(stand.system.settle(order), NotApplied)
     assert isinstance(stand.system.settle(order), Applied)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ils_payment_sip2.config import SIP2Config
@@ -66,7 +67,7 @@ def findings(stand: Stand) -> dict[str, Level]:
     return {one.subject: one.level for one in stand.system.check()}
 
 
-CARD_TO_CHECK = {"check_card": {"env": "TEST_SIP2_CARD"}}
+CARD_TO_CHECK: dict[str, Any] = {"check_card": {"env": "TEST_SIP2_CARD"}}
 
 
 def test_check_says_that_everything_is_there():

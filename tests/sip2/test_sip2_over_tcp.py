@@ -24,6 +24,7 @@ from ils_payment_sip2.simulator import Fault, SIP2Simulator
 
 from ils_payment.errors import RemoteError, RemoteUnavailableError
 from ils_payment.model import Applied, CreditOrder, NotApplied, OrderLine, PatronRef, Unavailable, Unclear
+from ils_payment.testing import streams
 from ils_payment.testing.streams import serve_stream
 from ils_payment.world import PluginHost, World
 from tests.sip2.conftest import CARD, LIBRARY, PASSWORD, PIN, table
@@ -115,8 +116,6 @@ def test_nothing_is_said_in_clear_to_a_server_without_tls(server, address):
 
 
 def test_an_answer_in_many_pieces_is_one_answer(server, address, monkeypatch):
-    import ils_payment.testing.streams as streams
-
     def converse(conversation: Any, link: Any) -> None:
         link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         while not conversation.over and (data := link.recv(3)):
@@ -141,8 +140,6 @@ def test_a_lost_answer_to_a_payment_is_unclear_within_the_deadline(server, addre
 
 
 def test_a_server_that_drips_cannot_hold_a_question_beyond_its_deadline(server, address, monkeypatch):
-    import ils_payment.testing.streams as streams
-
     def drip(conversation: Any, link: Any) -> None:
         while True:
             link.sendall(b"9")

@@ -123,7 +123,7 @@ def test_a_message_shows_nothing_of_itself():
 def test_supported_messages_are_read_in_the_protocol_s_order():
     flags = "NNNNYNNNNYNNNNNN"
     raw = f"98YNNNNN005003{wire.stamp(NOW, ZoneInfo('UTC'), PLAIN)}2.00BX{flags}|".encode()
-    assert wire.supported(wire.decode(raw, PLAIN)) == {"99", "37"}
+    assert wire.supported(wire.decode(raw, PLAIN)) == frozenset({"99", "37"})
     assert wire.supported(wire.decode(raw[: raw.index(b"BX")], PLAIN)) is None
 
 

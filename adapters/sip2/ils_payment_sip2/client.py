@@ -153,7 +153,7 @@ class SIP2Client:
             if self._config.spoken.login:
                 self._log_in(connection, deadline)
             is_online = not self._config.spoken.status or wire.is_online(self._status(connection, deadline))
-        except BaseException:
+        except RemoteError:
             connection.close()
             raise
         if not is_online:
@@ -174,7 +174,7 @@ class SIP2Client:
                 plain.settimeout(deadline.left)
                 context = ssl.create_default_context(cafile=config.ca_file)
                 return context.wrap_socket(plain, server_hostname=config.host)
-            except BaseException:
+            except (OSError, ValueError):
                 plain.close()
                 raise
         except (OSError, UnicodeError) as error:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ils_payment import money
 from ils_payment.errors import RemoteAbsentError, RemoteGarbledError
-from ils_payment.model import Account, Block, Card, Fee
+from ils_payment.model import WHOLE_ACCOUNT, Account, Block, Card, Fee
 from ils_payment_sip2 import wire
 
 if TYPE_CHECKING:
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from ils_payment.model import LocalText
     from ils_payment_sip2.dialect import Dialect
     from ils_payment_sip2.wire import Message
-
-ACCOUNT = "account"
-"""The claim key, and the kind, of the one fee that stands for all where the server names no single ones."""
 
 POSITION = ("FA", "FB", "FC", "FD", "FE", "FF")
 """A fee in Gossip's answers: amount, id, day, title, kind, text of the kind.
@@ -84,7 +81,13 @@ def account(message: Message, dialect: Dialect, currency: str, read_at: datetime
     if balance > 0:
         text = "; ".join(line for one in message.every("AV") if (line := _line(one)))
         fees = (
-            Fee(ref=None, claim_key=ACCOUNT, cents=balance, kind=ACCOUNT, text=_line(text)[:_TEXT_LIMIT]),
+            Fee(
+                ref=None,
+                claim_key=WHOLE_ACCOUNT,
+                cents=balance,
+                kind=WHOLE_ACCOUNT,
+                text=_line(text)[:_TEXT_LIMIT],
+            ),
         )
     return Account(balance=balance, open_credit=max(-balance, 0), fees=fees, read_at=read_at)
 
@@ -118,7 +121,7 @@ def _positions(message: Message, dialect: Dialect, currency: str, balance: int, 
                 ref=ref if named else None,
                 claim_key=ref if named else f"unnamed-{place}",
                 cents=amount,
-                kind=_line(group.get("FE", "")) or ACCOUNT,
+                kind=_line(group.get("FE", "")) or WHOLE_ACCOUNT,
                 text=_line(group.get("FF", ""))[:_TEXT_LIMIT],
                 payable=named,
                 reason=None if named else _UNNAMED,

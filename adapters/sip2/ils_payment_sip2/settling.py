@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ils_payment import money
 from ils_payment.errors import RemoteGarbledError
-from ils_payment.model import Applied, NotApplied, Unclear
+from ils_payment.model import WHOLE_ACCOUNT, Applied, NotApplied, Unclear
 from ils_payment_sip2 import patron, wire
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def order_problem(order: CreditOrder, config: SIP2Config, currency: str) -> str 
     if dialect.has_fee_ids and (not line.ref or not wire.is_safe(line.ref, dialect)):
         return "order_line_without_id"
     # An id that the server does not know could let it pay another fee.
-    if not dialect.has_fee_ids and (line.ref is not None or line.claim_key != patron.ACCOUNT):
+    if not dialect.has_fee_ids and (line.ref is not None or line.claim_key != WHOLE_ACCOUNT):
         return "order_line_is_not_the_account"
     if not 0 < order.cents <= money.MAX_CENTS or line.cents != order.cents:
         return "order_amount_malformed"
