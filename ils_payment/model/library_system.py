@@ -57,10 +57,10 @@ class Fee:
     ``ref`` is the library system's id of the line, None where it lists none. ``claim_key`` is
     what no two open payments of this patron may share: the ref, or :data:`WHOLE_ACCOUNT` where there
     are no refs; then there is one fee at most, for the whole balance. ``cents`` is what is
-    still open (> 0). ``kind`` is the library system's own code of the fee kind (Koha: debit type), ``status`` its own status code. ``growing`` is true while
-    the amount can still rise by itself. ``payable`` is false when the library system could not
-    settle this line; ``reason`` then says why, for the patron. ``since`` is the day the fee
-    arose. ``item`` leads to the title (see ``LibrarySystem.titles``).
+    still open (> 0). ``kind`` is the library system's own code of the fee kind (Koha: debit type),
+    ``status`` its own status code. ``growing`` is true while the amount can still rise by itself.
+    ``payable`` is false when the library system could not settle this line; ``reason`` then says why,
+    for the patron. ``since`` is the day the fee arose. ``item`` leads to the title (see ``LibrarySystem.titles``).
     """
 
     ref: str | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 
@@ -37,7 +37,7 @@ class SIP2Config(PluginConfig):
         description="The family of servers whose dialect is spoken; see docs/sip2.md.",
         examples=["generic"],
     )
-    dialect: dict[str, Any] = Field(
+    dialect: dict[str, str | bool | int] = Field(
         default_factory=dict,
         description='What your server does differently, such as { charset = "utf-8" }; see docs/sip2.md.',
     )
