@@ -60,7 +60,8 @@ class Fee:
     still open (> 0). ``kind`` is the library system's own code of the fee kind (Koha: debit type),
     ``status`` its own status code. ``growing`` is true while the amount can still rise by itself.
     ``payable`` is false when the library system could not settle this line; ``reason`` then says why,
-    for the patron. ``since`` is the day the fee arose. ``item`` leads to the title (see ``LibrarySystem.titles``).
+    for the patron. ``since`` is the day the fee arose. ``item`` leads to the title (see
+    ``LibrarySystem.titles``).
     """
 
     ref: str | None

@@ -84,7 +84,7 @@ class Stand:
         return dict(self.server.truth()["patrons"][card])
 
     def credits(self) -> list[tuple[int, str]]:
-        return [(one["amount"], one["marker"]) for one in self.account()["credits"]]
+        return [(one["amount"], one["marker"]) for one in self.account()["credits"].values()]
 
     def sent(self, code: str) -> int:
         return int(self.server.truth()["requests"].get(code, 0))

@@ -47,6 +47,10 @@ class SIP2Town(Town):
         """What the simulated library system has of Erika."""
         return dict(self.server.truth()["patrons"][CARD])
 
+    def booked(self) -> list[dict[str, Any]]:
+        """What was booked for Erika."""
+        return list(self.books()["credits"].values())
+
     def sent(self, code: str) -> int:
         """How often a message came."""
         return int(self.server.truth()["requests"].get(code, 0))

@@ -46,7 +46,7 @@ def test_a_patron_pays_and_the_library_system_has_the_fees_as_paid(built, change
     town.pay(payment_id)
     view = town.view(payment_id)
     assert (view.state, view.held, town.books()["balance"]) == (State.SETTLED, False, 0)
-    booked = town.books()["credits"]
+    booked = town.booked()
     assert sum(one["amount"] for one in booked) == 1250
     assert all(one["marker"].startswith("ILSP-") and one["unapplied"] == 0 for one in booked)
     assert books(town, payment_id) == {"provider": -1250, "library_system": 1250}
@@ -61,7 +61,7 @@ def test_positions_are_paid_one_by_one_under_numbers_of_their_own(built):
     assert town.view(payment_id).state is State.SETTLED
     with town.house.store.read() as unit:
         wanted = [(one.cents, one.marker) for one in orders.of_payment(unit, payment_id)]
-    assert [(one["amount"], one["marker"]) for one in town.books()["credits"]] == wanted
+    assert [(one["amount"], one["marker"]) for one in town.booked()] == wanted
     assert [amount for amount, _ in wanted] == [450, 150]
     assert town.books()["balance"] == 650
 
@@ -81,7 +81,7 @@ def test_two_payments_for_one_account_cannot_run_at_once(built):
     # The page shows the line as running already, so nothing can be chosen.
     assert isinstance(again, NotBegun)
     town.pay(first)
-    assert len(town.books()["credits"]) == 1
+    assert len(town.booked()) == 1
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_an_unclear_answer_is_never_repeated_and_becomes_a_case(built, fault):
     case = case_of(town, payment_id, "unclear")
     assert case.facts["reason"] == "the marker cannot be read back"
     assert town.sent("37") == 1
-    assert len(town.books()["credits"]) == 1
+    assert len(town.booked()) == 1
 
 
 def test_a_clerk_sees_both_sides_of_the_case_and_books_it_as_settled(built):
@@ -124,7 +124,7 @@ def test_a_clerk_lets_it_be_settled_again_when_nothing_arrived(built):
     assert resolve(town, case_of(town, payment_id, "unclear"), Choice.SETTLE_AGAIN).code == "done"
     town.run()
     assert town.view(payment_id).state is State.SETTLED
-    assert [one["amount"] for one in town.books()["credits"]] == [1250]
+    assert [one["amount"] for one in town.booked()] == [1250]
 
 
 def test_a_server_that_is_away_is_waited_for(built):
@@ -148,7 +148,7 @@ def test_a_refusal_is_a_case_and_nothing_is_settled(built):
     town.server.go_wrong(Fault.REFUSED)
     town.pay(payment_id)
     assert kinds(town, payment_id) == ["not_applied"]
-    assert town.books()["credits"] == []
+    assert town.booked() == []
 
 
 def test_fees_paid_at_the_desk_meanwhile_are_seen_where_the_server_answers_without_a_pin(built):
@@ -166,7 +166,7 @@ def test_fees_paid_at_the_desk_meanwhile_are_refused_by_the_server_where_nobody_
     town.server.books.pay(CARD, 450, at=town.world.now())
     town.pay(payment_id)
     assert kinds(town, payment_id) == ["not_applied"]
-    assert [one["amount"] for one in town.books()["credits"]] == [450]
+    assert [one["amount"] for one in town.booked()] == [450]
 
 
 def test_a_server_that_says_yes_and_books_nothing_is_found_out_where_it_can_be_read(built):
@@ -272,4 +272,4 @@ def test_a_patron_of_a_server_that_takes_any_surplus_pays_once(built):
     payment_id = town.started()
     town.pay(payment_id)
     assert town.view(payment_id).state is State.SETTLED
-    assert [one["unapplied"] for one in town.books()["credits"]] == [0]
+    assert [one["unapplied"] for one in town.booked()] == [0]

@@ -119,8 +119,8 @@ class Books:
                         fee.fee_id: {"type": fee.kind, "amount": fee.cents, "outstanding": fee.open}
                         for fee in patron.fees
                     },
-                    "credits": [
-                        {
+                    "credits": {
+                        str(number): {
                             "at": paid.at.isoformat(),
                             "amount": paid.cents,
                             "marker": paid.marker,
@@ -128,8 +128,8 @@ class Books:
                             "applied": dict(paid.applied),
                             "unapplied": paid.unapplied,
                         }
-                        for paid in patron.payments
-                    ],
+                        for number, paid in enumerate(patron.payments, 1)
+                    },
                 }
                 for card, patron in self.patrons.items()
             }

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Self
 
-from ils_payment.testing.simulator import RealWorld
-from ils_payment_sip2.dialect import PRESETS
+from ils_payment.model import RawRequest, Reply
+from ils_payment.testing.demo import DemoLibrary
+from ils_payment.testing.simulator import RealWorld, serve
+from ils_payment.testing.streams import serve_stream
+from ils_payment_sip2.dialect import PRESETS, dialect_of
 from ils_payment_sip2.simulator import codec, demo
 from ils_payment_sip2.simulator.books import Books
 from ils_payment_sip2.simulator.faults import Fault, Faults, Habits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+    from ils_payment.testing.demo import MakeSecret
     from ils_payment.testing.simulator import SimulatorWorld
     from ils_payment_sip2.dialect import Dialect
     from ils_payment_sip2.simulator.books import Patron
@@ -54,6 +59,38 @@ class SIP2Simulator:
         simulator = cls(world, **options)
         demo.fill(simulator.books, simulator.world.now().date())
         return simulator
+
+    @classmethod
+    @contextmanager
+    def stage_demo(cls, secret: MakeSecret, port: int) -> Iterator[DemoLibrary]:
+        """Serve the small library over TCP for ``ils-payment demo``, and its books over HTTP beside it."""
+        password, named = secret("sip2-password")
+        dialect = {"fee_lines": "text", "reads_without_pin": True}
+        simulator = cls.demo(dialect=dialect_of("generic", dialect), password=password)
+        with serve_stream(simulator, port=port) as (host, served), serve(simulator) as books:
+            table = {
+                "plugin": "sip2",
+                "host": host,
+                "port": served,
+                "security": "tunnel",
+                "preset": "generic",
+                "dialect": dialect,
+                "patron_key": secret("sip2-patron-key")[1],
+                "user": simulator.user,
+                "password": named,
+                "institution": "LINDENTAL",
+            }
+            yield DemoLibrary(
+                simulator=simulator,
+                address=books,
+                table=table,
+                cards=tuple(simulator.books.patrons),
+                absent={"renew": "SIP2 has no message that renews a card"},
+            )
+
+    def handle(self, request: RawRequest) -> Reply:
+        """Answer over HTTP, where nothing is but the ground truth."""
+        return Reply(status=404)
 
     def open(self) -> Talk:
         """Accept one connection."""
