@@ -21,8 +21,9 @@ class DemoLibrary:
 
     ``simulator`` has ``demo_card``, ``demo_pin`` and ``truth()``, whose ``patrons`` have ``card``,
     ``balance``, ``fees`` (each with ``outstanding``) and ``credits`` (each with ``amount``, ``unapplied``
-    and ``marker``), and whose ``requests`` counts calls. ``address`` shows that truth to people; ``table`` is the library system's table
-    of the configuration. ``absent`` names the journeys that the library system cannot do, with the reason.
+    and ``marker``), and whose ``requests`` counts calls. ``address`` shows that truth to people; ``table`` is
+    the library system's table of the configuration. ``absent`` names the journeys that the library system
+    cannot do, with the reason.
     """
 
     simulator: Any

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -230,8 +231,6 @@ def browser(town: SIP2Town) -> TestClient:
 
 def signed_in(client: TestClient) -> Any:
     form = client.get("/lindental/")
-    import re
-
     hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', form.text))
     return client.post("/lindental/login", data={**hidden, "card": CARD, "pin": PIN})
 
@@ -254,6 +253,18 @@ def test_where_the_pin_is_wanted_again_the_patron_signs_in_again(built):
     again = client.get("/lindental/fees")
     assert (again.status_code, again.url.path) == (200, "/lindental/ended")
     assert signed_in(client).status_code == 200
+
+
+def test_the_payment_itself_asks_for_the_pin_again_and_begins_nothing(built):
+    town = built(**WITH_PIN)
+    client = browser(town)
+    page = signed_in(client)
+    csrf = re.findall(r'name="(csrf\w*)" value="([^"]*)"', page.text)
+    town.world.pass_time(minutes=11)
+    form = {**dict(csrf), "fee": "account", "method": "card", "expected": "1250"}
+    answer = client.post("/lindental/pay", data=form)
+    assert answer.url.path == "/lindental/ended"
+    assert town.stripe.truth()["sessions"] == {}
 
 
 def test_a_balance_that_changed_does_not_lead_to_an_older_payment(built):

@@ -68,7 +68,7 @@ class SIP2Config(PluginConfig):
         default=2,
         ge=1,
         le=32,
-        description="How many connections may stand at once; many servers are licensed by them.",
+        description="How many connections each process may hold; many servers are licensed by them.",
     )
     idle_seconds: int = Field(
         default=60, ge=0, le=3600, description="After so long without use a connection is not used again."
