@@ -7,6 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from ils_payment_sip2.refs import PatronRefs
 from ils_payment_sip2.simulator import Fault, Habits
 
@@ -468,3 +470,34 @@ def test_when_all_connections_are_in_use_a_payment_is_not_sent():
     outcome = stand.system.settle(order)
     assert isinstance(outcome, NotApplied)
     assert "in use" in outcome.reason
+
+
+# --- whatever a server says -----------------------------------------------------------------------
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.binary(max_size=120), st.booleans(), st.integers(0, 200))
+def test_no_bytes_but_a_whole_answer_ever_pass_for_a_payment(noise, as_prefix, cut):
+    stand = Stand(dialect={"reads_without_pin": True, "end_session": False})
+    order = stand.order()
+    server_side = stand.server.open
+
+    def open_and_disturb() -> Any:
+        talk = server_side()
+        say = talk._say
+
+        def disturbed(raw: bytes) -> bytes:
+            said = say(raw)
+            if raw[:2] not in {b"37", b"97"}:
+                return said
+            return noise + said[: min(cut, len(said) - 2)] if as_prefix else noise
+
+        talk._say = disturbed  # type: ignore[method-assign]  # a line that garbles everything
+        return talk
+
+    stand.system._client.close_idle()
+    stand.server.open = open_and_disturb  # type: ignore[method-assign]  # as above
+    outcome = stand.system.settle(order)
+    assert isinstance(outcome, Unclear)
+    assert stand.sent("37") == 1
+    assert stand.credits() == [(1250, order.marker)]
