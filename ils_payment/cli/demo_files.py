@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from ils_payment.testing.demo import DemoLibrary
+
 TARIFF = """\
 currency = "EUR"
 
@@ -72,14 +74,14 @@ def references(folder: Path, names: Iterable[str]) -> dict[str, str]:
 
 
 def configuration(
-    library: str, folder: Path, address: str, koha: str, provider: tuple[str, str], cards: list[str]
+    library: str, folder: Path, address: str, system: DemoLibrary, provider: tuple[str, str]
 ) -> str:
     """Return the configuration of the demo as an administrator would write it.
 
     *provider*: its name, and the keys of its table.
     """
-    files = references(folder, ["koha"])
     name, table = provider
+    system_table = "\n".join(f"{key} = {toml(value)}" for key, value in system.table.items())
     return f"""\
 [server]
 public_url = {toml(address)}
@@ -87,16 +89,11 @@ database = {toml(f"sqlite:///{folder}/ledger.db")}
 
 [libraries.{library}]
 name = "Stadtbücherei Lindental"
-test_cards = {toml(cards)}
+test_cards = {toml(list(system.cards))}
 tariff = {toml(str(folder / "tariff.toml"))}
 
 [libraries.{library}.library_system]
-plugin = "koha"
-url = {toml(f"{koha}/api/v1")}
-client_id = "ils-payment"
-client_secret = {files["koha"]}
-library_id = "ZENTRALE"
-renew = true
+{system_table}
 
 [libraries.{library}.providers.{name}]
 {table}

@@ -105,7 +105,7 @@ def test_the_demo_walks_the_journey_with_adyen():
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory):
-    with demo.staged(tmp_path_factory.mktemp("adyen"), 0, 0, 0, provider="adyen") as running:
+    with demo.staged(tmp_path_factory.mktemp("adyen"), 0, provider=("adyen", 0)) as running:
         yield running
 
 
@@ -130,7 +130,7 @@ def test_a_browser_is_only_led_to_adyens_own_page_and_the_policy_says_so(stage):
     session = stage.house.world.session(deadline=30, max_bytes=1_000_000)
     browser = Browser(session)
     chosen = confirm_everything(
-        browser, f"{stage.address}/{LIBRARY}/", stage.koha.demo_card, stage.koha.demo_pin
+        browser, f"{stage.address}/{LIBRARY}/", stage.system.demo_card, stage.system.demo_pin
     )
     [origin] = stage.house.libraries[LIBRARY].providers["adyen"].capabilities().redirect_origins
     assert chosen.page.url.startswith(f"{origin}/pay/PL")
