@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from sqlalchemy import select
 
+from ils_payment.cli.demo_provider import PROVIDERS
 from ils_payment.cli.demo_stage import LIBRARY, PATIENCE, Stage, truth_of
 from ils_payment.cli.walk import Browser, Confirmed, JourneyError, confirm_everything, pay_by_card
 from ils_payment.flows import show, unblock
@@ -53,8 +54,8 @@ def renewed(stage: Stage) -> bool:
     """Walk the journey, print its line, and say whether card, fees and Onleihe are as they should be."""
     click.echo(f"The program serves {stage.address}.", err=True)
     # Somebody else comes first, so that loading libraries and building statements is not measured.
-    jan = stage.koha.patron_ids["jan"]
-    stage.koha.change(jan, expiry_date=stage.koha.world.now().date().isoformat())
+    jan = stage.system.patron_ids["jan"]
+    stage.system.change(jan, expiry_date=stage.system.world.now().date().isoformat())
     _walk(stage, FIRST_CARD, FIRST_PIN)
     before = _onleihe(stage)
     calls = _listen(stage)
@@ -115,10 +116,11 @@ def _listen(stage: Stage) -> list[_Span]:
     """Note when each call to a remote began and ended, beside whoever listens already."""
     spans: list[_Span] = []
     told = stage.house.watch.seen
+    system = stage.house.settings.libraries[LIBRARY].library_system.plugin
 
     def hear(library: str, remote: str, call: str, outcome: str, seconds: float) -> None:
         told(library, remote, call, outcome, seconds)
-        if remote in {"koha", "stripe"}:
+        if remote == system or remote in PROVIDERS:
             now = stage.house.world.now()
             spans.append((now - timedelta(seconds=seconds), now))
 

@@ -34,6 +34,7 @@ _DOORS = (
     ports.Evidencing,
     ports.PaymentProvider,
     ports.Refunding,
+    ports.FindingRefunds,
     ports.Listing,
     ports.PayingOut,
     ports.ELendingPlatform,

@@ -20,6 +20,7 @@ from ils_payment.store.tables import audit, payments, postings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from ils_payment.model import State
     from ils_payment.store.unit import Unit
@@ -129,6 +130,16 @@ def has_said(unit: Unit, payment_id: str, what: str, facts: dict[str, Any]) -> b
         select(audit.c.facts).where(audit.c.payment_id == payment_id, audit.c.what == what)
     ).scalars()
     return any(facts.items() <= json.loads(row).items() for row in rows)
+
+
+def first_said(unit: Unit, payment_id: str, what: str, facts: dict[str, Any]) -> datetime | None:
+    """Return when the first row *what* with at least these *facts* was written, None if there is none."""
+    rows = unit.connection.execute(
+        select(audit.c.at, audit.c.facts)
+        .where(audit.c.payment_id == payment_id, audit.c.what == what)
+        .order_by(audit.c.number)
+    )
+    return next((row.at for row in rows if facts.items() <= json.loads(row.facts).items()), None)
 
 
 def broken_at(unit: Unit, payment_id: str) -> int | None:

@@ -18,6 +18,7 @@ STEPS: Mapping[str, str] = {
     "start_refused": N_("The provider refused the payment"),
     "start_absent": N_("The provider has no such payment"),
     "redirect_refused": N_("The provider named an address that is not its own"),
+    "told": N_("A notice of the provider was heard"),
     "pending": N_("The provider says: the bank has not confirmed yet"),
     "paid_right": N_("The provider says: paid"),
     "paid_wrong": N_("The provider says: paid, but not as it was asked for"),
