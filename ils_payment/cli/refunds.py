@@ -15,11 +15,12 @@ from ils_payment.domain.refunds import Meaning
 from ils_payment.errors import ILSPaymentError
 from ils_payment.flows import decide
 from ils_payment.flows import show as records
+from ils_payment.flows.decision import Decision
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ils_payment.flows.decide import Decided
+    from ils_payment.flows.decision import Decided
     from ils_payment.flows.house import House
 
 MEANINGS = [str(one).replace("_", "-") for one in Meaning]
@@ -148,7 +149,7 @@ def ask(
             house,
             typing(),
             found.payment_id,
-            decide.Decision(
+            Decision(
                 choice=Choice.REFUND,
                 reason=reason,
                 meaning=Meaning(meaning.replace("-", "_")),

@@ -11,7 +11,8 @@ from structlog.testing import capture_logs
 from ils_payment.domain.decisions import Choice
 from ils_payment.domain.refunds import Meaning
 from ils_payment.flows import tell
-from ils_payment.flows.decide import Decision, refund
+from ils_payment.flows.decide import refund
+from ils_payment.flows.decision import Decision
 from ils_payment.flows.export import export
 from ils_payment.flows.seal import seal, seal_changes
 from ils_payment.flows.verify import examine, verify

@@ -13,7 +13,7 @@ from ils_payment.domain.decisions import Choice
 from ils_payment.domain.ledger import balances
 from ils_payment.domain.refunds import Meaning
 from ils_payment.flows import decide, show
-from ils_payment.flows.decide import Decided, Decision
+from ils_payment.flows.decision import Decided, Decision
 from ils_payment.flows.views import CaseView, RefundView
 from ils_payment.model import Actor
 from ils_payment.store import chain

@@ -234,7 +234,7 @@ PROBLEMS: Mapping[str, str] = {
     "code": N_("Please type a new code of your authenticator: money is to be sent away."),
     "fresh": N_("Please sign in once more: money is to be sent away."),
 }
-"""Why a decision was not carried out: the codes of ``decide.CODES``, and what the pages ask themselves."""
+"""Why a decision was not carried out: the codes of ``decision.CODES``, and what the pages ask themselves."""
 
 NOTES: Mapping[str, str] = {
     "done": N_("Your decision was recorded and is being carried out."),
