@@ -209,7 +209,6 @@ def test_a_ledger_that_is_gone_gives_no_backup(books, tmp_path):
 
 def test_client_tools_that_are_missing_or_of_another_version_are_told(postgresql_url, tmp_path, monkeypatch):
     with closing(Store(postgresql_url, SimulatedWorld())) as store:
-        upgrade.upgrade(store)
         monkeypatch.setattr(copies, "_places", lambda _name, _major: iter(()))
         with pytest.raises(BackupError, match="there is no pg_dump of that version") as refused:
             backup(store, TREASURER, tmp_path / "b")
