@@ -35,6 +35,15 @@ class Stage:
         return self.library.simulator
 
 
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """A journey that was walked: what it prints, whether everything is as it should be, and its payment."""
+
+    line: dict[str, Any]
+    right: bool
+    payment_id: str
+
+
 def truth_of(stage: Stage) -> dict[str, Any]:
     """Ask the simulated library system over HTTP what is really in its books."""
     session = stage.house.world.session(deadline=PATIENCE, max_bytes=5 * 1024 * 1024)
