@@ -28,7 +28,7 @@ def test_the_unattended_journey_prints_one_line_and_settles():
         timeout=100,
         check=False,
     )
-    assert ran.returncode == 0, ran.stderr
+    assert ran.returncode == 0, ran.stderr + ran.stdout
     [line] = ran.stdout.splitlines()
     told = json.loads(line)
     assert set(told) == {"state", "amount", "paid_to_settled_ms", "library_calls"}
@@ -46,7 +46,7 @@ def demo_line(*arguments):
         timeout=100,
         check=False,
     )
-    assert ran.returncode == 0, ran.stderr
+    assert ran.returncode == 0, ran.stderr + ran.stdout
     [line] = ran.stdout.splitlines()
     return json.loads(line)
 
