@@ -62,7 +62,7 @@ def looked_at(chromium) -> Any:
 def test_a_page_is_accessible_and_fits(looked_at, exhibition, name, language):
     page = looked_at
     page.complaints.clear()
-    page.goto(f"{exhibition}/{name}?lang={language}", wait_until="domcontentloaded")
+    page.goto(f"{exhibition}/{name}?lang={language}")
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         assert page.evaluate(TOO_WIDE) <= 0, f"{width} px: a horizontal scroll bar"

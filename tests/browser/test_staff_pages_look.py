@@ -57,7 +57,7 @@ def looked_at(chromium):
 def test_a_staff_page_is_accessible_and_fits(looked_at, address, name, language):
     page = looked_at
     page.complaints.clear()
-    page.goto(f"{address}/{name}?lang={language}", wait_until="domcontentloaded")
+    page.goto(f"{address}/{name}?lang={language}")
     page.evaluate("document.querySelectorAll('details').forEach((it) => { it.open = true; })")
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
