@@ -98,7 +98,9 @@ class Line:
             case Fault.ERROR_AFTER:
                 return _page(502)
             case Fault.CUT:
-                return Reply(status=reply.status, headers=reply.headers, body=reply.body[: len(reply.body) // 2])
+                return Reply(
+                    status=reply.status, headers=reply.headers, body=reply.body[: len(reply.body) // 2]
+                )
             case Fault.GARBLED:
                 return _page(reply.status)
             case Fault.LATE:

@@ -8,7 +8,7 @@ so and are skipped. Amounts are cents.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar
@@ -234,7 +234,7 @@ class SeenRefund:
     counts: bool = True
 
 
-class NotPayable(Exception):
+class NotPayable(Exception):  # noqa: N818 - an outcome, as Refused is one
     """The provider does not let anybody pay in this session."""
 
 
@@ -242,12 +242,17 @@ class ProviderStand(Stand):
     """One provider to be proved.
 
     ``minimum`` and ``maximum`` are the smallest and largest sums that it takes. ``signs_time``: a notice that is
-    verified much later or earlier than it was signed is refused.
+    verified much later or earlier than it was signed is refused; ``signs_bodies``: all bytes of a notice are
+    signed, not a choice of its fields. ``knows_whose_money``: a refund for another payment's money can be seen
+    to be wrong. ``payer``: what the simulator tells of its payers, which nobody may repeat.
     """
 
     minimum: ClassVar[int] = 1
-    maximum: ClassVar[int] = 99_999_99
+    maximum: ClassVar[int] = 9_999_999
     signs_time: ClassVar[bool] = True
+    signs_bodies: ClassVar[bool] = True
+    knows_whose_money: ClassVar[bool] = True
+    payer: ClassVar[tuple[str, ...]] = ()
 
     def open(self) -> PaymentProvider:
         """Return the provider, new and connected to this stand's account."""
@@ -309,9 +314,17 @@ class ProviderStand(Stand):
         """Return genuine notices of kinds that are not needed, or of things that are not ours."""
         raise CannotStageError("this stand sends no other notices")
 
+    def signed_with_another_key(self, session_ref: str) -> list[RawRequest]:
+        """Return the notices of a session as somebody would sign them who does not have the key."""
+        raise CannotStageError("this stand cannot sign with another key")
+
     def forge(self, request: RawRequest) -> Sequence[RawRequest]:
-        """Return *request* with its signature wrong in several ways, beside the changed bytes that the kit tries."""
-        return ()
+        """Return *request* without its signature, or with a wrong one; without its headers unless told otherwise."""
+        return (replace(request, headers={}), replace(request, headers=dict.fromkeys(request.headers, "x")))
+
+    def money_of(self, session_ref: str) -> Mapping[str, str]:
+        """Return fields of a refund order beside the session, where the provider needs any."""
+        return {}
 
     def return_params(self, session_ref: str) -> Mapping[str, str] | None:
         """Return what the provider adds to the way back; for providers that are read ``with_return``."""

@@ -311,7 +311,8 @@ class KohaSystem:
         """Read what Koha itself would take for each patron category; needs a Koha that shows them."""
         if not self._config.category_fees:
             raise RemoteRefusedError(
-                "Koha is not asked what its categories cost.", mend="If it shows that, write category_fees = true."
+                "Koha is not asked what its categories cost.",
+                mend="If it shows that, write category_fees = true.",
             )
         return lookups.category_fees(self._client, self._host.library.currency)
 

@@ -19,7 +19,9 @@ class FailingTests(LibraryTests):
 
     @declared(unattended_read=True)
     @pytest.mark.parametrize("fault", Fault, ids=lambda fault: fault.name)
-    def test_an_account_that_cannot_be_read_is_an_error_and_the_next_reading_works(self, fault: Fault) -> None:
+    def test_an_account_that_cannot_be_read_is_an_error_and_the_next_reading_works(
+        self, fault: Fault
+    ) -> None:
         person = self.patron(450)
         patron = self.ref(person)
         self.stand.break_next(Call.READ, fault)

@@ -96,7 +96,9 @@ class RenewingTests(LibraryTests):
         assert self.stand.expiries(person) == []
 
     @declared(can_renew=RenewSupport.GIVEN_DATE)
-    @pytest.mark.parametrize("until", [_UNTIL, _UNTIL - timedelta(days=1), None], ids=["same", "earlier", "none"])
+    @pytest.mark.parametrize(
+        "until", [_UNTIL, _UNTIL - timedelta(days=1), None], ids=["same", "earlier", "none"]
+    )
     def test_an_expiry_never_moves_backwards(self, until: date | None) -> None:
         person = self._reader()
         assert isinstance(self._renew(self._order(person, until=until)), NotApplied)
