@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 class Contract:
     """A class of tests on the stand that its subclass names as ``on``.
 
-    ``said`` collects every message of the plugin; at the end of each test nothing confidential may be in it, nor
-    in what was logged.
+    ``said`` collects every message of the plugin; at the end of each test nothing confidential may be in it,
+    nor in what was logged.
     """
 
     on: ClassVar[type[Any]]
@@ -30,9 +30,7 @@ class Contract:
         self.stand, self.said = self.on(), []
         self.opened()
         yield
-        # Titles, names and card numbers are for the patron's eyes; credentials and PINs are for nobody's.
-        told = "\n".join([*self.said, caplog.text])
-        assert [text for text in self.confidential() if text and text in told] == []
+        self.nothing_confidential_was_told(caplog.text)
 
     def opened(self) -> None:
         """Connect the plugin to the new stand."""
@@ -41,6 +39,11 @@ class Contract:
     def confidential(self) -> list[str]:
         """Return what must not be in any message."""
         return list(self.stand.secrets)
+
+    def nothing_confidential_was_told(self, logged: str) -> None:
+        """Look through everything that was said and logged; credentials and PINs are for nobody's eyes."""
+        told = "\n".join([*self.said, logged])
+        assert [text for text in self.confidential() if text and text in told] == []
 
     def refused(self, question: Callable[[], object], *kinds: type[RemoteError]) -> RemoteError:
         """Ask what must end in a RemoteError (of one of *kinds*), note its text and return it."""

@@ -2,13 +2,12 @@
 
 A class of tests that inherits from ``LibrarySystemContract`` (:mod:`ils_payment.testing.library_system`) or
 ``ProviderContract`` (:mod:`ils_payment.testing.provider`) names its stand as ``on``; what the plugin does not
-declare is not asked for, but there is a test that it is refused. With ``--contracts-json`` the last line is one
-JSON object: how many tests passed for each stand.
+declare is not asked for, but there is a test that it is refused. With ``--contracts-json`` the last line
+is one JSON object: how many tests passed for each stand.
 """
 
 from __future__ import annotations
 
-import functools
 import json
 import sys
 from collections import Counter
@@ -19,7 +18,7 @@ import pytest
 from ils_payment.testing.stands import CannotStageError, Stand
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 # Assertions in the contracts show their values only if pytest rewrites the modules before they are imported.
 pytest.register_assert_rewrite("ils_payment.testing.library_system", "ils_payment.testing.provider")
@@ -28,10 +27,13 @@ _COUNT = "ils-payment-contracts"
 _ABSENT = (False, "no", "none")
 """Values by which a capability says that there is nothing."""
 
+_KNOWN: dict[type[Stand], Any] = {}
+
 
 def declared(**capabilities: Any) -> pytest.MarkDecorator:  # noqa: ANN401 - values of any capability
     """Mark a test as one for plugins whose capabilities have these values; a tuple allows several."""
-    return pytest.mark.declared(**capabilities)
+    mark: pytest.MarkDecorator = pytest.mark.declared(**capabilities)
+    return mark
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -51,7 +53,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what the plugin does not declare, and tell the others which stand they are for."""
-    apply, other = [], []
+    apply: list[pytest.Item] = []
+    other: list[pytest.Item] = []
     count = config.pluginmanager.get_plugin(_COUNT)
     for item in items:
         stand = _stand_of(item)
@@ -73,7 +76,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
+def pytest_pyfunc_call() -> Generator[None, object, object]:
     """Skip a test whose stand cannot do what it asks for, and say what that was."""
     try:
         return (yield)
@@ -93,8 +96,8 @@ class _Count:
         if report.when == "call" and report.passed:
             self.passed.update(str(name) for key, name in report.user_properties if key == "contract")
 
-    def pytest_terminal_summary(self, terminalreporter: Any) -> None:  # noqa: ANN401 - pytest does not export its type
-        """Say what is declared absent, so that nobody takes a test that does not apply for one that passed."""
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:  # noqa: ANN401 - not exported
+        """Say what is declared absent, so that nobody takes what does not apply for passed."""
         for name, absent in sorted(self.absent.items()):
             if absent:
                 terminalreporter.write_line(f"{name} declares absent: {', '.join(sorted(absent))}")
@@ -113,7 +116,8 @@ def _is_among(value: object, wanted: object) -> bool:
     return value in wanted if isinstance(wanted, tuple) else value == wanted
 
 
-@functools.cache
 def _capabilities(stand: type[Stand]) -> Any:  # noqa: ANN401 - of a library system or of a provider
-    opened: Any = stand()
-    return opened.open().capabilities()
+    if stand not in _KNOWN:
+        opened: Any = stand()
+        _KNOWN[stand] = opened.open().capabilities()
+    return _KNOWN[stand]

@@ -136,8 +136,7 @@ class SeenCredit:
 class LibraryStand(Stand):
     """One library system to be proved.
 
-    ``charset``: what texts of fees can be written in. ``desk_marker`` and the like are not needed: what the desk
-    books has the marker "".
+    ``charset``: what texts of fees can be written in.
     """
 
     charset: ClassVar[str] = "utf-8"
@@ -226,7 +225,7 @@ class SeenSession:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenRefund:
-    """One refund in the provider's books: with our key where it carries one, and whether it left (or will)."""
+    """One refund in the provider's books: with our key where it has one; ``counts``: it left, or will."""
 
     ref: str
     key: str
@@ -234,17 +233,17 @@ class SeenRefund:
     counts: bool = True
 
 
-class NotPayable(Exception):  # noqa: N818 - an outcome, as Refused is one
+class NotPayable(Exception):
     """The provider does not let anybody pay in this session."""
 
 
 class ProviderStand(Stand):
     """One provider to be proved.
 
-    ``minimum`` and ``maximum`` are the smallest and largest sums that it takes. ``signs_time``: a notice that is
-    verified much later or earlier than it was signed is refused; ``signs_bodies``: all bytes of a notice are
-    signed, not a choice of its fields. ``knows_whose_money``: a refund for another payment's money can be seen
-    to be wrong. ``payer``: what the simulator tells of its payers, which nobody may repeat.
+    ``minimum`` and ``maximum`` are the smallest and largest sums that it takes. ``signs_time``: a notice
+    that is verified much later or earlier than it was signed is refused; ``signs_bodies``: all bytes of a
+    notice are signed, not a choice of its fields. ``knows_whose_money``: a refund for another payment's money
+    can be seen to be wrong. ``payer``: what the simulator tells of its payers, which nobody may repeat.
     """
 
     minimum: ClassVar[int] = 1
@@ -319,7 +318,7 @@ class ProviderStand(Stand):
         raise CannotStageError("this stand cannot sign with another key")
 
     def forge(self, request: RawRequest) -> Sequence[RawRequest]:
-        """Return *request* without its signature, or with a wrong one; without its headers unless told otherwise."""
+        """Return *request* without its signature, or with a wrong one, in headers unless told otherwise."""
         return (replace(request, headers={}), replace(request, headers=dict.fromkeys(request.headers, "x")))
 
     def money_of(self, session_ref: str) -> Mapping[str, str]:

@@ -1,4 +1,4 @@
-"""Koha keeps the contract of library systems, with everything switched on, and refuses what is switched off."""
+"""Koha keeps the contract of library systems with everything on, and refuses what is switched off."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class LibraryTests(Contract):
         return card
 
     def order(self, person: Person, **changes: Any) -> CreditOrder:  # noqa: ANN401 - fields of the order
-        """Return the order to pay what *person* owes: all of it in one, or the first fee where that cannot be."""
+        """Return the order to pay what *person* owes: all of it, or the first fee where that cannot be."""
         fees = self.account(person).fees
         taken = fees if self.can.batch else fees[:1]
         lines = tuple(

@@ -44,7 +44,7 @@ class ChargingTests(LibraryTests):
         assert [(debit.cents, debit.marker) for debit in self.stand.debits(person)] == [(450, MARKER)]
 
     @declared(can_charge=True)
-    @pytest.mark.parametrize("cents", [1, 99, 1005, 28_999, 99_999_999])
+    @pytest.mark.parametrize("cents", [1, 29, 1005, 1999, 99_999_999])
     def test_an_amount_is_charged_to_the_cent(self, cents: int) -> None:
         person = self.patron(1)
         assert isinstance(self._charge(self._owes(person, cents)), Applied)

@@ -14,7 +14,7 @@ from ils_payment.testing.library_system.base import LibraryTests
 from ils_payment.testing.stands import long_ahead
 
 _ODD_REFS = ("", "0", "-1", "99999999", "1/../2", "1?x=1", "%31", "a b", "\u0661", "1'--", "x" * 500)
-_TEXTS = ("Säumnisgebühr für „Straße“", "Fernleihe <b>&amp; Co.</b> \"x\" 'y'", "Žluťoučký kůň – 2. Mahnung")
+_TEXTS = ("Säumnisgebühr für „Straße“", "Fernleihe <b>&amp; Co.</b> \"x\" 'y'", "Žluťoučký kůň, 2. Mahnung")
 
 
 class ReadingTests(LibraryTests):
@@ -24,7 +24,7 @@ class ReadingTests(LibraryTests):
         account = self.account(self.patron(valid_until=long_ahead(self.stand)))
         assert (account.fees, account.balance, account.open_credit) == ((), 0, 0)
 
-    @pytest.mark.parametrize("cents", [1, 99, 100, 101, 1005, 1999, 99_999, 99_999_999])
+    @pytest.mark.parametrize("cents", [1, 29, 99, 100, 115, 1005, 1999, 99_999, 99_999_999])
     def test_an_amount_is_read_to_the_cent(self, cents: int) -> None:
         account = self.account(self.patron(cents))
         assert [fee.cents for fee in account.fees] == [cents]
@@ -136,7 +136,17 @@ class ReadingTests(LibraryTests):
     @declared(unattended_read=True)
     def test_a_patron_is_found_by_the_whole_card_number_only(self) -> None:
         card = self.patron().card
-        for part in (card[:-1], card[1:], card + "0", card[:-1] + "%", card[:-1] + "_", "*", "%", ""):
+        for part in (
+            card[:-1],
+            card[1:],
+            card + "0",
+            card + "%",
+            card[:-1] + "%",
+            card[:-1] + "_",
+            "*",
+            "%",
+            "",
+        ):
             assert self.system.find_patron(part) is None, "a part of a card number found somebody"
 
     @declared(unattended_read=True)

@@ -23,7 +23,7 @@ from ils_payment.testing.kit import declared
 from ils_payment.testing.library_system.base import MARKER, OTHER_MARKER, LibraryTests
 from ils_payment.testing.stands import Call
 
-_DRESSED = {
+_CONTRADICTIONS: dict[str, dict[str, Any]] = {
     "another currency": {"currency": "JPY"},
     "no lines": {"lines": ()},
     "no amount": {"cents": 0},
@@ -48,7 +48,7 @@ class SettlingTests(LibraryTests):
         assert sum(self.stand.open_fees(person)) == 600 - order.cents
         assert self.account(person).balance == 600 - order.cents
 
-    @pytest.mark.parametrize("cents", [1, 5, 10, 99, 100, 1005, 1999, 28_999, 99_999, 99_999_999])
+    @pytest.mark.parametrize("cents", [1, 10, 29, 99, 100, 115, 1005, 1999, 99_999, 99_999_999])
     def test_an_amount_is_settled_to_the_cent(self, cents: int) -> None:
         if not self.can.min_cents <= cents <= self.can.max_cents:
             pytest.skip("beyond the limits that are declared")
@@ -100,11 +100,10 @@ class SettlingTests(LibraryTests):
         assert isinstance(self.settle(replace(order, cents=449, lines=(line,))), NotApplied)
         self.nothing_was_written(person)
 
-    @pytest.mark.parametrize("wrong", _DRESSED)
+    @pytest.mark.parametrize("wrong", _CONTRADICTIONS)
     def test_an_order_that_contradicts_itself_is_certainly_not_settled(self, wrong: str) -> None:
         person = self.patron(450)
-        changes: dict[str, Any] = _DRESSED[wrong]
-        order = replace(self.order(person), **changes)
+        order = replace(self.order(person), **_CONTRADICTIONS[wrong])
         assert isinstance(self.settle(order), NotApplied)
         assert self.stand.calls(Call.SETTLE) == 0, "money calls are not sent to find out"
         self.nothing_was_written(person)

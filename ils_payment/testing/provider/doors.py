@@ -24,7 +24,7 @@ from ils_payment.model import (
     RefundSupport,
 )
 from ils_payment.money import minor_digits
-from ils_payment.ports import Listing, PaymentProvider, PayingOut, PluginConfig, Refunding
+from ils_payment.ports import Listing, PayingOut, PaymentProvider, PluginConfig, Refunding
 from ils_payment.testing.kit import declared
 from ils_payment.testing.provider.base import CENTS, ProviderTests
 

@@ -32,7 +32,7 @@ class ReadingTests(ProviderTests):
         assert type(seen.captured) is int
 
     @declared(read=readable)
-    @pytest.mark.parametrize("cents", ["minimum", 101, 1999, 28_999, "maximum"])
+    @pytest.mark.parametrize("cents", ["minimum", 115, 1005, 1999, "maximum"])
     def test_what_was_taken_is_read_to_the_cent(self, cents: int | str) -> None:
         wanted = int(getattr(self.stand, cents)) if isinstance(cents, str) else cents
         assert self.read(self.paid(cents=wanted)).captured == wanted
