@@ -52,11 +52,13 @@ class Stand:
 
     ``name`` is what the results are counted under. ``secrets`` must never be seen in a message, a log line or
     a finding: credentials of the plugin. ``world`` is the world that the plugin lives in, ``host`` its host.
+    ``nonce`` is in every key that must be new: a real system remembers those of earlier tests.
     """
 
     name: ClassVar[str]
     secrets: ClassVar[tuple[str, ...]] = ()
     library: ClassVar[LibraryInfo] = LIBRARY
+    nonce = ""
 
     def __init__(self) -> None:
         self.world: World = self.make_world()
@@ -86,17 +88,18 @@ class Stand:
 
     def break_next(self, call: Call, fault: Fault) -> None:
         """Let *fault* happen to the next *call*."""
-        if not self.lines:
-            raise CannotStageError("calls to a real system cannot be broken")
+        self._has_lines()
         for line in self.lines:
             line.break_next(lambda request: self.is_call(call, request), fault)
 
     def calls(self, call: Call) -> int:
         """Return how often *call* was sent."""
+        self._has_lines()
         return sum(self.is_call(call, request) for line in self.lines for request in line.requests)
 
     def sent(self) -> int:
         """Return how many calls of any kind were sent."""
+        self._has_lines()
         return sum(len(line.requests) for line in self.lines)
 
     def catch_up(self) -> None:
@@ -106,9 +109,12 @@ class Stand:
 
     def go_away(self) -> None:
         """Let the remote refuse connections from now on."""
-        if not self.lines:
-            raise CannotStageError("a real system cannot be switched off")
+        self._has_lines()
         self.simulated.remotes.clear()
+
+    def _has_lines(self) -> None:
+        if not self.lines:
+            raise CannotStageError("calls to this system can be neither broken nor counted")
 
     def refuse_us(self) -> None:
         """Let the remote refuse the plugin's credentials from now on, those that it handed out included."""

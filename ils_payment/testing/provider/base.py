@@ -32,7 +32,7 @@ class ProviderTests(Contract):
     def attempt(self, reference: str = "PAY1", cents: int = CENTS, **changes: Any) -> Attempt:  # noqa: ANN401 - fields of the attempt
         """Return an attempt with its request, as the ledger has it before the start."""
         fields: dict[str, Any] = {
-            "key": f"KEY-{reference}",
+            "key": f"KEY-{reference}{self.stand.nonce}",
             "reference": reference,
             "cents": cents,
             "currency": self.stand.library.currency,

@@ -42,6 +42,8 @@ class StartingTests(ProviderTests):
     @pytest.mark.parametrize("cents", ["minimum", 99, 100, 115, 1005, 1999, 99_999, "maximum"])
     def test_an_amount_is_asked_for_to_the_cent(self, cents: int | str) -> None:
         wanted = int(getattr(self.stand, cents)) if isinstance(cents, str) else cents
+        if not self.stand.minimum <= wanted <= self.stand.maximum:
+            pytest.skip("beyond the limits of this provider")
         self.started(cents=wanted)
         assert [one.cents for one in self.of("PAY1")] == [wanted]
 
