@@ -1,7 +1,8 @@
 """The contract kits on a real test system.
 
 ``pytest -p ils_payment.testing.kit --pyargs ils_payment.testing.live`` proves what is asked and what is read
-there; what needs a hand on the remote (new patrons, payers, lost answers) is skipped and says so. Environment variables name the system:
+there; what needs a hand on the remote (new patrons, payers, lost answers) is skipped and says so.
+Environment variables name the system:
 
 * ``ILS_PAYMENT_LIVE_LIBRARY_SYSTEM``: the name of the plugin; ``ILS_PAYMENT_LIVE_CARD`` and ``..._PIN``: a
   patron of the test system whose PIN may be typed wrong some times.
