@@ -41,7 +41,7 @@ PROCESSES = int(os.environ.get("PROCESSES", "2"))
 LEFT_OUT = {"simulator", "testing"}
 """Folders whose failpoints are not the program's own."""
 ELSEWHERE = ("adyen.", "sip2.")
-"""How failpoints begin that no scenario here passes: their own tests die at each (``tests/adyen``, ``tests/sip2``)."""
+"""How failpoints begin that no scenario here passes: ``tests/adyen`` and ``tests/sip2`` die at each."""
 
 
 @dataclass
