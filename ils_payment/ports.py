@@ -14,7 +14,8 @@ Protocols below. Rules for all of them:
   be answered: ``RemoteUnavailableError`` (down, slow: later), ``RemoteRefusedError`` (credentials,
   rights: the administrator), ``RemoteAbsentError`` (the patron is certainly not there any more: a
   payment that waits for this becomes a case at once), ``RemoteGarbledError`` (an answer against the
-  specification). No exception of an SDK or transport crosses the door.
+  specification). ``PinNeededError`` is a refusal, too: only the patron's PIN opens the answer. No
+  exception of an SDK or transport crosses the door.
 * Calls that move money never raise for anything the remote did: they *return* what is known,
   and **unclear is the default** for everything that is not classified as applied or as certainly
   not applied. They are never repeated inside a plugin; retries of SDK and transport are 0.
@@ -190,6 +191,8 @@ class LibrarySystem(Protocol):
     def account(self, patron: PatronRef) -> Account:
         """Read fees and balance fresh. Money may not move here. Raises RemoteError.
 
+        Without ``unattended_read`` this is what was read with the PIN at the sign-in, a few minutes ago at
+        most and from before any settle call; PinNeededError where there is none. ``read_at`` says when.
         Called before a patron sees fees, before the fees are frozen, and before and after every
         settle call. Every open debit line is listed, also those that cannot be settled
         (``payable=False`` with a ``reason``). Amounts that have more decimals than the currency

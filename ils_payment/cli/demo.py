@@ -7,7 +7,7 @@ import logging
 import sys
 import tempfile
 import threading
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,7 @@ from ils_payment.flows.house import open_store
 from ils_payment.loading import load_settings
 from ils_payment.plugins import SIMULATOR_GROUP, installed, load
 from ils_payment.store.upgrade import upgrade
+from ils_payment.testing.demo import Stageable
 from ils_payment.testing.simulator import TRUTH_PATH, serve
 from ils_payment.world import World
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ils_payment.flows.house import House
+    from ils_payment.testing.demo import DemoLibrary
 
 
 @click.command()
@@ -57,13 +59,27 @@ if TYPE_CHECKING:
     "--port", type=click.IntRange(0, 65535), help=f"Port of the program [{DEMO_PORT}; any with --auto]."
 )
 @click.option(
-    "--koha-port", type=click.IntRange(0, 65535), default=0, help="Port of the simulated Koha [any]."
+    "--library-system", default="koha", show_default=True, help="Which one is simulated: koha or sip2."
+)
+@click.option(
+    "--library-port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    help="Port of the simulated library system [any].",
 )
 @click.option(
     "--stripe-port", type=click.IntRange(0, 65535), default=0, help="Port of the simulated Stripe [any]."
 )
-def demo(port: int | None, koha_port: int, stripe_port: int, journey: str, *, auto: bool) -> None:
-    """Try everything: a simulated Koha, a simulated Stripe, and the real program between them.
+def demo(  # each is an option of the command line
+    port: int | None,
+    library_system: str,
+    library_port: int,
+    stripe_port: int,
+    journey: str,
+    *,
+    auto: bool,
+) -> None:
+    """Try everything: a simulated library system, a simulated Stripe, and the real program between them.
 
     Prints one address to open in a browser, and the card number and PIN to use. No money moves;
     everything lies in a temporary folder and is gone at the end.
@@ -73,8 +89,11 @@ def demo(port: int | None, koha_port: int, stripe_port: int, journey: str, *, au
     wanted = (0 if auto else DEMO_PORT) if port is None else port
     with (
         tempfile.TemporaryDirectory(prefix="ils-payment-demo-") as folder,
-        staged(Path(folder), wanted, koha_port, stripe_port) as stage,
+        staged(Path(folder), wanted, library_port, stripe_port, library_system) as stage,
     ):
+        if auto and journey in stage.library.absent:
+            click.echo(json.dumps({"state": "absent", "reason": stage.library.absent[journey]}))
+            return
         if auto:
             sys.exit(0 if {"fees": _walked, "renew": renewed}[journey](stage) else 1)
         _invite(stage)
@@ -82,7 +101,9 @@ def demo(port: int | None, koha_port: int, stripe_port: int, journey: str, *, au
 
 
 @contextmanager
-def staged(folder: Path, port: int, koha_port: int, stripe_port: int) -> Iterator[Stage]:
+def staged(
+    folder: Path, port: int, library_port: int, stripe_port: int, library_system: str = "koha"
+) -> Iterator[Stage]:
     """Start the simulated remotes and the real program; stop all of it at the end."""
     with ExitStack() as stack:
         # Program and remotes share one interpreter here: with the usual five milliseconds, waiting for the
@@ -92,16 +113,13 @@ def staged(folder: Path, port: int, koha_port: int, stripe_port: int) -> Iterato
         listener = stack.enter_context(listening("127.0.0.1", port))
         address = f"http://127.0.0.1:{listener.getsockname()[1]}"
         secrets = _secrets(folder)
-        koha = _simulator("koha").demo(client_id="ils-payment", client_secret=secrets["koha"])
+        library = stack.enter_context(_library(library_system, folder, library_port))
         stripe = _simulator("stripe").demo(api_key=secrets["stripe"], webhook_secret=secrets["webhook"])
-        let_cards_expire(koha)
-        koha_address = stack.enter_context(serve(koha, port=koha_port))
+        if "renew" not in library.absent:
+            let_cards_expire(library.simulator)
         stripe_address = stack.enter_context(serve(stripe, port=stripe_port))
-        cards = [patron["card"] for patron in koha.truth()["patrons"].values()]
         path = folder / "config.toml"
-        path.write_text(
-            configuration(LIBRARY, folder, address, koha_address, stripe_address, cards), encoding="utf-8"
-        )
+        path.write_text(configuration(LIBRARY, folder, address, library, stripe_address), encoding="utf-8")
         (folder / "tariff.toml").write_text(TARIFF, encoding="utf-8")
         settings = load_settings(path)
         with closing(open_store(settings, world_of(settings))) as store:
@@ -112,7 +130,7 @@ def staged(folder: Path, port: int, koha_port: int, stripe_port: int) -> Iterato
         stripe.webhook_url = f"{address}/webhooks/{LIBRARY}/stripe"
         stripe.start_sender()
         stack.callback(stripe.stop_sender)
-        yield Stage(address, house, koha, koha_address, stripe, path)
+        yield Stage(address, house, library, stripe, path)
 
 
 def _simulator(name: str) -> Any:  # noqa: ANN401 - each remote has its own switches
@@ -125,19 +143,32 @@ def _simulator(name: str) -> Any:  # noqa: ANN401 - each remote has its own swit
     return load(point)
 
 
+def _library(name: str, folder: Path, port: int) -> AbstractContextManager[DemoLibrary]:
+    """Begin to serve the simulated library system *name*; its secrets lie in *folder*."""
+    found = _simulator(name)
+    if not isinstance(found, Stageable):
+        raise PluginError(f"The simulator {name!r} is none of a library system with a demo.")
+    return found.stage_demo(lambda secret: _secret(folder, secret, World().random_text(40)), port)
+
+
 def _secrets(folder: Path) -> dict[str, str]:
     """Make up secrets and write each into a file that nobody else can read, as in real life."""
     world = World()
     made = {
-        "koha": world.random_text(32),
         "stripe": f"sk_test_{world.random_text(24)}",
         "webhook": f"whsec_{world.random_text(32)}",
     }
     for name, secret in made.items():
-        path = folder / name
-        path.touch(mode=0o600)
-        path.write_text(secret, encoding="utf-8")
+        _secret(folder, name, secret)
     return made
+
+
+def _secret(folder: Path, name: str, secret: str) -> tuple[str, dict[str, str]]:
+    """Write a secret into a file of its own; return it, and how the configuration names it."""
+    path = folder / name
+    path.touch(mode=0o600)
+    path.write_text(secret, encoding="utf-8")
+    return secret, {"file": str(path)}
 
 
 @contextmanager
@@ -169,30 +200,34 @@ def _web(house: House, listener: socket.socket) -> Iterator[None]:
 def _invite(stage: Stage) -> None:
     click.echo("")
     click.echo(f"  Open     {stage.address}/")
-    click.echo(f"  Card     {stage.koha.demo_card}")
-    click.echo(f"  PIN      {stage.koha.demo_pin}")
+    click.echo(f"  Card     {stage.system.demo_card}")
+    click.echo(f"  PIN      {stage.system.demo_pin}")
     click.echo("")
-    click.echo(f"  A card that has ended, with an open fee: {EXPIRED_CARD}, PIN {EXPIRED_PIN}")
-    click.echo("  What the Onleihe is told about it, before and after (3: it may borrow):")
-    click.echo(f"    curl -s -d 'sno={EXPIRED_CARD}&pwd={EXPIRED_PIN}' {stage.address}{ONLEIHE_PATH}")
-    click.echo(f"  A child's card that has ended, renewed for nothing: {CHILD_CARD}, PIN {CHILD_PIN}")
+    absent = stage.library.absent.get("renew")
+    if absent:
+        click.echo(f"  No card can be renewed here: {absent}.")
+    else:
+        click.echo(f"  A card that has ended, with an open fee: {EXPIRED_CARD}, PIN {EXPIRED_PIN}")
+        click.echo("  What the Onleihe is told about it, before and after (3: it may borrow):")
+        click.echo(f"    curl -s -d 'sno={EXPIRED_CARD}&pwd={EXPIRED_PIN}' {stage.address}{ONLEIHE_PATH}")
+        click.echo(f"  A child's card that has ended, renewed for nothing: {CHILD_CARD}, PIN {CHILD_PIN}")
     click.echo("")
     click.echo("  Commands for staff, with the configuration of this demo (in another terminal):")
     program = f"{Path(sys.executable).with_name('ils-payment')} --config {stage.config}"
     click.echo(f"    {program} link --library {LIBRARY} --card {EXPIRED_CARD}")
     click.echo(f"    {program} cases list")
     click.echo("")
-    click.echo(f"  The simulated Koha shows its books under {stage.koha_address}{TRUTH_PATH}")
+    click.echo(f"  The simulated library system shows its books under {stage.library.address}{TRUTH_PATH}")
     click.echo("  No money moves. Ctrl-C ends it.")
 
 
 def _walked(stage: Stage) -> bool:
-    """Walk the journey, print its line, and say whether the simulated Koha itself has the fees as paid."""
+    """Walk the journey, print its line, and say whether the library system itself has the fees as paid."""
     session = stage.house.world.session(deadline=PATIENCE, max_bytes=5 * 1024 * 1024)
     browser = Browser(session)
     click.echo(f"The program serves {stage.address}.", err=True)
     chosen = confirm_everything(
-        browser, f"{stage.address}/{LIBRARY}/", stage.koha.demo_card, stage.koha.demo_pin
+        browser, f"{stage.address}/{LIBRARY}/", stage.system.demo_card, stage.system.demo_pin
     )
     before = sum(truth_of(stage)["requests"].values())
     page = pay_by_card(browser, chosen.page)
@@ -212,12 +247,16 @@ def _walked(stage: Stage) -> bool:
         "library_calls": sum(truth["requests"].values()) - before,
     }
     click.echo(json.dumps(line))
-    return payment.state == "settled" and _is_paid(truth, stage.koha.demo_card, chosen)
+    return payment.state == "settled" and _is_paid(truth, stage.system.demo_card, chosen)
 
 
 def _is_paid(truth: dict[str, Any], card: str, chosen: Confirmed) -> bool:
-    """Compare the books with the journey: these fees closed by one credit of this sum, nothing left over."""
+    """Compare the books with the journey: these fees closed by credits of this sum, nothing left over."""
     [patron] = [one for one in truth["patrons"].values() if one["card"] == card]
     marked = [one for one in patron["credits"].values() if one["marker"]]
-    closed = all(patron["fees"][fee]["outstanding"] == 0 for fee in chosen.fees)
-    return closed and [(one["amount"], one["unapplied"]) for one in marked] == [(chosen.cents, 0)]
+    # Without ids of fees, the one that was chosen stands for all.
+    whole = not set(chosen.fees) <= set(patron["fees"])
+    fees = patron["fees"] if whole else chosen.fees
+    closed = all(patron["fees"][fee]["outstanding"] == 0 for fee in fees)
+    unapplied = sum(one["unapplied"] for one in marked)
+    return closed and (sum(one["amount"] for one in marked), unapplied) == (chosen.cents, 0)

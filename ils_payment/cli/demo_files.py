@@ -9,6 +9,8 @@ from ils_payment.problems import toml
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ils_payment.testing.demo import DemoLibrary
+
 TARIFF = """\
 currency = "EUR"
 
@@ -65,9 +67,10 @@ why = { de = "Ausweise des Personals verlängert die Leitung.", en = "Staff card
 """
 
 
-def configuration(library: str, folder: Path, address: str, koha: str, stripe: str, cards: list[str]) -> str:
+def configuration(library: str, folder: Path, address: str, system: DemoLibrary, stripe: str) -> str:
     """Return the configuration of the demo as an administrator would write it."""
-    files = {name: toml({"file": str(folder / name)}) for name in ("koha", "stripe", "webhook")}
+    files = {name: toml({"file": str(folder / name)}) for name in ("stripe", "webhook")}
+    table = "\n".join(f"{key} = {toml(value)}" for key, value in system.table.items())
     return f"""\
 [server]
 public_url = {toml(address)}
@@ -75,16 +78,11 @@ database = {toml(f"sqlite:///{folder}/ledger.db")}
 
 [libraries.{library}]
 name = "Stadtbücherei Lindental"
-test_cards = {toml(cards)}
+test_cards = {toml(list(system.cards))}
 tariff = {toml(str(folder / "tariff.toml"))}
 
 [libraries.{library}.library_system]
-plugin = "koha"
-url = {toml(f"{koha}/api/v1")}
-client_id = "ils-payment"
-client_secret = {files["koha"]}
-library_id = "ZENTRALE"
-renew = true
+{table}
 
 [libraries.{library}.providers.stripe]
 api_key = {files["stripe"]}

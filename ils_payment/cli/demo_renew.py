@@ -53,8 +53,8 @@ def renewed(stage: Stage) -> bool:
     """Walk the journey, print its line, and say whether card, fees and Onleihe are as they should be."""
     click.echo(f"The program serves {stage.address}.", err=True)
     # Somebody else comes first, so that loading libraries and building statements is not measured.
-    jan = stage.koha.patron_ids["jan"]
-    stage.koha.change(jan, expiry_date=stage.koha.world.now().date().isoformat())
+    jan = stage.system.patron_ids["jan"]
+    stage.system.change(jan, expiry_date=stage.system.world.now().date().isoformat())
     _walk(stage, FIRST_CARD, FIRST_PIN)
     before = _onleihe(stage)
     calls = _listen(stage)

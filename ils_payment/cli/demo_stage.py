@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ils_payment.flows.house import House
+    from ils_payment.testing.demo import DemoLibrary
 
 LIBRARY = "lindental"
 DEMO_PORT = 8480
@@ -24,14 +25,18 @@ class Stage:
 
     address: str
     house: House
-    koha: Any
-    koha_address: str
+    library: DemoLibrary
     stripe: Any
     config: Path
 
+    @property
+    def system(self) -> Any:  # noqa: ANN401 - each library system has switches of its own
+        """Return the simulated library system."""
+        return self.library.simulator
+
 
 def truth_of(stage: Stage) -> dict[str, Any]:
-    """Ask the simulated Koha over HTTP what is really in its books."""
+    """Ask the simulated library system over HTTP what is really in its books."""
     session = stage.house.world.session(deadline=PATIENCE, max_bytes=5 * 1024 * 1024)
-    answer: dict[str, Any] = session.get(stage.koha_address + TRUTH_PATH).json()
+    answer: dict[str, Any] = session.get(stage.library.address + TRUTH_PATH).json()
     return answer

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from ils_payment.domain.renewing import CARD
+from ils_payment.errors import PinNeededError
 from ils_payment.flows import letters, links, tariffs
 from ils_payment.flows.choose import FREE
 from ils_payment.model import Attempt, AttemptLine, Input, State
@@ -49,7 +50,8 @@ def freeze(house: House, desk: Desk, patron: PatronRef, choice: Choice, wish: Wi
     """Commit the payment, its claims and the attempt.
 
     AlreadyClaimedError when a fee or the card is held; AboveBalanceError when this and the patron's
-    other open payments are more than is owed.
+    other open payments are more than is owed. PinNeededError when the account was read, with the PIN, before
+    another payment of the patron: what it shows may be paid already.
     """
     name = FREE if wish.free else desk.provider_of(wish.method)
     live = desk.live if wish.free else desk.providers[name].capabilities().live
@@ -62,6 +64,10 @@ def freeze(house: House, desk: Desk, patron: PatronRef, choice: Choice, wish: Wi
             lines.append(_renewal_line(choice.quote, unit.world.new_id()))
             private[lines[-1].id] = letters.text(choice.quote.label, language)
         patron_id = patrons.patron_id(unit, desk.patrons, patron)
+        if not desk.system.capabilities().unattended_read and payments.any_since(
+            unit, patron_id, choice.read_at
+        ):
+            raise PinNeededError("The account was read before the patron's last payment.")
         running = payments.claimed_cents(unit, patron_id)
         values: dict[str, Any] = {
             "id": payment_id,

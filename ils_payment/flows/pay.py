@@ -51,7 +51,8 @@ def begin(
 ) -> Begun | NotBegun:
     """Start a payment for the fees in *keys* that the patron confirmed as *expected_cents* in all.
 
-    *until*: the card is to be renewed, too, to the day that the patron was shown.
+    *until*: the card is to be renewed, too, to the day that the patron was shown. PinNeededError where the
+    library system shows an account only with the PIN, and the sign-in is too long ago.
     """
     wish = Wish(keys=frozenset(keys), method=method, expected_cents=expected_cents, until=until)
     least = minimum(desk, wish)

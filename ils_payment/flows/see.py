@@ -56,6 +56,7 @@ def fees(house: House, desk: Desk, patron: PatronRef) -> FeesView:
         paused=house.paused,
         test_mode=not desk.live,
         read_at=account.read_at,
+        whole=not desk.system.capabilities().fee_ids,
     )
 
 

@@ -11,7 +11,7 @@ from ils_payment.domain.refunds import RefundState
 from ils_payment.domain.states import UNPAID
 from ils_payment.flows import tariffs
 from ils_payment.flows.views import CaseView, PaidLine, PaymentView, RefundView, RenewalView, Whereabouts
-from ils_payment.model import State
+from ils_payment.model import WHOLE_ACCOUNT, State
 from ils_payment.store import (
     attempts,
     cases,
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from ils_payment.model import LocalText, PatronRef
     from ils_payment.store.records import Case, Payment, Refund
     from ils_payment.store.unit import Unit
+
+_RECENTLY = timedelta(hours=6)
+"""For so long "back" in the browser may lead to a payment for the whole account."""
 
 NEXT_STEPS = {
     "paid_wrong": ("compare the captured amount with the provider", "refund, or book by hand"),
@@ -143,11 +146,18 @@ def history(house: House, desk: Desk, patron: PatronRef) -> tuple[PaymentView, .
 
 
 def paid_with(
-    house: House, desk: Desk, patron: PatronRef, keys: Iterable[str], until: date | None = None
+    house: House,
+    desk: Desk,
+    patron: PatronRef,
+    keys: Iterable[str],
+    until: date | None = None,
+    *,
+    cents: int | None = None,
 ) -> str | None:
     """Return the id of the patron's newest payment here, void ones apart, that has one of these fees.
 
-    One that renews the card *until* this day is named as well.
+    One that renews the card *until* this day is named as well. The fee that stands for a whole account comes
+    back, so it names a payment of the last hours only, and with *cents* only one of that sum.
     """
     wanted = set(keys)
     with house.store.read() as unit:
@@ -156,7 +166,9 @@ def paid_with(
             if found.library != desk.key or found.state is State.VOID:
                 continue
             sold = renewals.of_payment(unit, found) if until else None
-            if (sold and sold.until == until) or any(line.claim_key in wanted for line in found.lines):
+            recent = house.world.now() - found.created_at < _RECENTLY and cents in {None, found.cents}
+            theirs = {line.claim_key for line in found.lines if recent or line.claim_key != WHOLE_ACCOUNT}
+            if (sold and sold.until == until) or theirs & wanted:
                 return found.id
     return None
 

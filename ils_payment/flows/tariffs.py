@@ -12,6 +12,7 @@ from ils_payment.domain.payable import Rule
 from ils_payment.domain.tariff import NoQuote, Quote, quote, refusal
 from ils_payment.domain.tariff_compare import contradicted
 from ils_payment.errors import ConfigurationError
+from ils_payment.model import WHOLE_ACCOUNT
 from ils_payment.ports import Pricing
 
 if TYPE_CHECKING:
@@ -51,6 +52,9 @@ class CategoryFees:
                 self._fees = self._system.category_fees()
                 self._read_at = now
             return self._fees
+
+
+_ALL_FEES = {"de": "Alle offenen Gebühren", "en": "All open fees"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +127,8 @@ def known_kind(house: House, desk: Desk, kind: str) -> KnownKind:
     version = desk.tariff.at(today_at(house, desk)) if desk.tariff else None
     found = version.kind(kind) if version else None
     if found is None:
-        return KnownKind()
+        whole = kind == WHOLE_ACCOUNT and not desk.system.capabilities().fee_ids
+        return KnownKind(label=_ALL_FEES if whole else None)
     return KnownKind(label=found.label, cost_centre=found.cost_centre, account=found.account)
 
 

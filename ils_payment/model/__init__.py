@@ -15,6 +15,7 @@ from ils_payment.model.elending import (
     Verdict,
 )
 from ils_payment.model.library_system import (
+    WHOLE_ACCOUNT,
     Account,
     Applied,
     Binding,
@@ -87,6 +88,7 @@ from ils_payment.model.provider import (
 __all__ = [
     "HINDRANCE_KINDS",
     "LIFTERS",
+    "WHOLE_ACCOUNT",
     "Account",
     "Actor",
     "Answer",

@@ -169,6 +169,16 @@ def claimed(unit: Unit, patron: str) -> dict[str, str]:
     return {row.claim_key: row.payment_id for row in rows}
 
 
+def any_since(unit: Unit, patron: str, at: datetime) -> bool:
+    """Tell whether a payment of the patron was begun or settled at or after *at*; void ones do not count."""
+    later = select(payments.c.id).where(
+        payments.c.patron_id == patron,
+        payments.c.state != State.VOID,
+        or_(payments.c.created_at >= at, payments.c.settled_at >= at),
+    )
+    return unit.connection.execute(later.limit(1)).first() is not None
+
+
 def settled_meanwhile(unit: Unit, payment: Payment) -> bool:
     """Tell whether another payment has settled one of the same fees since this one was frozen."""
     keys = [line.claim_key for line in payment.lines]

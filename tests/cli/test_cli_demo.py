@@ -17,6 +17,7 @@ from ils_payment.cli.demo_renew import CHILD_CARD
 from ils_payment.cli.demo_stage import truth_of
 from ils_payment.cli.walk import Browser, Confirmed, JourneyError, Page
 from ils_payment.config.tariff_file import read_tariff
+from ils_payment.errors import PluginError
 
 
 def test_the_unattended_journey_prints_one_line_and_settles():
@@ -37,6 +38,37 @@ def test_the_unattended_journey_prints_one_line_and_settles():
     assert 1 <= told["library_calls"] <= 6
 
 
+def demo_line(*arguments):
+    ran = subprocess.run(
+        [sys.executable, "-m", "ils_payment.cli.main", "demo", "--auto", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    [line] = ran.stdout.splitlines()
+    return json.loads(line)
+
+
+def test_the_journey_ends_well_with_another_library_system():
+    told = demo_line("--library-system", "sip2")
+    assert (told["state"], told["amount"]) == ("settled", 1250)
+
+
+def test_a_journey_that_a_library_system_cannot_do_is_declared_absent():
+    told = demo_line("--library-system", "sip2", "--journey", "renew")
+    assert told == {"state": "absent", "reason": "SIP2 has no message that renews a card"}
+
+
+def test_a_simulator_of_something_else_is_no_library_system(tmp_path):
+    with (
+        pytest.raises(PluginError, match="none of a library system"),
+        demo.staged(tmp_path, 0, 0, 0, "stripe"),
+    ):
+        pass
+
+
 @pytest.fixture
 def stage(tmp_path):
     with demo.staged(tmp_path, 0, 0, 0) as running:
@@ -54,8 +86,8 @@ def test_a_koha_that_books_nothing_makes_the_demo_fail(stage, capsys, monkeypatc
 
 def _without_rights(stage, pay_by_card):
     def pay(browser, page):
-        service = next(one for one in stage.koha.truth()["patrons"].items() if one[1]["card"] == "M0002")[0]
-        stage.koha.set_rights(int(service), [])
+        service = next(one for one in stage.system.truth()["patrons"].items() if one[1]["card"] == "M0002")[0]
+        stage.system.set_rights(int(service), [])
         return pay_by_card(browser, page)
 
     return pay
@@ -102,7 +134,7 @@ def test_the_books_decide_not_our_word(stage, capsys):
     assert demo._walked(stage) is True
     capsys.readouterr()
     truth = truth_of(stage)
-    card = stage.koha.demo_card
+    card = stage.system.demo_card
     patron = next(one for one in truth["patrons"].values() if one["card"] == card)
     [credit] = [one for one in patron["credits"].values() if one["marker"]]
     chosen = Confirmed(Page("", [], ""), tuple(credit["applied"]), credit["amount"])

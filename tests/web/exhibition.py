@@ -163,6 +163,17 @@ FEES = FeesView(
     read_at=NOW,
 )
 
+WHOLE = FeeLine(
+    key="account",
+    kind="account",
+    label={"de": "Alle offenen Gebühren", "en": "All open fees"},
+    text="Säumnisgebühr 8,50 EUR; Vormerkung 4,00 EUR",
+    title=None,
+    cents=1250,
+    since=None,
+    payable=True,
+)
+
 TARIFFS = Path(__file__).parents[2] / "examples" / "tariffs"
 TOWN = load_tariff(TARIFFS / "town-library.toml")
 CITY = load_tariff(TARIFFS / "city-library.toml")
@@ -429,6 +440,7 @@ EXHIBITS: dict[str, Exhibit] = {
     "fees-credit": _fees(lines=LINES, open_credit=300, limit_cents=950),
     "fees-credit-too-small": _fees(lines=LINES[2:], open_credit=300, payable_cents=700, limit_cents=400),
     "fees-credit-covers": _fees(lines=LINES, open_credit=2000, limit_cents=0),
+    "fees-whole": _fees(lines=(WHOLE,), whole=True),
     "fees-none": _fees(lines=(), payable_cents=0, limit_cents=0),
     "fees-paused": _fees(paused=True),
     "fees-small": _fees(
