@@ -1,4 +1,4 @@
-"""A simulated SISIS behind its three doors and the adapter before it, in one process and on a standing clock."""
+"""A simulated SISIS with its three doors and the adapter before it, on a standing clock."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ _UNVERIFIED = Finding(
     Level.WARNING,
     "SISIS: unverified",
     "Neither SLNP nor NCIP2SLNP was compared with a running SISIS.",
-    "Compare what is shown of a test card with SISIS itself, and pay one small fee with it; see docs/sisis.md.",
+    "Compare what is shown of a test card with SISIS itself, and pay one small fee with it.",
 )
 
 ABSENT = (

@@ -144,8 +144,19 @@ class SLNPTable(Table):
         description="Read the end of the card with SLNPAlleBenutzerDaten. Its answer holds the PIN in clear, "
         "which is dropped while it is read; with false the end of a card is unknown.",
     )
+    category_key: str = Field(
+        default="",
+        description="Key of the patron's group in that answer, which is not publicly known; empty: none.",
+    )
     fees: FeesCommand | None = None
     renew: RenewCommand | None = None
+
+    @field_validator("category_key")
+    @classmethod
+    def _check_key(cls, value: str) -> str:
+        if value and (wire.NAME.fullmatch(value) is None or wire.is_secret(value)):
+            raise ValueError("a key is one word, and none of a PIN or password")
+        return value
 
     @field_validator("charset")
     @classmethod

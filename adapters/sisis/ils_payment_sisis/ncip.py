@@ -60,12 +60,13 @@ class NCIPReader:
             data = self._ask(session, card, pin, ncip_wire.ADDRESS)
             fiscal = self._ask(session, card, pin, ncip_wire.FISCAL)
             blocks = ncip_wire.blocks(self._ask(session, card, pin, ncip_wire.BLOCKS))
-        number, currency = ncip_wire.number_of(data), self._host.library.currency
+        currency = self._host.library.currency
         balance, positions = ncip_wire.fees(fiscal, self._config.amounts, currency)
         account = records.account(balance, positions, currency, self._host.now())
         today = self._host.now().astimezone(ZoneInfo(self._host.library.time_zone)).date()
-        read = records.card(number, ncip_wire.expiry(data), blocks, self._config.block_kinds, today)
-        return self._refs.ref(number), account, read
+        person = ncip_wire.person(data)
+        read = records.card(person, ncip_wire.expiry(data), blocks, self._config.block_kinds, today)
+        return self._refs.ref(person.number), account, read
 
     def find(self, card: str) -> PatronRef | None:
         """Refuse: nobody is found without a PIN."""

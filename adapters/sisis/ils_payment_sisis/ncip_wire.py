@@ -16,7 +16,7 @@ from defusedxml.ElementTree import fromstring
 
 from ils_payment.errors import RemoteGarbledError
 from ils_payment_sisis import records
-from ils_payment_sisis.records import Position
+from ils_payment_sisis.records import Person, Position
 from ils_payment_sisis.wire import NAME, OpsError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ CONTENT_TYPE = "document/xml"
 """So it is sent by the one client that was read."""
 
 FISCAL = (("UserFiscalAccountDesired", ""),)
-ADDRESS = (("UserElementType", "UserAddressInformation"),)
+ADDRESS = (("UserElementType", "UserAddressInformation"), ("UserElementType", "DateOfBirth"))
 BLOCKS: tuple[tuple[str, str], ...] = ()
 """What a question asks for: fees, the data with the expiry, blocks alone."""
 
@@ -84,9 +84,15 @@ def answer(body: bytes, card: str) -> Element:
     return found
 
 
-def number_of(response: Element) -> str:
-    """Return the card number as SISIS writes it."""
-    return _text(response, "UserId/UserIdentifierValue")
+def person(response: Element) -> Person:
+    """Return the card number as SISIS writes it, the patron's group and birth date."""
+    groups = [(one.text or "").strip() for one in response.iterfind("Ext/UnstructuredAddressData")]
+    return Person(
+        _text(response, "UserId/UserIdentifierValue"),
+        # The group is the second of the data beside the patron's.
+        records.line(groups[1]) if len(groups) > 1 else "",
+        records.birth_date(_text(response, "UserOptionalFields/DateOfBirth")),
+    )
 
 
 def fees(response: Element, form: Amounts, currency: str) -> tuple[int, list[Position]]:

@@ -42,6 +42,15 @@ class Position:
     day: date | None
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class Person:
+    """To whom a card belongs, as far as a tariff has to know it."""
+
+    number: str
+    category: str
+    birth_date: date | None
+
+
 def cents(amount: str, form: Amounts, currency: str) -> int:
     """Return an amount in cents; RemoteGarbledError for anything that is not certainly one."""
     text = amount.strip()
@@ -103,8 +112,16 @@ def _told(positions: Iterable[Position], currency: str) -> str:
     return "; ".join(told)[:_TEXT_LIMIT]
 
 
+def birth_date(text: str | None) -> date | None:
+    """Return a birth date, None where there is none that can be read: it must not hinder anything else."""
+    try:
+        return day(text, "birth date")
+    except RemoteGarbledError:
+        return None
+
+
 def card(
-    number: str,
+    person: Person,
     valid_until: date | None,
     blocks: Iterable[tuple[str, str]],
     kinds: Mapping[str, str],
@@ -120,7 +137,13 @@ def card(
         found.append(Block(kind=kind, manual=kind == "restriction", text=line(text)[:_TEXT_LIMIT]))
     if valid_until is not None and valid_until < today:
         found.append(Block(kind="expired"))
-    return Card(number=number, valid_until=valid_until, blocks=tuple(found))
+    return Card(
+        number=person.number,
+        valid_until=valid_until,
+        category=person.category,
+        birth_date=person.birth_date,
+        blocks=tuple(found),
+    )
 
 
 def blocks(block_id: str | None, text: str | None) -> list[tuple[str, str]]:

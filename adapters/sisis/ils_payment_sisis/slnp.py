@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _ACCOUNT = ("BenutzerNummer", "Soll", "Gut")
 _BLOCKS = ("BenutzerNummer", "Sperre", "SperrVermerk")
-_RECORD = (*_BLOCKS, "AusweisEnde")
+_RECORD = (*_BLOCKS, "AusweisEnde", "GeburtsDatum")
 
 
 class SLNPReader:
@@ -89,10 +89,13 @@ class SLNPReader:
         """Read blocks and the end of the card on a connection that stands."""
         number = self._refs.card(ref)
         command, keys = (wire.WHOLE_RECORD, _RECORD) if self.table.record else (wire.SHORT_ACCOUNT, _BLOCKS)
-        answer = self._asked(talking, command, number, keys)
+        group = self.table.category_key
+        answer = self._asked(talking, command, number, (*keys, group) if group else keys)
         until = records.day(answer.one("AusweisEnde"), "end of the card (AusweisEnde)")
         found = records.blocks(answer.one("Sperre"), answer.one("SperrVermerk"))
-        return records.card(number, until, found, self._config.block_kinds, self._today())
+        category = records.line(answer.one(group) or "") if group else ""
+        person = records.Person(number, category, records.birth_date(answer.one("GeburtsDatum")))
+        return records.card(person, until, found, self._config.block_kinds, self._today())
 
     def positions(self, talking: Talk, card: str) -> Iterator[Position]:
         """Yield the open fees by the site's own command, where there is one. Raises RemoteError."""

@@ -110,7 +110,12 @@ def _address(_town: SISISSimulator, patron: Patron) -> str:
     empty = "<UserAddressInformation/>" * 3
     extension = f"<UserAddressInformation><Ext>{names}{data}</Ext></UserAddressInformation>"
     name = f"<NameInformation>{escape(patron.name)}</NameInformation>"
-    return f"<UserOptionalFields>{name}{empty}{extension}</UserOptionalFields>"
+    born = "<DateOfBirth>12.03.1985</DateOfBirth>"
+    group = "".join(
+        f"<UnstructuredAddressData>{one}</UnstructuredAddressData>" for one in ("-", patron.category)
+    )
+    inside = f"{name}{born}{empty}{extension}"
+    return f"<UserOptionalFields>{inside}</UserOptionalFields><Ext>{group}</Ext>"
 
 
 def _blocks(town: SISISSimulator, patron: Patron) -> str:

@@ -31,7 +31,7 @@ BLOCKED = "21234000012369"
 
 
 class SISISSimulator:
-    """A SISIS in process or over sockets: ``slnp`` and ``till`` are its TCP doors, it itself is the gateway."""
+    """A SISIS in process or over sockets: ``slnp`` and ``till`` are its TCP doors, itself the gateway."""
 
     demo_card, demo_pin = SIP2Simulator.demo_card, SIP2Simulator.demo_pin
     """Whoever tries the demo signs in with these."""

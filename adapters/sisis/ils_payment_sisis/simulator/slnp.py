@@ -142,6 +142,8 @@ class SLNPTalk:
             f"601 FullName:{patron.name}",
             f"601 OpacPin:{patron.pin}",
             f"601 AusweisEnde:{patron.valid_until:%d.%m.%Y}",
+            "601 GeburtsDatum:12.03.1985",
+            f"601 ErfundenGruppe:{patron.category}",
             *self._blocks(patron),
             "250 SLNPEndOfData",
         ]
