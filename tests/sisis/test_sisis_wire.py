@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import date
 
 import pytest
@@ -29,7 +30,14 @@ def test_the_character_set_is_taken_from_the_greeting(greeting):
 
 @pytest.mark.parametrize(
     "greeting",
-    [b"", b"220 smtp.example", b"500 SLNP", b"\xff\xfe", b"220 SLNP @charset:klingon", b"220 SLNP @charset:utf-16"],
+    [
+        b"",
+        b"220 smtp.example",
+        b"500 SLNP",
+        b"\xff\xfe",
+        b"220 SLNP @charset:klingon",
+        b"220 SLNP @charset:utf-16",
+    ],
 )
 def test_what_greets_otherwise_is_no_slnp_server(greeting):
     with pytest.raises(RemoteGarbledError):
@@ -76,8 +84,8 @@ def decode(*lines: bytes, wanted: tuple[str, ...] = ("Soll", "Gebuehr", "Text"))
 
 def test_data_units_and_blocks_are_told_apart():
     answer = decode(
-        b"600 SLNPX", b"601 Soll:12,50", b"602 ", b"603 Gebuehr:4,00", b"603 Text:a: b", b"602 ", b"603 Gebuehr:8,50",
-        b"604 SLNPBegin", b"603 Gebuehr:1,00", b"605 SLNPEnd", b"250 SLNPEndOfData",
+        b"600 SLNPX", b"601 Soll:12,50", b"602 ", b"603 Gebuehr:4,00", b"603 Text:a: b", b"602 ",
+        b"603 Gebuehr:8,50", b"604 SLNPBegin", b"603 Gebuehr:1,00", b"605 SLNPEnd", b"250 SLNPEndOfData",
     )  # fmt: skip
     assert answer.one("Soll") == "12,50"
     assert answer.units == (
@@ -152,7 +160,13 @@ def test_a_key_with_two_values_has_none():
 
 
 def test_an_answer_keeps_what_was_asked_for_and_never_a_pin():
-    lines = (b"601 OpacPin:kanarie", b"601 Nachname:Kanarie", b"601 KennwortNeu:kanarie", b"601 Soll:0", b"240 OK")
+    lines = (
+        b"601 OpacPin:kanarie",
+        b"601 Nachname:Kanarie",
+        b"601 KennwortNeu:kanarie",
+        b"601 Soll:0",
+        b"240 OK",
+    )
     answer = decode(*lines, wanted=("Soll", "OpacPin", "KennwortNeu"))
     assert answer.data == (("Soll", "0"),)
     assert "kanarie" not in repr(answer).lower()
@@ -168,10 +182,10 @@ def test_a_byte_of_another_character_set_hinders_nothing():
 LINES = st.lists(
     st.one_of(
         st.binary(max_size=60),
-        st.builds(
-            lambda code, text: b"%03d %s" % (code, text), st.integers(0, 999), st.binary(max_size=30)
+        st.builds(lambda code, text: b"%03d %s" % (code, text), st.integers(0, 999), st.binary(max_size=30)),
+        st.sampled_from(
+            [b"601 Soll:1,00", b"602 ", b"603 Gebuehr:2,00", b"604 SLNPBegin", b"250 SLNPEndOfData"]
         ),
-        st.sampled_from([b"601 Soll:1,00", b"602 ", b"603 Gebuehr:2,00", b"604 SLNPBegin", b"250 SLNPEndOfData"]),
     ),
     max_size=12,
 )
@@ -180,16 +194,15 @@ LINES = st.lists(
 @settings(max_examples=300, deadline=None)
 @given(LINES, st.sampled_from(["utf-8", "cp850", "iso8859-1"]))
 def test_any_lines_are_an_answer_or_an_error_of_ours(lines, charset):
-    try:
+    with suppress(RemoteError):
         answer = wire.decode(lines, "SLNPX", ("Soll", "Gebuehr"), charset)
-    except RemoteError as error:
-        assert str(error)
-    else:
         assert {key for key, _ in answer.data} <= {"Soll", "Gebuehr"}
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.text(alphabet=st.characters(categories=["L", "N", "P", "Zs"]) | st.sampled_from("\\\nn:"), max_size=30))
+@given(
+    st.text(alphabet=st.characters(categories=["L", "N", "P", "Zs"]) | st.sampled_from("\\\nn:"), max_size=30)
+)
 def test_whatever_is_sent_comes_back_the_same(value):
     try:
         raw = wire.encode("SLNPX", [("Text", value)], "utf-8")
@@ -220,7 +233,8 @@ def pairs(*given: tuple[str, str]) -> str:
         f"<UnstructuredAddressData>{value}</UnstructuredAddressData>"
         for name, value in given
     )
-    return f"<UserOptionalFields><UserAddressInformation><Ext>{inside}</Ext></UserAddressInformation></UserOptionalFields>"
+    address = f"<UserAddressInformation><Ext>{inside}</Ext></UserAddressInformation>"
+    return f"<UserOptionalFields>{address}</UserOptionalFields>"
 
 
 def test_a_question_has_card_and_pin_as_data_and_nothing_of_a_document_type():
@@ -266,7 +280,9 @@ def test_what_is_no_answer_about_this_patron_is_garbled(body):
 
 
 def test_a_problem_tells_its_id_and_nothing_else():
-    body = document("<Problem><ProblemDetail>4711 Erika</ProblemDetail><ProblemValue>OpsX</ProblemValue></Problem>")
+    body = document(
+        "<Problem><ProblemDetail>4711 Erika</ProblemDetail><ProblemValue>OpsX</ProblemValue></Problem>"
+    )
     with pytest.raises(wire.OpsError, match="OpsX") as error:
         ncip_wire.answer(body, "4711")
     assert "Erika" not in str(error.value)
@@ -286,7 +302,8 @@ def test_all_fees_hang_under_one_account():
         "<FiscalTransactionDescription>Mahnung</FiscalTransactionDescription>"
         "<ValidFromDate>09.11.2026</ValidFromDate></FiscalTransactionInformation>"
     )
-    inside = f"<AccountBalance><MonetaryValue>9,00</MonetaryValue></AccountBalance><AccountDetails>{one}{one}</AccountDetails>"
+    sum_of_all = "<AccountBalance><MonetaryValue>9,00</MonetaryValue></AccountBalance>"
+    inside = f"{sum_of_all}<AccountDetails>{one}{one}</AccountDetails>"
     balance, positions = ncip_wire.fees(ncip_wire.answer(document(fiscal(inside)), "4711"), "comma", "EUR")
     assert balance == 900
     assert [(one.cents, one.text, one.day) for one in positions] == [(450, "Mahnung", date(2026, 11, 9))] * 2
@@ -298,7 +315,9 @@ def test_all_fees_hang_under_one_account():
 
 
 def test_the_end_of_the_card_is_what_stands_at_the_place_of_its_name():
-    body = document(USER + pairs(("ContactPhoneNumber", "1"), ("IdentityCardValid", "31.12.2027"), ("X", "2")))
+    body = document(
+        USER + pairs(("ContactPhoneNumber", "1"), ("IdentityCardValid", "31.12.2027"), ("X", "2"))
+    )
     assert ncip_wire.expiry(ncip_wire.answer(body, "4711")) == date(2027, 12, 31)
     assert ncip_wire.expiry(ncip_wire.answer(document(USER), "4711")) is None
 
@@ -309,7 +328,8 @@ def test_the_end_of_the_card_is_what_stands_at_the_place_of_its_name():
         pairs(("IdentityCardValid", "31.02.2027")),
         pairs(("IdentityCardValid", "31.12.2027"), ("IdentityCardValid", "31.12.2028")),
         pairs(("IdentityCardValid", "31.12.2027")).replace(
-            "<UnstructuredAddressData>", "<UnstructuredAddressData>x</UnstructuredAddressData><UnstructuredAddressData>"
+            "<UnstructuredAddressData>",
+            "<UnstructuredAddressData>x</UnstructuredAddressData><UnstructuredAddressData>",
         ),
     ],
 )
@@ -321,8 +341,9 @@ def test_an_end_of_the_card_that_is_not_certain_is_none(inside):
 NCIP_PARTS = st.lists(
     st.sampled_from(
         [
-            "<", ">", "</", "<NCIPMessage>", "</NCIPMessage>", "<LookupUserResponse>", "</LookupUserResponse>",
-            USER, "<Problem>", "</Problem>", "<ProblemValue>OpsX</ProblemValue>", "&amp;", "&x;", "<!DOCTYPE x>",
+            "<", ">", "</", "<NCIPMessage>", "</NCIPMessage>", "<LookupUserResponse>",
+            "</LookupUserResponse>", USER, "<Problem>", "</Problem>", "<ProblemValue>OpsX</ProblemValue>",
+            "&amp;", "&x;", "<!DOCTYPE x>",
             "<Ext>", "</Ext>", "<UserFiscalAccount>", "</UserFiscalAccount>", "\x00", "4711",
         ]
     ),
@@ -333,10 +354,12 @@ NCIP_PARTS = st.lists(
 @settings(max_examples=300, deadline=None)
 @given(st.one_of(st.binary(max_size=200), NCIP_PARTS.map(lambda parts: "".join(parts).encode())))
 def test_any_bytes_are_an_answer_or_an_error_of_ours(body):
+    told = ""
     try:
         response = ncip_wire.answer(body, "4711")
         ncip_wire.fees(response, "comma", "EUR")
         ncip_wire.expiry(response)
         ncip_wire.blocks(response)
     except RemoteError as error:
-        assert "4711" not in str(error)
+        told = str(error)
+    assert "4711" not in told

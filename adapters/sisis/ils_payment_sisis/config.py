@@ -31,7 +31,6 @@ class Command(Table):
 
     command: str = Field(description="Name of the command, exactly as your SISIS administrator gives it.")
     parameters: dict[str, str] = Field(
-        default_factory=dict,
         description="Its parameters; {card} stands for the card number, for a renewal also {until} and "
         "{base} (the new and the old last day, as dd.mm.yyyy) and {marker} (our number of the payment).",
     )
@@ -207,6 +206,10 @@ class NCIPTable(Table):
         return value
 
 
+class WritesTable(SIP2Config):
+    """Writing through SIP2: what is paid is marked as paid with message 37."""
+
+
 class SISISConfig(PluginConfig):
     """The table ``[libraries.<key>.library_system]`` of a library with SISIS-SunRise."""
 
@@ -233,7 +236,7 @@ class SISISConfig(PluginConfig):
     )
     slnp: SLNPTable | None = None
     ncip: NCIPTable | None = None
-    writes: SIP2Config
+    writes: WritesTable
 
     @field_validator("block_kinds")
     @classmethod

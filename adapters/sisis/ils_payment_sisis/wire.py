@@ -117,8 +117,8 @@ def encode(command: str, parameters: Iterable[tuple[str, str]], charset: str) ->
 
 
 def is_last(line: bytes) -> bool:
-    """Tell whether *line* ends an answer: any code of two or five hundred does."""
-    return re.match(rb"[25][0-9]{2}(?: |\Z)", line) is not None
+    """Tell whether *line* ends an answer: codes of two and five hundred do, and what is no line of one."""
+    return re.match(rb"6[0-9]{2}(?: |\Z)", line) is None
 
 
 def decode(lines: Iterable[bytes], command: str, wanted: Collection[str], charset: str) -> Answer:
