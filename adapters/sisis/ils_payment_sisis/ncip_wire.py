@@ -9,7 +9,14 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
-from xml.etree.ElementTree import Element, ParseError, SubElement, tostring
+
+# For what is written; defusedxml does the reading.
+from xml.etree.ElementTree import (  # nosec B405
+    Element,
+    ParseError,
+    SubElement,
+    tostring,
+)
 
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
