@@ -143,7 +143,7 @@ def _whole(fees: list[Fee], balance: int, preset: Preset) -> tuple[Fee, ...]:
 
 
 def card(number: str, read: Tree | None, blocked: Tree | None, preset: Preset, today: date) -> Card:
-    """Return the card: *read* answers ``operations.card``, *blocked* ``operations.blocks``, where they are."""
+    """Return the card: *read* answers ``operations.card``, *blocked* ``operations.blocks``."""
     known = preset.operations.card
     until = _until(read, known, preset) if known and read is not None else None
     kinds: dict[str, bool] = {}

@@ -31,12 +31,11 @@ class Arena(Voice):
         return {"type": "error", "message": self.fails_with or "PatronNotFound"}
 
     def _sign_in(self, call: Call) -> Said:
-        ok = self.signed_in(
-            call.first("authenticatePatronParam/user"), call.first("authenticatePatronParam/password")
-        )
+        card = call.first("authenticatePatronParam/user")
+        ok = self.signed_in(card, call.first("authenticatePatronParam/password"))
         told: dict[str, Any] = {"status": self._status(ok=ok)}
         if ok:
-            told["patronId"] = "0815"
+            told["patronId"] = str(list(self.books.patrons).index(card) + 1)
         return Said("authenticatePatronResponse", {"authenticatePatronResult": told}, _PATRON)
 
     def _debts(self, call: Call) -> Said:
