@@ -37,7 +37,7 @@ os.environ.update(TEST_SOAP_PASSWORD=PASSWORD, TEST_SOAP_KEY=KEY, TEST_SOAP_CARD
 def table(preset: str = "symphony", **changes: Any) -> dict[str, Any]:
     """The table of a library system as an administrator writes it, with *changes*."""
     return {
-        "preset": preset,
+        "preset": None if "preset_file" in changes else preset,
         "url": f"http://{PLACE}/services",
         "values": VALUES[preset],
         "user": "kasse",
