@@ -59,7 +59,10 @@ if TYPE_CHECKING:
     "--port", type=click.IntRange(0, 65535), help=f"Port of the program [{DEMO_PORT}; any with --auto]."
 )
 @click.option(
-    "--library-system", default="koha", show_default=True, help="Which one is simulated: koha or sip2."
+    "--library-system",
+    default="koha",
+    show_default=True,
+    help="Which one is simulated: koha, opac-soap or sip2.",
 )
 @click.option(
     "--library-port",

@@ -51,8 +51,9 @@ def demo_line(*arguments):
     return json.loads(line)
 
 
-def test_the_journey_ends_well_with_another_library_system():
-    told = demo_line("--library-system", "sip2")
+@pytest.mark.parametrize("system", ["opac-soap", "sip2"])
+def test_the_journey_ends_well_with_another_library_system(system):
+    told = demo_line("--library-system", system)
     assert (told["state"], told["amount"]) == ("settled", 1250)
 
 

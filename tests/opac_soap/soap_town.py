@@ -1,4 +1,4 @@
-"""The town whose library system a preset describes: the real flows and store, a simulated server and Stripe."""
+"""The town whose library system a preset describes: real flows and store, simulated server and Stripe."""
 
 from __future__ import annotations
 

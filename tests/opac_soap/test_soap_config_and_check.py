@@ -105,6 +105,9 @@ def test_a_library_copies_a_preset_and_changes_it(tmp_path):
     assert credit["payment_type"] == "KASSE"
 
 
+PAID = 'ok = [{ path = "*/feePaymentRecorded" }, { path = "*/feePaymentProblem", absent = true }]'
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
@@ -114,8 +117,8 @@ def test_a_library_copies_a_preset_and_changes_it(tmp_path):
         ('service = "circulation"', 'service = "cash"', "no service 'cash'"),
         ("verified = false", 'verified = false\nsurprise = "x"', "surprise"),
         ('money = "point"', 'money = "dots"', "money"),
-        ('ok = [{ path = "*/feePaymentRecorded" }, { path = "*/feePaymentProblem", absent = true }]', "ok = []", "pay.ok"),
-        ('title = "Sirsi', 'title = Sirsi', "no TOML file"),
+        (PAID, "ok = []", "pay.ok"),
+        ('title = "Sirsi', "title = Sirsi", "no TOML file"),
     ],
 )  # fmt: skip
 def test_a_preset_with_a_fault_is_refused_by_its_place(tmp_path, old, new, said):

@@ -71,8 +71,18 @@ def test_a_preset_that_cannot_pay_shows_the_fees_and_lets_nobody_pay(built):
     assert isinstance(town.begin(), NotBegun)
 
 
-@pytest.mark.parametrize("preset", PAYING)
-@pytest.mark.parametrize("fault", [Fault.LOST, Fault.FAULT_AFTER, Fault.BOMB, Fault.LATE])
+@pytest.mark.parametrize(
+    ("preset", "fault"),
+    [
+        ("arena", Fault.LOST),
+        ("arena", Fault.CUT),
+        ("ncip", Fault.LOST),
+        ("ncip", Fault.HTML),
+        ("symphony", Fault.FAULT_AFTER),
+        ("symphony", Fault.BOMB),
+        ("symphony", Fault.LATE),
+    ],
+)
 def test_an_unclear_answer_is_never_repeated_and_becomes_a_case(built, preset, fault):
     town = built(preset=preset)
     payment_id = town.started(only=1)
@@ -171,5 +181,5 @@ def test_nothing_personal_reaches_the_ledger_or_the_provider(built, tmp_path):
     town.close()
     kept = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     assert CARD.encode() not in kept
-    assert "Erika".encode() not in kept
+    assert b"Erika" not in kept
     assert CARD not in str(town.stripe.truth())

@@ -1,4 +1,4 @@
-"""What each answer to a payment means: every row of the table, and every way in which an answer goes wrong."""
+"""What each answer to a payment means: every row of the table, every way in which an answer goes wrong."""
 
 from __future__ import annotations
 

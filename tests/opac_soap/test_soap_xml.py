@@ -126,9 +126,11 @@ def test_amounts_are_read_exactly(text, style, mark, cents):
     ("text", "style"),
     [
         ("", "minor"), ("4.50", "minor"), ("4,50", "minor"), ("1e3", "minor"), ("99999999999", "minor"),
-        ("4,50", "point"), ("4.505", "point"), ("NaN", "point"), ("inf", "point"), ("٤.٥٠", "point"), ("1,234.50", "point"),
+        ("4,50", "point"), ("4.505", "point"), ("NaN", "point"), ("inf", "point"),
+        ("\u0664.\u0665\u0660", "point"), ("1,234.50", "point"),
         ("4.50", "comma"), ("4,505", "comma"), ("", "comma"),
-        ("4.50 EUR", "text"), ("4,50 von 9,00", "text"), ("EUR", "text"), ("1,234.50", "text"), ("4-50", "text"),
+        ("4.50 EUR", "text"), ("4,50 von 9,00", "text"), ("EUR", "text"), ("1,234.50", "text"),
+        ("4-50", "text"),
     ],
 )  # fmt: skip
 def test_what_is_no_amount_is_refused_rather_than_guessed(text, style):
