@@ -149,7 +149,7 @@ def merged(base: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
     return both
 
 
-@pytest.mark.parametrize("page", ["koha.md", "opac-soap.md", "stripe.md", "handing-over.md"])
+@pytest.mark.parametrize("page", ["koha.md", "stripe.md", "handing-over.md"])
 def test_the_pieces_of_configuration_in_other_pages_fit_into_a_whole(
     page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, secrets: dict[str, str]
 ) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import tomllib
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +17,7 @@ from ils_payment_opac_soap.simulator import Fault
 from pydantic import ValidationError
 
 from ils_payment.errors import ConfigurationError
-from ils_payment.model import Applied, Level
+from ils_payment.model import Applied, Level, NotApplied, RawRequest, Reply
 from tests.opac_soap.conftest import CARD, PIN, PRESETS, Stand, table
 
 TEST_CARD: dict[str, Any] = {"check_card": {"env": "TEST_SOAP_CARD"}, "check_pin": {"env": "TEST_SOAP_PIN"}}
@@ -135,6 +137,7 @@ def test_a_wsdl_that_is_not_the_approved_one_is_refused_at_the_start_and_before_
     own.write_bytes(original.replace(b"billKey", b"evilKey"))
     assert "not the approved file" in refused(wsdl={"circulation": named})
     outcome = stand.system.settle(order)
+    assert isinstance(outcome, NotApplied)
     assert "not the one that was approved" in outcome.reason
     assert stand.sent() == 0
     own.unlink()
@@ -172,6 +175,7 @@ def test_a_wsdl_loads_nothing_and_has_no_document_type(tmp_path, case):
 def test_a_preset_for_another_wsdl_is_told_and_nothing_is_sent(tmp_path):
     stand = Stand(preset_file=own_preset(tmp_path, "billUserID", "billOwner"))
     outcome = stand.system.settle(stand.order())
+    assert isinstance(outcome, NotApplied)
     assert "cannot be made after the WSDL" in outcome.reason
     assert stand.sent() == 0
     [shown] = [one for one in stand.system.check() if one.subject == "request pay"]
@@ -253,9 +257,38 @@ def test_http_basic_is_sent_where_the_server_wants_it(monkeypatch):
     stand = Stand("ncip", http_user="pay", http_password={"env": "TEST_SOAP_HTTP"})
     seen: list[str | None] = []
     handle = stand.server.handle
-    stand.server.handle = lambda request: (
-        seen.append(request.headers.get("authorization")),
-        handle(request),
-    )[1]  # type: ignore[method-assign]
+
+    def noted(request: RawRequest) -> Reply:
+        seen.append(request.headers.get("authorization"))
+        return handle(request)
+
+    monkeypatch.setattr(stand.server, "handle", noted)
     assert isinstance(stand.erika, str)
     assert seen == ["Basic cGF5OmNhbmFyeQ=="]
+
+
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "opac-soap.md"
+
+
+def test_the_table_of_the_page_loads(monkeypatch):
+    [block] = re.findall(r"```toml\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
+    for name in ("PASSWORD", "TEST_CARD", "TEST_PIN", "KEY"):
+        monkeypatch.setenv(f"OPAC_SOAP_{name}", "x" * 40)
+    block = re.sub(r'\{ file = "[^"]*" \}', '{ env = "OPAC_SOAP_KEY" }', block)
+    written = tomllib.loads(block)["libraries"]["herrenberg"]["library_system"]
+    assert written.pop("plugin") == "opac-soap"
+    assert SOAPConfig.model_validate(written).spoken.title.startswith("SirsiDynix")
+
+
+def test_the_preset_of_the_page_is_one():
+    blocks = re.findall(r"```text\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
+    preset = Preset.model_validate(tomllib.loads(blocks[1]))
+    assert [name for name, _ in preset.operations.all()] == ["fees", "pay"]
+
+
+def test_the_page_tells_of_every_preset_and_of_every_absent_payment():
+    text = DOCS.read_text(encoding="utf-8")
+    assert all(f"`{name}`" in text for name in builtin())
+    without = {name for name in builtin() if "pay" not in read_builtin(name)["operations"]}
+    assert without == {"libero", "sunrise-rpc"}
+    assert "`libero` and `sunrise-rpc` cannot pay" in text

@@ -101,7 +101,7 @@ class Canned:
 
     def __init__(self, stand: Stand, status: int, body: bytes) -> None:
         self.server, self.status, self.body = stand.server, status, body
-        stand.world.remotes[PLACE] = self  # type: ignore[assignment]
+        stand.world.remotes[PLACE] = self
 
     def handle(self, request: RawRequest) -> Reply:
         if self.server.voice.pays.encode() in request.body:

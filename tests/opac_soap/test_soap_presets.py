@@ -60,7 +60,6 @@ def test_a_reference_of_a_patron_hides_the_card(preset):
 
 @pytest.mark.parametrize("preset", WITH_FEES)
 def test_what_is_owed_is_read_to_the_cent(preset):
-    account = Stand(preset).system
     stand = Stand(preset)
     account = stand.system.account(stand.erika)
     assert (account.balance, account.open_credit, account.complete) == (1250, 0, True)
