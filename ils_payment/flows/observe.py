@@ -35,6 +35,9 @@ LOOKS = (
 )
 """When an open session is read again, counted from the payment's beginning; daily after that."""
 
+POLL = timedelta(minutes=15)
+"""So often an open session is read on its first day where no notice would ever tell of a change."""
+
 
 def observe(
     house: House, desk: Desk, payment: Payment, return_params: Mapping[str, str] | None = None
@@ -199,7 +202,12 @@ def next_look(house: House, payment: Payment) -> datetime | None:
     if payment.state not in UNPAID and payment.state is not State.VOID:
         return None
     now = house.world.now()
-    for step in LOOKS:
-        if payment.created_at + step > now:
-            return payment.created_at + step
-    return now + timedelta(days=1)
+    steps = [payment.created_at + step for step in LOOKS]
+    if now < steps[-1] and not _is_told(house, payment):
+        steps.append(now + POLL)
+    return min((step for step in steps if step > now), default=now + timedelta(days=1))
+
+
+def _is_told(house: House, payment: Payment) -> bool:
+    """Tell whether the provider sends notices of a payment's session."""
+    return house.libraries[payment.library].providers[payment.provider].capabilities().notices
