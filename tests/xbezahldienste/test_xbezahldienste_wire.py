@@ -144,8 +144,8 @@ def test_more_lines_than_the_interface_takes_become_sums_by_their_accounts():
     sent = request(an_attempt(cents=8000, lines=tuple(lines)))
     told = [(one["description"], str(one["totalNetAmount"]), one["bookingData"]) for one in sent["items"]]
     assert told == [
-        ("Säumnis 60", "30.00", {"HHST": "1", "Objektnummer": "a"}),
-        ("Vormerkung 50", "50.00", {"HHST": "2", "Objektnummer": "b"}),
+        ("60 Gebühren", "30.00", {"HHST": "1", "Objektnummer": "a"}),
+        ("50 Gebühren", "50.00", {"HHST": "2", "Objektnummer": "b"}),
     ]
     check_request(sent, SimulatedService())
 

@@ -98,9 +98,7 @@ def _items(attempt: Attempt, booking: Mapping[str, str]) -> list[dict[str, Any]]
         # The treasury needs sums by their accounts; the payer has seen each fee on our page.
         lines = sorted(lines, key=_accounts)
         groups = [list(group) for _, group in groupby(lines, key=_accounts)]
-    return [
-        _item(str(number), group, attempt.reference, booking) for number, group in enumerate(groups, start=1)
-    ]
+    return [_item(str(number), group, attempt, booking) for number, group in enumerate(groups, start=1)]
 
 
 def _accounts(line: AttemptLine) -> tuple[str, str]:
@@ -108,16 +106,17 @@ def _accounts(line: AttemptLine) -> tuple[str, str]:
 
 
 def _item(
-    number: str, lines: Sequence[AttemptLine], reference: str, booking: Mapping[str, str]
+    number: str, lines: Sequence[AttemptLine], attempt: Attempt, booking: Mapping[str, str]
 ) -> dict[str, Any]:
     """Return one position; fees of public law carry no tax."""
     amount = to_decimal(sum(line.cents for line in lines), CURRENCY)
     zero = to_decimal(0, CURRENCY)
-    more = f" ({len(lines)})" if len(lines) > 1 else ""
+    word = "Gebühren" if attempt.language.startswith("de") else "fees"
+    text = lines[0].text if len(lines) == 1 else f"{len(lines)} {word}"
     item: dict[str, Any] = {
         "id": number,
-        "reference": reference,
-        "description": _text(f"{lines[0].text}{more}") or number,
+        "reference": attempt.reference,
+        "description": _text(text) or number,
         "taxRate": zero,
         "quantity": 1,
         "totalNetAmount": amount,
@@ -223,7 +222,8 @@ def complaint(
             return "the transaction carries another reference"
     except RemoteGarbledError as error:
         return error.what
-    if not _TRANSACTION_ID.fullmatch(str(told.get("transactionId"))):
+    key = told.get("transactionId")
+    if not isinstance(key, str) or not _TRANSACTION_ID.fullmatch(key):
         return "the transaction has no id that could be asked for"
     if told.get("status") != "INITIAL":
         return ""
