@@ -66,12 +66,13 @@ class Decided:
     @property
     def ok(self) -> bool:
         """Tell whether the decision counts."""
-        return self.code in {"done", "second_person"}
+        return self.code in {"done", "second_person", "treasury"}
 
 
 CODES = (
     "done",  # It was done, or is on its way.
     "second_person",  # The refund is reserved and waits for a second person's approval.
+    "treasury",  # The provider gives nothing back: a case says what the treasury has to pay out.
     "conflict",  # Somebody else decided first: look again.
     "too_early",  # A settle call may still take effect: wait until the quarantine is over.
     "busy",  # The payment is being worked on: try again in a moment.
@@ -130,12 +131,40 @@ def refund(house: House, actor: Actor, payment_id: str, decision: Decision) -> D
             if tried:
                 # A settle call may be on its way: what it did has to be known first.
                 return Decided(code="busy")
+            if not _gives_back(desk, payment):
+                return _order(unit, payment, actor, decision)
             payment = payments.move(unit, payment, "refund_wanted", case="refund_wanted", facts={})
+        elif not payment.held and not _gives_back(desk, payment):
+            return _order(unit, payment, actor, decision)
         known = cases.open_of_payment(unit, payment.id)
         # The one question that is open about it is answered by this, too.
         return _decide(unit, desk, payment, actor, decision, known[0] if len(known) == 1 else None)
 
     return _with(house, payment_id, work)
+
+
+def _gives_back(desk: Desk, payment: Payment) -> bool:
+    return desk.providers[payment.provider].capabilities().refund is not RefundSupport.NONE
+
+
+def _order(unit: Unit, payment: Payment, actor: Actor, decision: Decision) -> Decided:
+    """Open a case about what the treasury has to pay out, because the provider gives nothing back.
+
+    Nothing is reserved in the ledger: the case is closed as refunded outside, with the voucher's number.
+    """
+    postings = chain.read_postings(unit, payment.id)
+    # Opening the case moves what waits for settling to the account of cases.
+    parts = rules.choose([*postings, *ledger.to_case(postings)], decision.lines)
+    if not parts:
+        return Decided(code="nothing_left")
+    facts = {"cents": sum(part[2] for part in parts), "meaning": str(decision.meaning)}
+    payment = payments.move(
+        unit, payment, "treasury_pays", case="treasury_pays", facts=facts, subject=unit.world.new_id()
+    )
+    case = next(one for one in cases.open_of_payment(unit, payment.id) if one.kind == "treasury_pays")
+    payments.record(unit, payment, "refund_asked", {**_facts(unit, payment, actor, decision, case), **facts})
+    journal.append(unit, actor.name, "refund_asked", _short(payment, case), payment.library)
+    return Decided(code="treasury")
 
 
 def approve(house: House, actor: Actor, refund_id: str) -> Decided:

@@ -129,6 +129,8 @@ def learn(
         if after.state not in UNPAID:
             after = reversals.take(unit, after, seen.reversals)
     house.world.failpoint("observe.learned")
+    if after.state is State.VOID:
+        return _late_look(house, after)
     if after.state in ENDED:
         return None
     return house.world.now() if after.state is State.PAID and not after.held else next_look(house, after)
@@ -206,6 +208,13 @@ def next_look(house: House, payment: Payment) -> datetime | None:
     if now < steps[-1] and not _is_told(house, payment):
         steps.append(now + POLL)
     return min((step for step in steps if step > now), default=now + timedelta(days=1))
+
+
+def _late_look(house: House, payment: Payment) -> datetime | None:
+    """Return when to see whether money came after all, where no notice would tell of it."""
+    longest = house.libraries[payment.library].providers[payment.provider].capabilities().longest_pending
+    again = house.world.now() + timedelta(days=1)
+    return None if _is_told(house, payment) or again > payment.created_at + longest else again
 
 
 def _is_told(house: House, payment: Payment) -> bool:
