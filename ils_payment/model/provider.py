@@ -30,11 +30,11 @@ class Attempt:
     """One try to be paid.
 
     ``key`` is the idempotency key, ``reference`` our payment's id that comes back in every
-    observation; ``number`` is the short form of it that people read out, also on the receipt (at most 13
-    characters of A-Z, 0-9 and ``-``); ``installation`` is kept with it at the provider, so that the provider's own list
-    tells the payments of one installation from another's. ``return_url`` and ``cancel_url`` are
-    absolute. ``request`` is the exact request as ``prepare`` made it and the ledger stored it; empty
-    before that.
+    observation; ``number`` is the short form of it that people read out, also on the receipt (at most
+    13 characters of A-Z, 0-9 and ``-``); ``installation`` is kept with it at the provider, so that the
+    provider's own list tells the payments of one installation from another's. ``return_url`` and
+    ``cancel_url`` are absolute. ``request`` is the exact request as ``prepare`` made it and the ledger
+    stored it; empty before that.
     """
 
     key: str

@@ -84,9 +84,9 @@ class ServerTLS:
 def serve(
     simulator: Simulator, *, host: str = "127.0.0.1", port: int = 0, tls: ServerTLS | None = None
 ) -> Iterator[str]:
-    """Serve *simulator* over HTTP (with *tls* over HTTPS) in a thread of this process; yield its base address.
+    """Serve *simulator* over HTTP in a thread of this process; yield its base address.
 
-    ``port=0`` takes a free one. Leaving the context stops the server.
+    ``port=0`` takes a free one; *tls* makes it HTTPS. Leaving the context stops the server.
     """
     # uvicorn and starlette are imported here so that simulators can be used without a server.
     import socket  # noqa: PLC0415 - see above

@@ -59,9 +59,12 @@ def test_what_lies_in_netrc_is_never_sent(url, world, simulator, monkeypatch, tm
     monkeypatch.setenv("NETRC", str(netrc))
     seen = []
     real = simulator.handle
-    monkeypatch.setattr(
-        simulator, "handle", lambda request: seen.append(request.headers.get("authorization")) or real(request)
-    )
+
+    def handle(request):
+        seen.append(request.headers["authorization"])
+        return real(request)
+
+    monkeypatch.setattr(simulator, "handle", handle)
     provider = XBezahldiensteProvider(config_for(url), PluginHost(world, LIBRARY))
     assert isinstance(begin(provider), Started)
     assert all(value.startswith("Basic ") for value in seen)
@@ -139,13 +142,14 @@ def test_oauth2_start_with_a_revoked_token_is_refused_and_made_once(oauth2, simu
         (lambda faults: faults.garble_next(b"<html>", only="token"), "without one"),
         (lambda faults: faults.garble_next(b'{"access_token": 7}', only="token"), "without one"),
         (lambda faults: faults.garble_next(b'{"access_token": "a\\r\\nb"}', only="token"), "without one"),
-        (lambda faults: faults.garble_next(b'{"access_token": "a", "expires_in": []}', only="token"), "witho"),
+        (
+            lambda faults: faults.garble_next(b'{"access_token": "a", "expires_in": []}', only="token"),
+            "witho",
+        ),
         (lambda faults: faults.lose_answer(only="token"), "no whole answer"),
     ],
 )
-def test_oauth2_without_a_token_nothing_was_asked_for_so_the_start_is_refused(
-    oauth2, simulator, spoil, said
-):
+def test_oauth2_without_a_token_nothing_was_asked_for_so_the_start_is_refused(oauth2, simulator, spoil, said):
     spoil(simulator.faults)
     outcome = begin(oauth2)
     assert isinstance(outcome, StartRefused)
@@ -216,9 +220,7 @@ class Authority:
             .not_valid_before(now - timedelta(hours=1))
             .not_valid_after(now + timedelta(days=1))
             .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-            .add_extension(
-                x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False
-            )
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
             .add_extension(
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False
             )

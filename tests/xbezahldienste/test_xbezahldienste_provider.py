@@ -26,10 +26,9 @@ from ils_payment.model import (
     Unclear,
 )
 from ils_payment.plugins import Plugins
-from ils_payment.ports import Listing, PaymentProvider, PayingOut, Refunding
+from ils_payment.ports import Listing, PayingOut, PaymentProvider, Refunding
 from ils_payment.world import PluginHost
 from tests.xbezahldienste.conftest import LIBRARY, PASSWORD, an_attempt, config_for, of
-
 
 
 def only(simulator):
@@ -127,7 +126,9 @@ def test_more_than_the_interface_takes_is_refused_there(begin):
 
 
 @pytest.mark.parametrize(("hand", "state"), [("cancel", PayState.VOID), ("fail", PayState.VOID)])
-def test_a_transaction_that_was_given_up_can_never_be_paid_any_more(provider, started, simulator, hand, state):
+def test_a_transaction_that_was_given_up_can_never_be_paid_any_more(
+    provider, started, simulator, hand, state
+):
     session = started()
     getattr(simulator.book, hand)(session)
     seen = provider.read(session)
@@ -306,9 +307,7 @@ def test_a_found_transaction_that_is_over_leads_back_to_our_own_page(provider, b
     assert found.interaction.url == stored.return_url
 
 
-def test_somebody_elses_transaction_under_our_request_id_is_not_ours(
-    provider, begin, simulator, monkeypatch
-):
+def test_somebody_elses_transaction_under_our_request_id_is_not_ours(provider, begin, simulator, monkeypatch):
     simulator.service.request_id_is_transaction_id = True
     simulator.faults.lose_answer()
     stored, _ = begin()
@@ -442,9 +441,7 @@ def test_an_address_that_nobody_serves_is_told_with_its_cause(world):
 # --- secrets and personal data -------------------------------------------------------------------
 
 
-def test_no_secret_and_no_answer_of_the_services_is_in_logs_or_reasons(
-    provider, begin, simulator, caplog
-):
+def test_no_secret_and_no_answer_of_the_services_is_in_logs_or_reasons(provider, begin, simulator, caplog):
     caplog.set_level(logging.DEBUG)
     told = []
     simulator.faults.garble_next(b'{"error": "Erika Mustermann 4111111111111111"}', status=500)

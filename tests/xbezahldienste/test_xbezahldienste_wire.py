@@ -117,7 +117,7 @@ def test_the_purpose_never_has_more_than_27_characters():
 
 
 def test_texts_have_only_the_characters_that_are_allowed():
-    lines = (AttemptLine(text='Gebühr „Ärger“ <b>&\n\t50 % – (1/2)' + "x" * 300, cents=100),)
+    lines = (AttemptLine(text="Gebühr „Ärger“ <b>&\n\t50 % = (1/2)" + "x" * 300, cents=100),)
     sent = request(an_attempt(cents=100, lines=lines), payee="Bücherei “Nord” & Süd")
     assert sent["description"] == "Bücherei Nord Süd ILSP-7K3M9Q-4"
     assert sent["items"][0]["description"].startswith("Gebühr Ärger b 50 1 2 x")
@@ -265,7 +265,7 @@ def test_what_is_no_amount_of_money_is_garbled(number):
         b'"PAYED"',
         b'{"grosAmount": NaN}',
         b'{"grosAmount": Infinity}',
-        "{\"name\": \"M\u00fcller\"}".encode("latin-1"),
+        '{"name": "M\u00fcller"}'.encode("latin-1"),
         b"[" * 100_000,
         b'{"grosAmount": ' + b"9" * 5000 + b"}",
     ],

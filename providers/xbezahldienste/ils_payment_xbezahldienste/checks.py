@@ -59,13 +59,15 @@ def _booking(config: XBezahldiensteConfig) -> Iterator[Finding]:
             Level.WARNING,
             "booking data",
             "nothing tells the treasury where each line is booked",
-            "Ask it for the names that it expects, and write them into booking_data (docs/xbezahldienste.md).",
+            "Ask it for the names that it expects, and write them into booking_data.",
         )
 
 
 def _pages(config: XBezahldiensteConfig) -> Finding:
     return Finding(
-        Level.OK, "payment page", f"must lie at {', '.join(config.origins)}; only a payment shows whether it does"
+        Level.OK,
+        "payment page",
+        f"must lie at {', '.join(config.origins)}; only a payment shows whether it does",
     )
 
 

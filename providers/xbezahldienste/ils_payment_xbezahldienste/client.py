@@ -9,7 +9,7 @@ import json
 import threading
 from base64 import b64encode
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import requests
@@ -104,7 +104,7 @@ class Client:
                 mend="Compare client_id and client_secret with what the payment service gave you.",
             )
         try:
-            given = json.loads(answer.body.decode()) if answer.status == 200 else None
+            given: Any = json.loads(answer.body.decode()) if answer.status == 200 else None
             token, life = given["access_token"], given.get("expires_in", TOKEN_LIFE + TOKEN_MARGIN)
             seconds = float(life) - TOKEN_MARGIN
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):

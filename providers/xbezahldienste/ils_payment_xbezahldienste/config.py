@@ -175,7 +175,8 @@ class XBezahldiensteConfig(PluginConfig):
                 raise ValueError(f'authentication = "{way}" needs {" and ".join(missing)}')
             if way is not self.authentication and given:
                 raise ValueError(
-                    f'{" and ".join(given)} belongs to authentication = "{way}", which is not chosen; remove it'
+                    f'{" and ".join(given)} belongs to authentication = "{way}", which is not chosen; '
+                    "remove it"
                 )
         return self
 

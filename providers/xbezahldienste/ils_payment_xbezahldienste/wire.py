@@ -207,9 +207,7 @@ def _echo(transaction: Mapping[str, Any]) -> Mapping[str, Any]:
     return found
 
 
-def complaint(
-    transaction: Mapping[str, Any], request: Mapping[str, Any], origins: Sequence[str]
-) -> str:
+def complaint(transaction: Mapping[str, Any], request: Mapping[str, Any], origins: Sequence[str]) -> str:
     """Return what is wrong with the transaction that came of *request*; empty if it is right."""
     try:
         told, echo = information(transaction), _echo(transaction)

@@ -32,7 +32,7 @@ class XBezahldiensteSimulator:
     webhook_url: str | None = None
     """Kept and never used: the interface has no notices."""
 
-    def __init__(  # noqa: PLR0913 - each is a switch with a default, given by name
+    def __init__(
         self,
         world: SimulatorWorld | None = None,
         *,

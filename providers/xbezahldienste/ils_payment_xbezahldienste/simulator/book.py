@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ils_payment.testing.simulator import SimulatorWorld
 
 METHODS = ("CREDITCARD", "PAYPAL", "OTHER")
-"""What the page offers; GIROPAY and PAYDIRECT are words of the interface too, and can pay nothing any more."""
+"""What the page offers; the interface has GIROPAY and PAYDIRECT too, by which nobody can pay any more."""
 
 
 class NotPayableError(Exception):
