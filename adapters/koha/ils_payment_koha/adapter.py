@@ -24,7 +24,7 @@ from ils_payment.model import (
     Unavailable,
     Unclear,
 )
-from ils_payment_koha import charging, checks, contacts, lookups, renewing, settling, wire
+from ils_payment_koha import charging, checks, contacts, evidence, lookups, renewing, settling, wire
 from ils_payment_koha.client import KohaClient, NotSentError
 from ils_payment_koha.config import KohaConfig
 
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         RenewOrder,
         RenewOutcome,
         SettleOutcome,
+        Unreadable,
     )
     from ils_payment.ports import Host, PluginConfig
 
@@ -86,6 +87,7 @@ class KohaSystem:
             prices_categories=self._config.category_fees,
             titles=self._config.titles,
             shows_contact=True,
+            shows_evidence=self._config.evidence_attribute is not None,
             identity=self._config.url,
         )
 
@@ -148,6 +150,12 @@ class KohaSystem:
     def contact(self, patron: PatronRef) -> ContactData:
         """Read the patron's record with one call, for the patron's own eyes."""
         return contacts.contact(self._client.read(f"/patrons/{_path(patron)}"))
+
+    def evidence_until(self, patron: PatronRef) -> date | Unreadable | None:
+        """Read the patron's attributes with one call; the path is read in the specification, not seen."""
+        path = f"/patrons/{_path(patron)}/extended_attributes"
+        listed = self._client.read(path, query={"_per_page": "-1"})
+        return evidence.last_day(listed, self._config.evidence_attribute or "")
 
     def titles(self, fees: Sequence[Fee]) -> Mapping[str, str]:
         """Look titles up by item and record; what cannot be had is left out and never hinders paying."""
