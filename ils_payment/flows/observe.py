@@ -110,7 +110,7 @@ def _look_up(house: House, desk: Desk, payment: Payment, attempt: AttemptRow) ->
         return None
     provider = desk.providers[payment.provider]
     if not provider.capabilities().find:
-        return next_look(house, payment)
+        return next_look(house, payment, started=False)
     with house.store.read() as unit:
         if installation.is_unreconciled(unit):
             # Looking may repeat the start, and a restored ledger writes nothing outside.
@@ -118,7 +118,7 @@ def _look_up(house: House, desk: Desk, payment: Payment, attempt: AttemptRow) ->
     found = provider.find(_as_attempt(payment, attempt))
     if isinstance(found, CannotTell):
         log.warning("start_still_unclear", payment=payment.id, library=desk.key, reason=found.reason)
-        return next_look(house, payment)
+        return next_look(house, payment, started=False)
     with house.store.unit() as unit:
         if isinstance(found, Started):
             record_start(unit, payment, attempt.key, found)
@@ -251,13 +251,13 @@ def _take(
     )
 
 
-def next_look(house: House, payment: Payment) -> datetime | None:
-    """Return when the sweep reads this payment's session again."""
+def next_look(house: House, payment: Payment, *, started: bool = True) -> datetime | None:
+    """Return when the sweep reads this payment's session again, or looks whether one was *started*."""
     if payment.state not in UNPAID and payment.state is not State.VOID:
         return None
     now = house.world.now()
     steps = [payment.created_at + step for step in LOOKS]
-    if now < steps[-1] and not _is_told(house, payment):
+    if started and now < steps[-1] and not _is_told(house, payment):
         steps.append(now + POLL)
     return min((step for step in steps if step > now), default=now + timedelta(days=1))
 

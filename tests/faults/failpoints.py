@@ -40,8 +40,8 @@ SOURCES = ("ils_payment", "adapters", "providers")
 PROCESSES = int(os.environ.get("PROCESSES", "2"))
 LEFT_OUT = {"simulator", "testing"}
 """Folders whose failpoints are not the program's own."""
-ELSEWHERE = ("adyen.",)
-"""How failpoints begin that no scenario here passes; ``tests/adyen/test_adyen_crashes.py`` dies at each."""
+ELSEWHERE = ("adyen.", "xbezahldienste.")
+"""How failpoints begin that no scenario here passes: each provider's own tests of crashes die at each."""
 
 
 @dataclass
