@@ -110,7 +110,7 @@ def _look_up(house: House, desk: Desk, payment: Payment, attempt: AttemptRow) ->
         return None
     provider = desk.providers[payment.provider]
     if not provider.capabilities().find:
-        return next_look(house, payment, started=False)
+        return next_look(house, payment)
     with house.store.read() as unit:
         if installation.is_unreconciled(unit):
             # Looking may repeat the start, and a restored ledger writes nothing outside.
@@ -118,7 +118,7 @@ def _look_up(house: House, desk: Desk, payment: Payment, attempt: AttemptRow) ->
     found = provider.find(_as_attempt(payment, attempt))
     if isinstance(found, CannotTell):
         log.warning("start_still_unclear", payment=payment.id, library=desk.key, reason=found.reason)
-        return next_look(house, payment, started=False)
+        return next_look(house, payment)
     with house.store.unit() as unit:
         if isinstance(found, Started):
             record_start(unit, payment, attempt.key, found)
@@ -158,7 +158,7 @@ def learn(
     """Compare what the provider says with the frozen payment, and take the state table's move."""
     what = _compare(desk, payment, seen)
     if what is None:
-        return next_look(house, payment)
+        return _read_again(house, payment)
     facts = {
         "captured": seen.captured,
         "currency": seen.currency,
@@ -178,7 +178,7 @@ def learn(
         return _late_look(house, after)
     if after.state in ENDED:
         return None
-    return house.world.now() if after.state is State.PAID and not after.held else next_look(house, after)
+    return house.world.now() if after.state is State.PAID and not after.held else _read_again(house, after)
 
 
 def _offer_again(unit: Unit, desk: Desk, payment: Payment, money_ref: str) -> None:
@@ -251,15 +251,23 @@ def _take(
     )
 
 
-def next_look(house: House, payment: Payment, *, started: bool = True) -> datetime | None:
-    """Return when the sweep reads this payment's session again, or looks whether one was *started*."""
+def next_look(house: House, payment: Payment) -> datetime | None:
+    """Return when the sweep reads this payment's session again."""
     if payment.state not in UNPAID and payment.state is not State.VOID:
         return None
     now = house.world.now()
-    steps = [payment.created_at + step for step in LOOKS]
-    if started and now < steps[-1] and not _is_told(house, payment):
-        steps.append(now + POLL)
-    return min((step for step in steps if step > now), default=now + timedelta(days=1))
+    for step in LOOKS:
+        if payment.created_at + step > now:
+            return payment.created_at + step
+    return now + timedelta(days=1)
+
+
+def _read_again(house: House, payment: Payment) -> datetime | None:
+    """Return when to read a session again that was just read: often, where no notice would tell of it."""
+    due, now = next_look(house, payment), house.world.now()
+    if due is None or now >= payment.created_at + LOOKS[-1] or _is_told(house, payment):
+        return due
+    return min(due, now + POLL)
 
 
 def _late_look(house: House, payment: Payment) -> datetime | None:

@@ -65,7 +65,7 @@ class Journey:
 
 @pytest.fixture
 def journey(tmp_path, monkeypatch):
-    built = []
+    built: list[City] = []
 
     def make(crash_at=None):
         city = City(f"sqlite:///{tmp_path}/{len(built)}.db", monkeypatch)
