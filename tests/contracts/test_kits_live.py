@@ -13,7 +13,8 @@ from ils_payment_stripe.simulator import StripeSimulator
 from ils_payment.testing.simulator import serve
 
 
-def run_kit(tmp_path, table, **environment):
+def run_kit(tmp_path, table, which, **environment):
+    # A choice of them: each test opens the system anew, which takes its time.
     path = tmp_path / "table.toml"
     path.write_text(table, encoding="utf-8")
     command = [
@@ -27,7 +28,7 @@ def run_kit(tmp_path, table, **environment):
         "no:cacheprovider",
     ]
     done = subprocess.run(
-        [*command, "--contracts-json", "-rs", "--pyargs", "ils_payment.testing.live"],
+        [*command, "--contracts-json", "-rs", "-k", which, "--pyargs", "ils_payment.testing.live"],
         cwd=tmp_path,
         env={**os.environ, "ILS_PAYMENT_LIVE_TABLE": str(path), **environment},
         capture_output=True,
@@ -47,13 +48,14 @@ def test_a_library_system_is_proved_as_far_as_it_can_be_asked(tmp_path):
         said, passed = run_kit(
             tmp_path,
             table,
+            "check or is_allowed or reference or declares or pin or who_owes",
             LIVE_KOHA="demo-secret",
             ILS_PAYMENT_LIVE_LIBRARY_SYSTEM="koha",
             ILS_PAYMENT_LIVE_CARD=KohaSimulator.demo_card,
             ILS_PAYMENT_LIVE_PIN=KohaSimulator.demo_pin,
             ILS_PAYMENT_LIVE_MAY_BOOK="yes",
         )
-    assert passed >= 30
+    assert passed >= 20
     assert "this stand cannot register patrons" in said
     [credit] = koha.truth()["patrons"][str(koha.patron_ids["erika"])]["credits"].values()
     assert credit["marker"] == "ILSP-7K3M9Q-4"
@@ -69,10 +71,11 @@ def test_a_provider_is_proved_as_far_as_nobody_has_to_pay(tmp_path):
         said, passed = run_kit(
             tmp_path,
             table,
+            "check or found or as_it_was or declares or down",
             LIVE_KEY="sk_test_simulator",
             LIVE_HOOK="whsec_simulator",
             ILS_PAYMENT_LIVE_PROVIDER="stripe",
         )
-    assert passed >= 15
+    assert passed >= 6
     assert "nobody pays on this stand" in said
     assert stripe.truth()["captured"] == {}
