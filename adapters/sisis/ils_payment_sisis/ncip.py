@@ -19,7 +19,7 @@ from ils_payment_sisis import ncip_wire, records, wire
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from xml.etree.ElementTree import Element  # nosec B405 - a type alone
+    from xml.etree.ElementTree import Element  # nosec B405
 
     from ils_payment_sip2.refs import PatronRefs
 
