@@ -106,7 +106,7 @@ def _sell(unit: Unit, desk: Desk, payment: Payment, choice: Choice) -> Payment:
     quote, line = choice.quote, payment.renewal_line
     if quote is None or line is None:  # pragma: no cover - the caller has looked
         raise LookupError(payment.id)
-    charges = line.cents > 0 and desk.system.capabilities().can_charge
+    charges = line.cents > 0 and desk.charging is not None
     renewed_on = choice.card.renewed_on if choice.card else None
     marker = orders.new_marker(unit) if charges else None
     renewals.add(
@@ -168,6 +168,7 @@ def _line(house: House, desk: Desk, fee: Fee, line_id: str) -> Line:
         cents=fee.cents,
         cost_centre=books.cost_centre,
         account=books.account,
+        tax_code=books.tax_code,
     )
 
 
@@ -180,6 +181,7 @@ def _renewal_line(quote: Quote, line_id: str) -> Line:
         cents=quote.cents,
         cost_centre=quote.cost_centre,
         account=quote.account,
+        tax_code=quote.tax_code,
     )
 
 

@@ -130,6 +130,10 @@ _WORDS: dict[str, dict[str, Any]] = {
                 "Ein bezahlter und verlängerter Ausweis läuft früher ab, als verkauft wurde.",
                 "Bitte klären Sie, wer das Datum geändert hat, und berichtigen Sie es, oder erstatten Sie.",
             ),
+            "renewed_unpaid": (
+                "Das Geld für eine Verlängerung ging zurück, und der Ausweis ist trotzdem verlängert.",
+                "Bitte setzen Sie das Datum im Bibliothekssystem zurück, oder kassieren Sie die Gebühr am Schalter.",
+            ),
             "charge_differs": (
                 "Eine wieder eingetragene Gebühr steht nicht genau einmal im Konto.",
                 "Bitte berichtigen Sie das Konto von Hand.",
@@ -268,6 +272,10 @@ _WORDS: dict[str, dict[str, Any]] = {
             "card_shorter": (
                 "A card that was renewed and paid for ends earlier than was sold.",
                 "Please find out who changed it; correct its expiry, or refund.",
+            ),
+            "renewed_unpaid": (
+                "The money of a renewal went back, and the card is renewed all the same.",
+                "Please put the expiry back in the library system, or take the fee at the desk.",
             ),
             "charge_differs": (
                 "A fee that was charged again is not in the account just once.",

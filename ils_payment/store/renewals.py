@@ -42,6 +42,7 @@ def add(
             renewed_on=renewed_on,
             state="due",
             tries=0,
+            refused=0,
             doubts=0,
             charge_state="due" if charge_marker else "none",
             charge_marker=charge_marker,

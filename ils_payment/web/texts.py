@@ -108,6 +108,16 @@ def frozen_words(line: PaidLine, tongue: Tongue) -> tuple[str, str, str]:
     return fee_words(tongue.local(label), None, "" if line.text in label.values() else line.text)
 
 
+def booked_on(line: PaidLine, tongue: Tongue) -> str:
+    """Say where a fee is booked, for the treasury's eyes; empty where nothing is configured."""
+    parts = (
+        (N_("Cost centre %(code)s"), line.cost_centre),
+        (N_("Booking account %(code)s"), line.account),
+        (N_("Tax code %(code)s"), line.tax_code),
+    )
+    return " · ".join(tongue.gettext(words) % {"code": code} for words, code in parts if code)
+
+
 def fee_words(label: str, title: str | None, text: str | None) -> tuple[str, str, str]:
     """Return name, title and text of a fee, without what would be said twice; each may be empty.
 

@@ -20,6 +20,8 @@ HEAVY = (
     "rich",
     "ils_payment_koha",
     "ils_payment_stripe",
+    "Adyen",
+    "ils_payment_adyen",
 )
 
 

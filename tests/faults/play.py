@@ -16,6 +16,7 @@ from tests.faults.actors import (
     oddities,
     office,
     patrons,
+    platforms,
     post,
     returns,
     treasury,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from tests.faults.kit import Kit
 
 AFTERWARDS = (returns, office, bookkeeping)
-ACTORS = (patrons, desk, oddities, weather, post, treasury, *AFTERWARDS, cards)
+ACTORS = (patrons, desk, oddities, weather, post, treasury, *AFTERWARDS, cards, platforms)
 """Plug-ins: modules with ``start(setting)``, which spawn their tasks."""
 
 STORM_SECONDS = 4 * 86_400.0

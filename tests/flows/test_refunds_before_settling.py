@@ -11,7 +11,7 @@ from sqlalchemy import update
 from ils_payment.domain.decisions import Choice
 from ils_payment.domain.refunds import Meaning
 from ils_payment.flows import decide, show
-from ils_payment.flows.decide import Decision
+from ils_payment.flows.decision import Decision
 from ils_payment.flows.readback import MAX_UNCLEAR
 from ils_payment.flows.refund import LONGEST_PENDING
 from ils_payment.model import (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ils_payment.domain.decisions import Choice
+from ils_payment.flows import show
 from ils_payment.model import State
 from tests.flows.decisions import case_of, resolve
 from tests.flows.renewing import YEAR, RenewingTown
@@ -19,6 +20,10 @@ def each_town(database_url):
     built = RenewingTown(database_url)
     yield built
     built.close()
+
+
+def cases_of(town, payment_id):
+    return [one for one in show.case_list(town.house) if one.payment_id == payment_id]
 
 
 def pay_for(town, payment_id):
@@ -101,4 +106,24 @@ def test_a_renewal_whose_money_went_and_came_back_after_its_end_is_not_begun_ane
     town.run()
     assert load(town, payment_id).state is State.RESOLVED
     assert ending(town, payment_id)["books"] == {"provider": -YEAR, "by_hand": YEAR}
+    assert town.writes() == []
+
+
+def test_money_that_comes_back_after_a_renewal_was_paid_out_renews_nothing_any_more(each_town):
+    town = each_town
+    payment_id = town.sold()
+    # Another amount was paid, so a person decides; a cent of it is given back at the provider alone.
+    town.stripe.pay_other_amount(town.session_of(payment_id), 77777)
+    one_cent = town.stripe.refund_in_dashboard(town.session_of(payment_id), 1)
+    hear(town)
+    town.run_for(minutes=5, rounds=5)
+    for case in list(cases_of(town, payment_id)):
+        resolve(town, case, Choice.REFUNDED_OUTSIDE, reference="Kasse 117")
+    assert ending(town, payment_id)["state"] == "resolved"
+    town.stripe.finish_refund(one_cent, success=False)
+    hear(town)
+    assert resolve(town, case_of(town, payment_id, "came_back"), Choice.BOOKED_BY_HAND, reference="8").ok
+    town.run()
+    end = ending(town, payment_id)
+    assert (end["state"], end["claims"]) == ("resolved", 0)
     assert town.writes() == []

@@ -1,4 +1,4 @@
-"""A card is renewed with a command of the library's own, through the real flows and through crashes."""
+"""A card is renewed with a command of the library's own, through the real flows, and through crashes."""
 
 from __future__ import annotations
 

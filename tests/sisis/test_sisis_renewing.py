@@ -1,8 +1,7 @@
-"""Renewing a card with a command of the library's own: the contract, and what each answer means."""
+"""Renewing a card with a command of the library's own, and what each answer means."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -15,37 +14,7 @@ from ils_payment_sisis.simulator.slnp import RENEW
 
 from ils_payment.errors import RemoteError, RemoteGarbledError, RemoteUnavailableError
 from ils_payment.model import NotApplied, Renewed, RenewOrder, Unclear
-from ils_payment.testing.renewing import RenewingContract
 from tests.sisis.conftest import CARD, OWN_RENEWAL, Stand
-
-BY_RULE = {**OWN_RENEWAL, "parameters": {"BenutzerNummer": "{card}"}}
-
-
-class SISISRenews(RenewingContract):
-    command: dict[str, Any]
-
-    @pytest.fixture(autouse=True)
-    def _stage(self) -> None:
-        stand = Stand(slnp={"renew": self.command})
-        self.town, self.system, self.now = stand.town, stand.system, stand.host.now
-        self.patron, self.nobody = stand.erika, stand.system._refs.ref("999")
-
-    def expiries(self) -> Sequence[date | None]:
-        return self.town.renewals.get(CARD, [])
-
-    def renew_elsewhere(self) -> None:
-        self.town.renew(self.town.books.patrons[CARD], None)
-
-    def lose_next_answer(self, *, applied: bool) -> None:
-        self.town.go_wrong(Fault.LOST if applied else Fault.NEVER_DONE, RENEW)
-
-
-class TestSISISRenewsToADayThatIsNamed(SISISRenews):
-    command = OWN_RENEWAL
-
-
-class TestSISISRenewsByItsOwnRule(SISISRenews):
-    command = BY_RULE
 
 
 def order(stand: Stand) -> RenewOrder:
@@ -171,3 +140,19 @@ def test_every_row_of_the_table_says_what_it_says(error, reason, never):
 def test_a_renewal_that_is_confirmed_says_until_when():
     stand = Stand(slnp={"renew": OWN_RENEWAL})
     assert stand.system.renew_card(order(stand)) == Renewed(valid_until=date(2028, 6, 8))
+
+
+def test_a_card_that_the_desk_renewed_meanwhile_is_not_touched():
+    stand = Stand(slnp={"renew": OWN_RENEWAL})
+    asked = order(stand)
+    stand.town.renew(stand.town.books.patrons[CARD], None)
+    assert isinstance(stand.system.renew_card(asked), NotApplied)
+    assert stand.sent(RENEW) == 0
+
+
+def test_the_same_order_again_renews_nothing():
+    stand = Stand(slnp={"renew": OWN_RENEWAL})
+    asked = order(stand)
+    assert isinstance(stand.system.renew_card(asked), Renewed)
+    assert isinstance(stand.system.renew_card(asked), NotApplied)
+    assert len(stand.town.renewals[CARD]) == 1

@@ -19,6 +19,8 @@ from ils_payment_sisis import ncip_wire, records, wire
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    # Only a name for types: defusedxml does the reading.
     from xml.etree.ElementTree import Element  # nosec B405
 
     from ils_payment_sip2.refs import PatronRefs

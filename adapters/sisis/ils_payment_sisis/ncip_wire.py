@@ -10,8 +10,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-# Questions are written with this; answers are read with defusedxml alone.
-from xml.etree.ElementTree import Element, ParseError, SubElement, tostring  # nosec B405
+# For what is written; defusedxml does the reading.
+from xml.etree.ElementTree import (  # nosec B405
+    Element,
+    ParseError,
+    SubElement,
+    tostring,
+)
 
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring

@@ -18,6 +18,7 @@ STEPS: Mapping[str, str] = {
     "start_refused": N_("The provider refused the payment"),
     "start_absent": N_("The provider has no such payment"),
     "redirect_refused": N_("The provider named an address that is not its own"),
+    "told": N_("A notice of the provider was heard"),
     "pending": N_("The provider says: the bank has not confirmed yet"),
     "paid_right": N_("The provider says: paid"),
     "paid_wrong": N_("The provider says: paid, but not as it was asked for"),
@@ -222,6 +223,10 @@ PROBLEMS: Mapping[str, str] = {
     "no_reason": N_("Please write why you decide so."),
     "no_reference": N_("Please write the number of the booking or of the voucher."),
     "no_meaning": N_("Please say what becomes of the fee."),
+    "no_debt": N_(
+        "The fee of this card is not in the library system, so it cannot stay. Please choose that it is "
+        "dropped; if it is owed all the same, charge it there by hand."
+    ),
     "no_choice": N_("Please choose what is to be given back."),
     "nothing_left": N_("Nothing more can be given back of this."),
     "provider_cannot": N_("This provider cannot give back, or only the whole payment."),
@@ -229,7 +234,7 @@ PROBLEMS: Mapping[str, str] = {
     "code": N_("Please type a new code of your authenticator: money is to be sent away."),
     "fresh": N_("Please sign in once more: money is to be sent away."),
 }
-"""Why a decision was not carried out: the codes of ``decide.CODES``, and what the pages ask themselves."""
+"""Why a decision was not carried out: the codes of ``decision.CODES``, and what the pages ask themselves."""
 
 NOTES: Mapping[str, str] = {
     "done": N_("Your decision was recorded and is being carried out."),
