@@ -158,7 +158,8 @@ class CheckTests(ProviderTests):
 
     def test_a_check_finds_nothing_wrong_where_nothing_is_and_starts_nothing(self) -> None:
         assert self._check() == []
-        assert not [one for one in self.stand.sessions() if one.payable]
+        # Where nothing can be closed, only the check itself knows the address of what it tried.
+        assert not self.can.close or not [one for one in self.stand.sessions() if one.payable]
 
     def test_a_check_of_a_provider_that_is_down_says_so(self) -> None:
         self.stand.go_away()

@@ -107,22 +107,22 @@ class ReadingTests(ProviderTests):
     def test_a_session_that_cannot_be_read_is_an_error_and_the_next_reading_works(self, fault: Fault) -> None:
         ref = self.paid()
         self.stand.break_next(Call.READ, fault)
-        self.refused(lambda: self.read(ref), RemoteUnavailableError, RemoteGarbledError)
+        self.refused(lambda: self.ask(ref), RemoteUnavailableError, RemoteGarbledError)
         assert self.read(ref).captured == CENTS
 
     @declared(read=readable)
     def test_of_a_provider_that_is_down_or_refuses_us_nothing_is_read(self) -> None:
         ref = self.paid()
         self.stand.refuse_us()
-        assert self.refused(lambda: self.read(ref), RemoteRefusedError).mend
+        assert self.refused(lambda: self.ask(ref), RemoteRefusedError).mend
         self.stand.go_away()
-        self.refused(lambda: self.read(ref), RemoteUnavailableError)
+        self.refused(lambda: self.ask(ref), RemoteUnavailableError)
 
     @declared(read=ReadSupport.FULL)
     def test_what_a_person_gave_back_is_read(self) -> None:
         ref = self.paid()
         self.stand.refund_by_hand(ref, 400)
-        [back] = self.read(ref).reversals
+        [back] = self.reversals(ref)
         assert (back.kind, back.cents, back.key) == ("refund", 400, "")
         assert back.state is not ReversalState.FAILED
 
@@ -130,7 +130,7 @@ class ReadingTests(ProviderTests):
     def test_a_chargeback_is_read(self) -> None:
         ref = self.paid()
         self.stand.charge_back(ref)
-        assert [(one.kind, one.cents) for one in self.read(ref).reversals] == [("chargeback", CENTS)]
+        assert [(one.kind, one.cents) for one in self.reversals(ref)] == [("chargeback", CENTS)]
 
     def _pending(self) -> str:
         method = self.provider.methods()[-1]

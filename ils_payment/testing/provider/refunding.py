@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -39,6 +40,15 @@ class RefundingTests(ProviderTests):
         self.stand.catch_up()
         return [one.cents for one in self.stand.refunds(ref) if one.counts]
 
+    def _is_too_much(self, outcome: Any) -> None:  # noqa: ANN401 - an outcome
+        """See it refused for good; or taken for now, by a provider that looks at it later."""
+        if isinstance(outcome, Refunded):
+            assert outcome.state is ReversalState.PENDING
+            self.later(timedelta(days=1))
+            return
+        assert isinstance(outcome, RefundRefused)
+        assert outcome.permanent
+
     @refunds
     def test_the_whole_goes_back(self) -> None:
         ref = self.paid()
@@ -59,7 +69,7 @@ class RefundingTests(ProviderTests):
         ref = self.paid()
         assert isinstance(self._refund(self._order(ref, 1000)), Refunded)
         assert isinstance(self._refund(self._order(ref, 250, key="REFUND2")), Refunded)
-        assert isinstance(self._refund(self._order(ref, 1, key="REFUND3")), RefundRefused)
+        self._is_too_much(self._refund(self._order(ref, 1, key="REFUND3")))
         assert self._gone(ref) == [1000, 250]
 
     @declared(refund=RefundSupport.FULL)
@@ -71,9 +81,7 @@ class RefundingTests(ProviderTests):
     @refunds
     def test_more_than_was_taken_is_certainly_not_given_back(self) -> None:
         ref = self.paid()
-        outcome = self._refund(self._order(ref, CENTS + 1))
-        assert isinstance(outcome, RefundRefused)
-        assert outcome.permanent
+        self._is_too_much(self._refund(self._order(ref, CENTS + 1)))
         assert self._gone(ref) == []
 
     @refunds
