@@ -1,4 +1,4 @@
-"""SISIS on the stands of the contract kit: through SLNP with commands of one's own, and through the gateway."""
+"""SISIS on the stands of the contract kit: through SLNP with own commands, and through the gateway."""
 
 from __future__ import annotations
 
