@@ -140,12 +140,19 @@ class Host(Protocol):
     def monotonic(self) -> float:
         """Return seconds of a clock that never goes back, for deadlines."""
 
-    def session(self, *, deadline: float = 20.0, max_bytes: int = 5 * 1024 * 1024) -> requests.Session:
+    def session(
+        self,
+        *,
+        deadline: float = 20.0,
+        max_bytes: int = 5 * 1024 * 1024,
+        certificate: tuple[str, str] | None = None,
+    ) -> requests.Session:
         """Return a new HTTP session with the rules of the house.
 
         Every call ends within ``deadline`` seconds in all (connect, headers and body together;
         ``requests.Timeout`` otherwise) and reads at most ``max_bytes``. TLS is verified against
         the system's or the configured CA bundle; redirects are not followed; nothing is retried.
+        *certificate*: the files (PEM) of our own certificate and its key, for remotes that ask for one.
         """
 
     def connect(self, address: tuple[str, int], *, deadline: float = 20.0) -> socket.socket:
@@ -396,7 +403,10 @@ class PaymentProvider(Protocol):
         """Return what this account can do, from configuration alone, without I/O."""
 
     def methods(self) -> Sequence[str]:
-        """Return the methods it can offer, in the core's words: ``card``, ``instant_bank_transfer``."""
+        """Return the methods it can offer, in the core's words.
+
+        ``card``, ``instant_bank_transfer``, and ``payment_page`` where only the provider's page asks how.
+        """
 
     def check(self) -> list[Finding]:
         """Test credentials, mode and every right and method; money may not move here."""

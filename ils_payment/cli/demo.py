@@ -64,7 +64,10 @@ if TYPE_CHECKING:
     "--port", type=click.IntRange(0, 65535), help=f"Port of the program [{DEMO_PORT}; any with --auto]."
 )
 @click.option(
-    "--library-system", default="koha", show_default=True, help="Which one is simulated: koha, sip2 or sisis."
+    "--library-system",
+    default="koha",
+    show_default=True,
+    help="Which one is simulated: koha, opac-soap, sip2 or sisis.",
 )
 @click.option(
     "--library-port",

@@ -52,6 +52,18 @@ api_base = {toml(address)}
 """
 
 
+def _xbezahldienste_table(files: Mapping[str, str], address: str) -> str:
+    return f"""\
+url = {toml(address)}
+originator_id = "bibliothek"
+end_point_id = "08115003"
+authentication = "basic"
+user = "bibliothek"
+password = {files["xbezahldienste"]}
+booking_data = {{ HHST = "{{cost_centre}}", Objektnummer = "{{account}}" }}
+"""
+
+
 PROVIDERS: Mapping[str, DemoProvider] = MappingProxyType(
     {
         "stripe": DemoProvider(
@@ -73,6 +85,11 @@ PROVIDERS: Mapping[str, DemoProvider] = MappingProxyType(
                 "merchant_account": ACCOUNT,
             },
             table=_adyen_table,
+        ),
+        "xbezahldienste": DemoProvider(
+            secrets=lambda world: {"xbezahldienste": world.random_text(32)},
+            options=lambda made: {"basic": ("bibliothek", made["xbezahldienste"])},
+            table=_xbezahldienste_table,
         ),
     }
 )

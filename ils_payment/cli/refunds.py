@@ -27,6 +27,8 @@ MEANINGS = [str(one).replace("_", "-") for one in Meaning]
 
 _SAID = {
     "done": "Done.",
+    "treasury": "The provider gives nothing back, so the treasury pays: ils-payment cases list names the "
+    "case. Close it with refunded-outside and the number of the voucher.",
     "second_person": "Reserved. A second person must approve it: ils-payment refunds approve {refund}",
 }
 _REFUSED = {

@@ -15,7 +15,14 @@ from ils_payment.domain.decisions import NEEDS_REFERENCE, Choice
 from ils_payment.domain.ledger import Book
 from ils_payment.domain.refunds import RefundState
 from ils_payment.domain.states import PAID_UNSETTLED
-from ils_payment.flows.deciding import parts_currency, possible_now, release, write
+from ils_payment.flows.deciding import (
+    gives_back,
+    order_treasury,
+    parts_currency,
+    possible_now,
+    release,
+    write,
+)
 from ils_payment.flows.decision import Decided, Decision, RefusedError
 from ils_payment.flows.hands import in_hands
 from ils_payment.flows.reversals import catch_up
@@ -72,7 +79,11 @@ def refund(house: House, actor: Actor, payment_id: str, decision: Decision) -> D
             if tried:
                 # A settle call may be on its way: what it did has to be known first.
                 return Decided(code="busy")
+            if not gives_back(desk, payment):
+                return order_treasury(unit, desk, payment, actor, decision)
             payment = payments.move(unit, payment, "refund_wanted", case="refund_wanted", facts={})
+        elif not payment.held and not gives_back(desk, payment):
+            return order_treasury(unit, desk, payment, actor, decision)
         known = cases.open_of_payment(unit, payment.id)
         # The one question that is open about it is answered by this, too.
         return write(unit, desk, payment, actor, decision, known[0] if len(known) == 1 else None)

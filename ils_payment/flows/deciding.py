@@ -163,6 +163,35 @@ def _ask(
     return Decided(code="done", refund_id=asked.id)
 
 
+def gives_back(desk: Desk, payment: Payment) -> bool:
+    """Tell whether the payment's provider can give anything back."""
+    return desk.providers[payment.provider].capabilities().refund is not RefundSupport.NONE
+
+
+def order_treasury(unit: Unit, desk: Desk, payment: Payment, actor: Actor, decision: Decision) -> Decided:
+    """Open a case about what the treasury has to pay out, because the provider gives nothing back.
+
+    Nothing is reserved in the ledger: the case is closed as refunded outside, with the voucher's number.
+    """
+    postings = chain.read_postings(unit, payment.id)
+    # Opening the case moves what waits for settling to the account of cases.
+    parts = rules.choose([*postings, *ledger.to_case(postings)], decision.lines)
+    if not parts:
+        return Decided(code="nothing_left")
+    if _may_still_settle(unit, desk, payment):
+        return Decided(code="too_early")
+    if decision.meaning is Meaning.FEE_STAYS and _owes_nothing(unit, payment, parts):
+        return Decided(code="no_debt")
+    facts = {"cents": sum(part[2] for part in parts), "meaning": str(decision.meaning)}
+    payment = payments.move(
+        unit, payment, "treasury_pays", case="treasury_pays", facts=facts, subject=unit.world.new_id()
+    )
+    case = next(one for one in cases.open_of_payment(unit, payment.id) if one.kind == "treasury_pays")
+    payments.record(unit, payment, "refund_asked", {**_facts(unit, payment, actor, decision, case), **facts})
+    journal.append(unit, actor.name, "refund_asked", _short(payment, case), payment.library)
+    return Decided(code="treasury")
+
+
 def _owes_nothing(unit: Unit, payment: Payment, parts: Sequence[rules.Part]) -> bool:
     """Tell whether a renewal is among *parts* for which the library system has no debit, open or paid.
 

@@ -33,12 +33,13 @@ class Decided:
     @property
     def ok(self) -> bool:
         """Tell whether the decision counts."""
-        return self.code in {"done", "second_person"}
+        return self.code in {"done", "second_person", "treasury"}
 
 
 CODES = (
     "done",  # It was done, or is on its way.
     "second_person",  # The refund is reserved and waits for a second person's approval.
+    "treasury",  # The provider gives nothing back: a case says what the treasury has to pay out.
     "conflict",  # Somebody else decided first: look again.
     "too_early",  # A settle call may still take effect: wait until the quarantine is over.
     "busy",  # The payment is being worked on: try again in a moment.

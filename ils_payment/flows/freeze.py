@@ -145,6 +145,7 @@ def _attempt(house: House, desk: Desk, unit: Unit, payment: Payment, back: str) 
         cancel_url=f"{back}&cancelled=1",
         created_at=unit.now,
         installation=house.installation.name,
+        number=payment.receipt_number,
     )
     attempt = replace(attempt, request=desk.providers[payment.provider].prepare(attempt))
     attempts.add(
@@ -189,7 +190,12 @@ def _payer_lines(house: House, desk: Desk, lines: tuple[Line, ...], language: st
     """Return what the provider may show: names of fee kinds, never titles or names."""
     labels = {line.kind: tariffs.known_kind(house, desk, line.kind).label for line in lines}
     return tuple(
-        AttemptLine(text=letters.text(labels[line.kind] or _UNNAMED, language), cents=line.cents)
+        AttemptLine(
+            text=letters.text(labels[line.kind] or _UNNAMED, language),
+            cents=line.cents,
+            cost_centre=line.cost_centre,
+            account=line.account,
+        )
         for line in lines
         if line.cents
     )

@@ -38,6 +38,9 @@ LOOKS = (
 )
 """When an open session is read again, counted from the payment's beginning; daily after that."""
 
+POLL = timedelta(minutes=15)
+"""So often an open session is read on its first day where no notice would ever tell of a change."""
+
 
 def observe(
     house: House, desk: Desk, payment: Payment, return_params: Mapping[str, str] | None = None
@@ -155,7 +158,7 @@ def learn(
     """Compare what the provider says with the frozen payment, and take the state table's move."""
     what = _compare(desk, payment, seen)
     if what is None:
-        return next_look(house, payment)
+        return _read_again(house, payment)
     facts = {
         "captured": seen.captured,
         "currency": seen.currency,
@@ -171,9 +174,11 @@ def learn(
         if after.state not in UNPAID:
             after = reversals.take(unit, after, seen.reversals)
     house.world.failpoint("observe.learned")
+    if after.state is State.VOID:
+        return _late_look(house, after)
     if after.state in ENDED:
         return None
-    return house.world.now() if after.state is State.PAID and not after.held else next_look(house, after)
+    return house.world.now() if after.state is State.PAID and not after.held else _read_again(house, after)
 
 
 def _offer_again(unit: Unit, desk: Desk, payment: Payment, money_ref: str) -> None:
@@ -255,3 +260,23 @@ def next_look(house: House, payment: Payment) -> datetime | None:
         if payment.created_at + step > now:
             return payment.created_at + step
     return now + timedelta(days=1)
+
+
+def _read_again(house: House, payment: Payment) -> datetime | None:
+    """Return when to read a session again that was just read: often, where no notice would tell of it."""
+    due, now = next_look(house, payment), house.world.now()
+    if due is None or now >= payment.created_at + LOOKS[-1] or _is_told(house, payment):
+        return due
+    return min(due, now + POLL)
+
+
+def _late_look(house: House, payment: Payment) -> datetime | None:
+    """Return when to see whether money came after all, where no notice would tell of it."""
+    longest = house.libraries[payment.library].providers[payment.provider].capabilities().longest_pending
+    again = house.world.now() + timedelta(days=1)
+    return None if _is_told(house, payment) or again > payment.created_at + longest else again
+
+
+def _is_told(house: House, payment: Payment) -> bool:
+    """Tell whether the provider sends notices of a payment's session."""
+    return house.libraries[payment.library].providers[payment.provider].capabilities().notices

@@ -68,6 +68,11 @@ NEXT_STEPS = {
         "book by hand, or refund again",
     ),
     "refund_failed": ("read why the refund did not happen", "refund again, or let the treasury pay it out"),
+    "treasury_pays": (
+        "the provider gives nothing back: give the order to the treasury (amount, payment's number)",
+        "where the fee stays, charge it again in the library system by hand",
+        "when it has paid out, close with refunded-outside and the number of its voucher",
+    ),
     "refund_wanted": ("somebody wanted to give this back", "refund, or settle again"),
     "charge_by_hand": (
         "the refund is done and the fee stays, but the library system does not know it",

@@ -66,6 +66,10 @@ _WORDS: dict[str, dict[str, Any]] = {
                 "Eine Erstattung ist nicht ausgeführt worden.",
                 "Bitte erstatten Sie noch einmal, oder lassen Sie die Kasse auszahlen.",
             ),
+            "treasury_pays": (
+                "Eine Erstattung ist verlangt, und der Zahlungsdienst kann nichts zurückgeben.",
+                "Bitte geben Sie der Kasse die Anweisung zur Auszahlung, und schließen Sie den Fall mit der Nummer des Belegs. Bleibt die Gebühr bestehen, tragen Sie sie im Bibliothekssystem von Hand wieder ein.",
+            ),
             "refund_wanted": (
                 "Jemand wollte diese Zahlung erstatten.",
                 "Bitte erstatten Sie, oder lassen Sie die Zahlung verbuchen.",
@@ -208,6 +212,10 @@ _WORDS: dict[str, dict[str, Any]] = {
             "refund_failed": (
                 "A refund was not carried out.",
                 "Please refund again, or let the treasury pay it out.",
+            ),
+            "treasury_pays": (
+                "A refund was asked for, and the provider cannot give anything back.",
+                "Please order the treasury to pay it out, and close the case with the number of its voucher. If the fee stays, charge it again in the library system by hand.",
             ),
             "refund_wanted": (
                 "Somebody wanted to refund this payment.",

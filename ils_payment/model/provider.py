@@ -13,10 +13,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptLine:
-    """What the payer sees on the provider's page: a text without personal data, and cents."""
+    """What the payer sees on the provider's page: a text without personal data, and cents.
+
+    ``cost_centre`` and ``account`` are where the tariff books this kind of fee ("" where it does not say):
+    for providers that pass them on to the treasury.
+    """
 
     text: str
     cents: int
+    cost_centre: str = ""
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,10 +30,11 @@ class Attempt:
     """One try to be paid.
 
     ``key`` is the idempotency key, ``reference`` our payment's id that comes back in every
-    observation; ``installation`` is kept with it at the provider, so that the provider's own list
-    tells the payments of one installation from another's. ``return_url`` and ``cancel_url`` are
-    absolute. ``request`` is the exact request as ``prepare`` made it and the ledger stored it; empty
-    before that.
+    observation; ``number`` is the short form of it that people read out, also on the receipt (at most
+    13 characters of A-Z, 0-9 and ``-``); ``installation`` is kept with it at the provider, so that the
+    provider's own list tells the payments of one installation from another's. ``return_url`` and
+    ``cancel_url`` are absolute. ``request`` is the exact request as ``prepare`` made it and the ledger
+    stored it; empty before that.
     """
 
     key: str
@@ -42,6 +49,7 @@ class Attempt:
     created_at: datetime
     request: str = ""
     installation: str = ""
+    number: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ METHODS: Mapping[str, str] = {
     "none": N_("Free of charge"),
     "card": N_("Credit or debit card"),
     "instant_bank_transfer": N_("Directly from your bank account (online banking)"),
+    "payment_page": N_("Online; you choose how on the payment page"),
 }
 
 

@@ -22,6 +22,7 @@ HEAVY = (
     "ils_payment_stripe",
     "Adyen",
     "ils_payment_adyen",
+    "ils_payment_xbezahldienste",
 )
 
 

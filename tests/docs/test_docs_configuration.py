@@ -42,8 +42,8 @@ def models_in(annotation: Any) -> set[type[BaseModel]]:
 
 
 def all_models() -> set[type[BaseModel]]:
-    plugins = Plugins({"adyen", "koha", "stripe"})
-    providers = {plugins.provider(name).Config for name in ("adyen", "stripe")}
+    plugins = Plugins({"adyen", "koha", "stripe", "xbezahldienste"})
+    providers = {plugins.provider(name).Config for name in ("adyen", "stripe", "xbezahldienste")}
     return models_in(Settings) | {plugins.library_system("koha").Config} | providers
 
 

@@ -40,8 +40,8 @@ SOURCES = ("ils_payment", "adapters", "providers")
 PROCESSES = int(os.environ.get("PROCESSES", "2"))
 LEFT_OUT = {"simulator", "testing"}
 """Folders whose failpoints are not the program's own."""
-ELSEWHERE = ("adyen.", "sip2.")
-"""How failpoints begin that no scenario here passes: ``tests/adyen`` and ``tests/sip2`` die at each."""
+ELSEWHERE = ("adyen.", "opac_soap.", "sip2.", "sisis.", "xbezahldienste.")
+"""How failpoints begin that no scenario here passes: each plugin's own tests of crashes die at each."""
 
 
 @dataclass

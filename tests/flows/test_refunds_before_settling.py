@@ -163,7 +163,7 @@ def test_a_refund_that_stays_pending_for_two_weeks_is_told_once_and_followed_on(
 @pytest.mark.parametrize(
     ("support", "line", "code"),
     [
-        (RefundSupport.NONE, None, "provider_cannot"),
+        (RefundSupport.NONE, None, "treasury"),
         (RefundSupport.FULL, 0, "provider_cannot"),
         (RefundSupport.FULL, None, "second_person"),
         (RefundSupport.PARTIAL, 0, "second_person"),

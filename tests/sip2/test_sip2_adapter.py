@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ils_payment_sip2.refs import PatronRefs
 from ils_payment_sip2.simulator import Fault, Habits
 
+from ils_payment.by_card import PatronRefs
 from ils_payment.errors import (
     PinNeededError,
     RemoteAbsentError,
@@ -109,7 +109,7 @@ def test_a_card_is_found_only_where_the_server_answers_without_a_pin():
 def test_references_of_another_key_lead_to_nobody(stand):
     from pydantic import SecretStr
 
-    other = PatronRefs(SecretStr("another key of more than 32 characters"))
+    other = PatronRefs(SecretStr("another key of more than 32 characters"), "sip2")
     for ref in (other.ref(CARD), PatronRef("51"), PatronRef(CARD), PatronRef("ü")):
         with pytest.raises(RemoteAbsentError):
             stand.system.account(ref)

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar
 from zoneinfo import ZoneInfo
 
+from ils_payment.by_card import PatronRefs, SignIns
 from ils_payment.errors import PinNeededError, RemoteAbsentError, RemoteError, RemoteRefusedError
 from ils_payment.model import (
     Binding,
@@ -23,8 +24,6 @@ from ils_payment.model import (
 from ils_payment_sip2 import checks, patron, settling, wire
 from ils_payment_sip2.client import NotSentError, SIP2Client
 from ils_payment_sip2.config import SIP2Config
-from ils_payment_sip2.memory import SignIns
-from ils_payment_sip2.refs import PatronRefs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,7 +51,7 @@ class SIP2System:
         self._config = config
         self._host = host
         self._client = SIP2Client(config, host)
-        self._refs = PatronRefs(config.patron_key)
+        self._refs = PatronRefs(config.patron_key, "sip2")
         self._sign_ins = SignIns(host, config.remember_minutes * 60)
 
     def capabilities(self) -> SystemCapabilities:

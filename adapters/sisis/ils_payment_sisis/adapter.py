@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from ils_payment_sip2.adapter import SIP2System
-from ils_payment_sip2.refs import PatronRefs
 
+from ils_payment.by_card import PatronRefs
 from ils_payment.errors import RemoteAbsentError, RemoteError, RemoteRefusedError
 from ils_payment.model import NotApplied, Refused, RenewSupport, Unavailable
 from ils_payment_sisis import checks, renewing
@@ -49,7 +49,8 @@ class SISISSystem:
         self._config = config
         self._host = host
         self._till = SIP2System(config.writes, host)
-        self._refs = PatronRefs(config.writes.patron_key)
+        # The plugin for SIP2 pays, so references are its own.
+        self._refs = PatronRefs(config.writes.patron_key, "sip2")
         self._reader = _reader(config, self._refs, host)
 
     def capabilities(self) -> SystemCapabilities:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import requests
-from ils_payment_sip2.memory import SignIns
 
+from ils_payment.by_card import SignIns
 from ils_payment.errors import (
     PinNeededError,
     RemoteGarbledError,
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     # Only a name for types: defusedxml does the reading.
     from xml.etree.ElementTree import Element  # nosec B405
 
-    from ils_payment_sip2.refs import PatronRefs
-
+    from ils_payment.by_card import PatronRefs
     from ils_payment.model import Account, Card, PatronRef
     from ils_payment.ports import Host
     from ils_payment_sisis.config import NCIPTable, SISISConfig

@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from datetime import date
 
-    from ils_payment_sip2.refs import PatronRefs
-
+    from ils_payment.by_card import PatronRefs
     from ils_payment.model import Account, Card, PatronRef
     from ils_payment.ports import Host
     from ils_payment_sisis.client import Talk

@@ -9,29 +9,29 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Self
 
 from ils_payment.model import RawRequest, Reply
+from ils_payment.testing import town
+from ils_payment.testing.books import Books
 from ils_payment.testing.demo import DemoLibrary
 from ils_payment.testing.simulator import RealWorld, serve
 from ils_payment.testing.streams import serve_stream
 from ils_payment_sip2.dialect import PRESETS, dialect_of
-from ils_payment_sip2.simulator import demo
-from ils_payment_sip2.simulator.books import Books
 from ils_payment_sip2.simulator.faults import Fault, Faults, Habits
 from ils_payment_sip2.simulator.talk import Talk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from ils_payment.testing.books import Patron
     from ils_payment.testing.demo import MakeSecret
     from ils_payment.testing.simulator import SimulatorWorld
     from ils_payment_sip2.dialect import Dialect
-    from ils_payment_sip2.simulator.books import Patron
     from ils_payment_sip2.simulator.talk import Answer
 
 
 class SIP2Simulator:
     """A SIP2 server in process (:meth:`open`) or over TCP (``ils_payment.testing.streams.serve_stream``)."""
 
-    demo_card, demo_pin = demo.CARD, demo.PIN
+    demo_card, demo_pin = town.CARD, town.PIN
     """Whoever tries the demo signs in with these."""
 
     def __init__(
@@ -55,9 +55,9 @@ class SIP2Simulator:
 
     @classmethod
     def demo(cls, world: SimulatorWorld | None = None, **options: Any) -> Self:  # noqa: ANN401 - as __init__
-        """Return a server of a small library; :mod:`.demo` says who its patrons are."""
+        """Return a server of a small library; :mod:`ils_payment.testing.town` says who its patrons are."""
         simulator = cls(world, **options)
-        demo.fill(simulator.books, simulator.world.now().date())
+        town.fill(simulator.books, simulator.world.now().date())
         return simulator
 
     @classmethod
@@ -202,7 +202,7 @@ class SIP2Simulator:
             at=self.world.now(),
             marker=fields.get("BK", ""),
             payment_type=fixed[20:22],
-            fee_id=fields.get("CG"),
+            fee_ids=[fields["CG"]] if "CG" in fields else None,
             refuses_surplus=self.habits.refuses_surplus,
         )
         told = [*self._echo(fields), ("BK", fields.get("BK", ""))]

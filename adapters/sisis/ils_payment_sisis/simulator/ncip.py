@@ -12,9 +12,8 @@ from ils_payment_sisis.simulator.faults import Fault
 from ils_payment_sisis.simulator.slnp import euros
 
 if TYPE_CHECKING:
-    from ils_payment_sip2.simulator.books import Patron
-
     from ils_payment.model import RawRequest
+    from ils_payment.testing.books import Patron
     from ils_payment_sisis.simulator.sisis import SISISSimulator
 
 BOMB = (

@@ -21,9 +21,8 @@ from ils_payment_sisis.simulator.slnp import SLNPServer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ils_payment_sip2.simulator.books import Patron
-
     from ils_payment.model import RawRequest, Reply
+    from ils_payment.testing.books import Patron
     from ils_payment.testing.demo import MakeSecret
     from ils_payment.testing.simulator import SimulatorWorld
 

@@ -10,8 +10,7 @@ from ils_payment_sisis.simulator.faults import Fault
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ils_payment_sip2.simulator.books import Patron
-
+    from ils_payment.testing.books import Patron
     from ils_payment_sisis.simulator.sisis import SISISSimulator
 
 LIST_FEES, RENEW = "ErfundenGebuehrenListe", "ErfundenVerlaengern"

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ils_payment_sip2.simulator.books import Books
+    from ils_payment.testing.books import Books
 
 CARD, PIN = "21234000012345", "4711"
 

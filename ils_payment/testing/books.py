@@ -1,8 +1,9 @@
-"""The books of the simulated library system: patrons, fees, payments. Amounts are integer cents."""
+"""The books of a simulated library system: patrons, fees, payments. Amounts are integer cents."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -85,16 +86,16 @@ class Books:
         at: datetime,
         marker: str = "",
         payment_type: str = "00",
-        fee_id: str | None = None,
+        fee_ids: Collection[str] | None = None,
         refuses_surplus: bool = False,
     ) -> bool:
-        """Book a payment on one fee, or on the oldest ones first; False when it is refused."""
+        """Book a payment on some fees, or on the oldest ones first; False when it is refused."""
         with self._lock:
             patron = self.patrons.get(card)
             if patron is None or cents <= 0:
                 return False
-            fees = [fee for fee in patron.fees if fee.open and fee_id in {None, fee.fee_id}]
-            if fee_id is not None and not fees:
+            fees = [fee for fee in patron.fees if fee.open and (fee_ids is None or fee.fee_id in fee_ids)]
+            if fee_ids is not None and len(fees) != len(fee_ids):
                 return False
             if refuses_surplus and cents > sum(fee.open for fee in fees):
                 return False
