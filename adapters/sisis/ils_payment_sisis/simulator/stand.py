@@ -6,9 +6,9 @@ from datetime import date
 from typing import Any, ClassVar
 
 from ils_payment_sip2.simulator import Fault as TillFault
-from ils_payment_sip2.simulator.books import Paid
 from pydantic import SecretStr
 
+from ils_payment.testing.books import Paid
 from ils_payment.testing.line import LATE_SECONDS, Fault
 from ils_payment.testing.stands import Call, CannotStageError, LibraryStand, Person, SeenCredit, long_ahead
 from ils_payment_sisis.adapter import SISISSystem
