@@ -74,6 +74,13 @@ def test_a_yes_without_a_new_end_of_the_card_is_no_renewal(monkeypatch):
     assert stand.system.renew_card(order(stand)) == Unclear(reason="sisis_renewal_not_seen")
 
 
+def test_a_yes_with_another_end_of_the_card_is_no_renewal_to_the_day_that_was_sold(monkeypatch):
+    stand = Stand(slnp={"renew": OWN_RENEWAL})
+    renew = stand.town.renew
+    monkeypatch.setattr(stand.town, "renew", lambda patron, until: renew(patron, until - timedelta(days=1)))
+    assert stand.system.renew_card(order(stand)) == Unclear(reason="sisis_renewal_not_seen")
+
+
 def test_a_yes_after_which_the_card_cannot_be_read_is_unclear(monkeypatch):
     stand = Stand(slnp={"renew": OWN_RENEWAL})
     asked, renew = order(stand), stand.town.renew

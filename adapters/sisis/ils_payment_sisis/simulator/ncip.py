@@ -24,6 +24,8 @@ BOMB = (
 
 def answer(town: SISISSimulator, request: RawRequest) -> Reply:
     """Answer a LookupUser as the gateway would, or go wrong."""
+    if town.is_shut:
+        return Reply(status=403)
     if request.method != "POST" or request.headers.get("content-type") != "document/xml":
         return Reply(status=415)
     text = request.body.decode("utf-8")

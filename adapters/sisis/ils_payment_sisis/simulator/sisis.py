@@ -52,6 +52,7 @@ class SISISSimulator:
         self.own_commands = own_commands
         self.habits = habits or Habits()
         self.must_change_pin = ""
+        self.is_shut = False
         self.blocks: dict[str, tuple[str, str]] = {
             BLOCKED: ("3", "Zurückgegebenes Buch beschädigt,\nbitte melden")
         }
@@ -152,6 +153,12 @@ class SISISSimulator:
         if command == "SLNPServerInit":
             return self.slnp_login == "opac" and {"Kennung", "Datenbank"} <= parameters.keys()
         return self.slnp_login == "staff" and parameters.get("SIASPasswort") == self._password
+
+    def refuse_us(self) -> None:
+        """Let both passwords be others from now on, and the gateway let nobody in from here."""
+        self.is_shut = True
+        self._password += "-new"
+        self.till.password += "-new"
 
     def _catch_up(self) -> None:
         with self._lock:

@@ -68,6 +68,8 @@ class SLNPTalk:
             return self._lines(["240 OK" if self._logged_in else "510 SLNPParameterValueError"])
         if not self._logged_in:
             return self._lines(["520 SlnpExecutionError: not initialised"])
+        if self._town.slnp_login == "staff" and not {"LoginKennung", "ZweigStelle"} <= parameters.keys():
+            return self._lines(["510 SLNPParameterValueError"])
         fault = self._town.take_fault(command)
         if fault is Fault.NEVER_DONE:
             self.over = True
