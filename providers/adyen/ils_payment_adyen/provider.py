@@ -174,6 +174,10 @@ class AdyenProvider:
 
     def close(self, session_ref: str) -> Observation:
         """Let a link expire; Adyen refuses that for one that is over already, and reading tells why."""
+        if not self._links:
+            raise RemoteRefusedError(
+                "A hosted session of Adyen's cannot be closed.", mend="Nothing to do: it ends by itself."
+            )
         with questions():
             try:
                 self._checkout.expire_link(session_ref)

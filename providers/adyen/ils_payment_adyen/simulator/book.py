@@ -197,8 +197,15 @@ class Book:
         return ref
 
     def finish_refund(self, ref: str, *, success: bool = True) -> None:
-        """Let a refund go through or be refused."""
+        """Let a refund go through or be refused; more than was taken never goes back."""
         with self.lock:
+            refund = self.refunds[ref]
+            gone = sum(
+                one["cents"]
+                for one in self.refunds.values()
+                if one["payment"] == refund["payment"] and one["status"] == "refunded"
+            )
+            success = success and gone + refund["cents"] <= self.payments[refund["payment"]]["cents"]
             self.refunds[ref]["status"] = "refunded" if success else "refused"
             self._tell_refund("REFUND", ref, success=success)
 
