@@ -11,6 +11,9 @@ export ILS_PAYMENT_SHARED_DATA := $(abspath ../shared/data)
 endif
 endif
 
+# Where Python may not keep what it has compiled, as in many containers, each of a hundred processes compiles anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format simulate failpoints planted machine kill crowd fuzz audit sbom coverage mutate bench clean .venv
 
