@@ -15,7 +15,7 @@ endif
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test pages lint format simulate failpoints planted machine kill crowd fuzz audit sbom coverage mutate bench clean .venv
+.PHONY: help demo test pages contracts lint format simulate failpoints planted machine kill crowd fuzz audit sbom coverage mutate bench clean .venv
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[.a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ pages: .venv ## Let axe look at every page in every language, width and scheme
 	@chromium=$$($(BIN)/python scripts/find_browser.py) || exit 1; \
 	ILS_PAYMENT_EVERY_LOOK=1 ILS_PAYMENT_CHROMIUM="$$chromium" $(BIN)/python -m pytest -n 2 \
 	tests/browser/test_every_page.py tests/browser/test_staff_pages_look.py $(ARGS)
+
+contracts: .venv ## Prove all plugins by the contract kits alone; the last line counts the tests that passed
+	@$(BIN)/python -m pytest -q -m contract --contracts-json tests/contracts $(ARGS)
 
 lint: .venv ## Check format, rules, types, import directions and the lock file
 	$(BIN)/ruff format --check

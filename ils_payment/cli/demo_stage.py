@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ils_payment.flows.house import House
+    from ils_payment.testing.demo import DemoLibrary
 
 LIBRARY = "lindental"
 DEMO_PORT = 8480
@@ -24,14 +25,27 @@ class Stage:
 
     address: str
     house: House
-    koha: Any
-    koha_address: str
-    stripe: Any
+    library: DemoLibrary
+    provider: Any
     config: Path
+
+    @property
+    def system(self) -> Any:  # noqa: ANN401 - each library system has switches of its own
+        """Return the simulated library system."""
+        return self.library.simulator
+
+
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """A journey that was walked: what it prints, whether everything is as it should be, and its payment."""
+
+    line: dict[str, Any]
+    right: bool
+    payment_id: str
 
 
 def truth_of(stage: Stage) -> dict[str, Any]:
-    """Ask the simulated Koha over HTTP what is really in its books."""
+    """Ask the simulated library system over HTTP what is really in its books."""
     session = stage.house.world.session(deadline=PATIENCE, max_bytes=5 * 1024 * 1024)
-    answer: dict[str, Any] = session.get(stage.koha_address + TRUTH_PATH).json()
+    answer: dict[str, Any] = session.get(stage.library.address + TRUTH_PATH).json()
     return answer

@@ -21,6 +21,11 @@ class Before:
     read_at: datetime
 
     @classmethod
+    def unread(cls, lines: Sequence[OrderLine], now: datetime) -> Before:
+        """Take *lines* as they were frozen, where nobody can look without the patron's PIN."""
+        return cls({line.claim_key: line.cents for line in lines}, sum(line.cents for line in lines), now)
+
+    @classmethod
     def of(cls, account: Account, lines: Sequence[OrderLine]) -> Before:
         """Keep what *account* says of *lines*."""
         keys = {line.claim_key for line in lines}

@@ -12,13 +12,13 @@ import structlog
 
 from ils_payment.domain import payable
 from ils_payment.domain.tariff import Quote
-from ils_payment.errors import RemoteError
+from ils_payment.errors import PinNeededError, RemoteError
 from ils_payment.flows import offer, see
 from ils_payment.flows.views import NotBegun
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import date
+    from datetime import date, datetime
 
     from ils_payment.flows.house import Desk, House
     from ils_payment.model import Account, Card, Fee, PatronRef
@@ -53,23 +53,29 @@ class Wish:
 class Choice:
     """The chosen fees with the most that may be paid for fees, and what the renewal costs (None: none).
 
-    ``card`` is the card as it was read for the quote.
+    ``card`` is the card as it was read for the quote; ``read_at`` is when the account was read.
     """
 
     fees: tuple[Fee, ...]
     limit: int
+    read_at: datetime
     quote: Quote | None = None
     card: Card | None = None
 
 
 def choose(house: House, desk: Desk, patron: PatronRef, wish: Wish) -> Choice | NotBegun:
-    """Read fees and card fresh and pick what was chosen, or say why this cannot be what was confirmed."""
+    """Read fees and card fresh and pick what was chosen, or say why this cannot be what was confirmed.
+
+    PinNeededError where the library system wants the PIN again.
+    """
     if not wish.keys and wish.until is None:
         return NotBegun(code="nothing_chosen")
     try:
         account = desk.account(patron)
         card = desk.system.card(patron) if wish.until else None
-        quote = offer.quote(house, desk, card) if card else None
+        quote = offer.quote(house, desk, patron, card) if card else None
+    except PinNeededError:
+        raise
     except RemoteError as error:
         log.warning("library_unavailable", library=desk.key, reason=str(error))
         return NotBegun(code="library_unavailable")
@@ -80,7 +86,9 @@ def choose(house: House, desk: Desk, patron: PatronRef, wish: Wish) -> Choice | 
     problem = _problem(desk, account, chosen, price, wish)
     if problem is not None:
         return NotBegun(code=problem)
-    return Choice(fees=tuple(chosen), limit=payable.limit(account), quote=price, card=card)
+    return Choice(
+        fees=tuple(chosen), limit=payable.limit(account), read_at=account.read_at, quote=price, card=card
+    )
 
 
 def _problem(

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from ils_payment.domain.renewing import CARD
+from ils_payment.errors import PinNeededError
 from ils_payment.flows import letters, links, tariffs
 from ils_payment.flows.choose import FREE
 from ils_payment.model import Attempt, AttemptLine, Input, State
@@ -49,7 +50,8 @@ def freeze(house: House, desk: Desk, patron: PatronRef, choice: Choice, wish: Wi
     """Commit the payment, its claims and the attempt.
 
     AlreadyClaimedError when a fee or the card is held; AboveBalanceError when this and the patron's
-    other open payments are more than is owed.
+    other open payments are more than is owed. PinNeededError when the account was read, with the PIN, before
+    another payment of the patron: what it shows may be paid already.
     """
     name = FREE if wish.free else desk.provider_of(wish.method)
     live = desk.live if wish.free else desk.providers[name].capabilities().live
@@ -62,6 +64,10 @@ def freeze(house: House, desk: Desk, patron: PatronRef, choice: Choice, wish: Wi
             lines.append(_renewal_line(choice.quote, unit.world.new_id()))
             private[lines[-1].id] = letters.text(choice.quote.label, language)
         patron_id = patrons.patron_id(unit, desk.patrons, patron)
+        if not desk.system.capabilities().unattended_read and payments.any_since(
+            unit, patron_id, choice.read_at
+        ):
+            raise PinNeededError("The account was read before the patron's last payment.")
         running = payments.claimed_cents(unit, patron_id)
         values: dict[str, Any] = {
             "id": payment_id,
@@ -100,7 +106,7 @@ def _sell(unit: Unit, desk: Desk, payment: Payment, choice: Choice) -> Payment:
     quote, line = choice.quote, payment.renewal_line
     if quote is None or line is None:  # pragma: no cover - the caller has looked
         raise LookupError(payment.id)
-    charges = line.cents > 0 and desk.system.capabilities().can_charge
+    charges = line.cents > 0 and desk.charging is not None
     renewed_on = choice.card.renewed_on if choice.card else None
     marker = orders.new_marker(unit) if charges else None
     renewals.add(
@@ -139,6 +145,7 @@ def _attempt(house: House, desk: Desk, unit: Unit, payment: Payment, back: str) 
         cancel_url=f"{back}&cancelled=1",
         created_at=unit.now,
         installation=house.installation.name,
+        number=payment.receipt_number,
     )
     attempt = replace(attempt, request=desk.providers[payment.provider].prepare(attempt))
     attempts.add(
@@ -162,6 +169,7 @@ def _line(house: House, desk: Desk, fee: Fee, line_id: str) -> Line:
         cents=fee.cents,
         cost_centre=books.cost_centre,
         account=books.account,
+        tax_code=books.tax_code,
     )
 
 
@@ -174,6 +182,7 @@ def _renewal_line(quote: Quote, line_id: str) -> Line:
         cents=quote.cents,
         cost_centre=quote.cost_centre,
         account=quote.account,
+        tax_code=quote.tax_code,
     )
 
 
@@ -181,7 +190,12 @@ def _payer_lines(house: House, desk: Desk, lines: tuple[Line, ...], language: st
     """Return what the provider may show: names of fee kinds, never titles or names."""
     labels = {line.kind: tariffs.known_kind(house, desk, line.kind).label for line in lines}
     return tuple(
-        AttemptLine(text=letters.text(labels[line.kind] or _UNNAMED, language), cents=line.cents)
+        AttemptLine(
+            text=letters.text(labels[line.kind] or _UNNAMED, language),
+            cents=line.cents,
+            cost_centre=line.cost_centre,
+            account=line.account,
+        )
         for line in lines
         if line.cents
     )

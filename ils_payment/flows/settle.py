@@ -144,7 +144,7 @@ def _settle_order(work: Work) -> datetime | None:
             return due
     elif earlier_is_there(work):
         return None
-    before = Before.of(work.desk.account(work.patron), work.lines)
+    before = _before(work)
     partial = work.desk.system.capabilities().partial is not Partial.NONE
     if not stand(work.lines, before, partial=partial):
         step(work, Input.FEES_DIFFER, case="fees_differ", facts={"balance": before.balance})
@@ -162,6 +162,17 @@ def _settle_order(work: Work) -> datetime | None:
         return _not_applied(work, outcome)
     step(work, Input.UNCLEAR, facts={"reason": outcome.reason})
     return next_look(work)
+
+
+def _before(work: Work) -> Before:
+    """Read the account before the call, where that needs no PIN.
+
+    Without a look, the fees count as they were frozen: still at most one call is made, but a payment at the
+    desk meanwhile is not seen.
+    """
+    if not work.desk.system.capabilities().unattended_read:
+        return Before.unread(work.lines, work.now)
+    return Before.of(work.desk.account(work.patron), work.lines)
 
 
 def _begin_try(work: Work, before: Before) -> bool:

@@ -11,7 +11,7 @@ from ils_payment.domain.refunds import RefundState
 from ils_payment.domain.states import UNPAID
 from ils_payment.flows import tariffs
 from ils_payment.flows.views import CaseView, PaidLine, PaymentView, RefundView, RenewalView, Whereabouts
-from ils_payment.model import State
+from ils_payment.model import WHOLE_ACCOUNT, State
 from ils_payment.store import (
     attempts,
     cases,
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from ils_payment.model import LocalText, PatronRef
     from ils_payment.store.records import Case, Payment, Refund
     from ils_payment.store.unit import Unit
+
+_RECENTLY = timedelta(hours=6)
+"""For so long "back" in the browser may lead to a payment for the whole account."""
 
 NEXT_STEPS = {
     "paid_wrong": ("compare the captured amount with the provider", "refund, or book by hand"),
@@ -65,6 +68,11 @@ NEXT_STEPS = {
         "book by hand, or refund again",
     ),
     "refund_failed": ("read why the refund did not happen", "refund again, or let the treasury pay it out"),
+    "treasury_pays": (
+        "the provider gives nothing back: give the order to the treasury (amount, payment's number)",
+        "where the fee stays, charge it again in the library system by hand",
+        "when it has paid out, close with refunded-outside and the number of its voucher",
+    ),
     "refund_wanted": ("somebody wanted to give this back", "refund, or settle again"),
     "charge_by_hand": (
         "the refund is done and the fee stays, but the library system does not know it",
@@ -114,6 +122,10 @@ NEXT_STEPS = {
         "a card that was renewed and paid for ends earlier than was sold",
         "find out who changed it; correct its expiry by hand, or refund the renewal",
     ),
+    "renewed_unpaid": (
+        "the money of a renewal went back, and the card is renewed all the same",
+        "put the expiry back in the library system, or let the patron pay for it at the desk",
+    ),
     "charge_differs": ("a counter-debit is not there just once", "correct the account by hand"),
     "broken_rule": ("send the log of this payment to the maintainers", "decide by hand"),
 }
@@ -143,11 +155,18 @@ def history(house: House, desk: Desk, patron: PatronRef) -> tuple[PaymentView, .
 
 
 def paid_with(
-    house: House, desk: Desk, patron: PatronRef, keys: Iterable[str], until: date | None = None
+    house: House,
+    desk: Desk,
+    patron: PatronRef,
+    keys: Iterable[str],
+    until: date | None = None,
+    *,
+    cents: int | None = None,
 ) -> str | None:
     """Return the id of the patron's newest payment here, void ones apart, that has one of these fees.
 
-    One that renews the card *until* this day is named as well.
+    One that renews the card *until* this day is named as well. The fee that stands for a whole account comes
+    back, so it names a payment of the last hours only, and with *cents* only one of that sum.
     """
     wanted = set(keys)
     with house.store.read() as unit:
@@ -156,7 +175,9 @@ def paid_with(
             if found.library != desk.key or found.state is State.VOID:
                 continue
             sold = renewals.of_payment(unit, found) if until else None
-            if (sold and sold.until == until) or any(line.claim_key in wanted for line in found.lines):
+            recent = house.world.now() - found.created_at < _RECENTLY and cents in {None, found.cents}
+            theirs = {line.claim_key for line in found.lines if recent or line.claim_key != WHOLE_ACCOUNT}
+            if (sold and sold.until == until) or theirs & wanted:
                 return found.id
     return None
 
@@ -320,6 +341,7 @@ def _view(house: House, unit: Unit, found: Payment) -> PaymentView:
                 cents=line.cents,
                 cost_centre=line.cost_centre,
                 account=line.account,
+                tax_code=line.tax_code,
                 renews=line == found.renewal_line,
             )
             for line in found.lines
@@ -329,13 +351,20 @@ def _view(house: House, unit: Unit, found: Payment) -> PaymentView:
         settled_at=found.settled_at,
         receipt_number=found.receipt_number if found.paid_at else None,
         marker=order.marker if order else None,
-        can_cancel=waiting,
+        can_cancel=waiting and _closes(house, found),
         continue_url=attempt.url if attempt and waiting else None,
         looking=waiting and found.due_at is not None and found.due_at <= unit.now,
         test=not found.live,
         given_back=_given_back(unit, found),
         renewal=_renewal(unit, found),
     )
+
+
+def _closes(house: House, found: Payment) -> bool:
+    """Tell whether the provider can end a session that nobody has paid in."""
+    desk = house.libraries.get(found.library)
+    provider = desk.providers.get(found.provider) if desk else None
+    return provider is not None and provider.capabilities().close
 
 
 def _renewal(unit: Unit, found: Payment) -> RenewalView | None:

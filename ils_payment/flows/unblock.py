@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from ils_payment.errors import PluginError, RemoteAbsentError, RemoteError
+from ils_payment.errors import PinNeededError, PluginError, RemoteAbsentError, RemoteError
 from ils_payment.flows import elending_words as words
 from ils_payment.flows.views import ELendingView
 from ils_payment.model import Answer, Hindrance, Lifted, Question, Unclear, Verdict
@@ -131,6 +131,9 @@ class _Look:
 
 def _asked(look: _Look, due: list[str]) -> dict[str, Kept]:
     """Read card and account, lift, ask; return what is known of the platforms in *due* then."""
+    if not look.desk.system.capabilities().unattended_read:
+        needed = PinNeededError("The library system answers only with the patron's PIN.")
+        return {name: look.keep(name, look.cannot_tell(name, needed), last=True) for name in due}
     try:
         account, card = look.desk.account(look.patron), look.desk.system.card(look.patron)
     except Exception as error:  # noqa: BLE001 - a stranger's plugin; its failure must not hold a settled payment

@@ -46,7 +46,8 @@ class FeesView:
     """The fees page: every open fee, what can be paid, what runs already.
 
     ``payable_cents`` is what all payable lines together would cost; ``limit_cents`` is the most
-    that may be paid (what is owed after open credit). ``paused``: no new payments now.
+    that may be paid (what is owed after open credit). ``paused``: no new payments now. ``whole``: the
+    library system gives fees no ids, so one line stands for all of them.
     """
 
     currency: str
@@ -59,6 +60,7 @@ class FeesView:
     paused: bool
     test_mode: bool
     read_at: datetime
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +106,7 @@ class PaidLine:
     cents: int
     cost_centre: str
     account: str
+    tax_code: str
     renews: bool = False
 
 

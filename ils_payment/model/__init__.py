@@ -15,6 +15,7 @@ from ils_payment.model.elending import (
     Verdict,
 )
 from ils_payment.model.library_system import (
+    WHOLE_ACCOUNT,
     Account,
     Applied,
     Binding,
@@ -49,6 +50,7 @@ from ils_payment.model.library_system import (
     SystemCapabilities,
     Unavailable,
     Unclear,
+    Unreadable,
 )
 from ils_payment.model.payment import (
     Actor,
@@ -87,6 +89,7 @@ from ils_payment.model.provider import (
 __all__ = [
     "HINDRANCE_KINDS",
     "LIFTERS",
+    "WHOLE_ACCOUNT",
     "Account",
     "Actor",
     "Answer",
@@ -155,5 +158,6 @@ __all__ = [
     "SystemCapabilities",
     "Unavailable",
     "Unclear",
+    "Unreadable",
     "Verdict",
 ]

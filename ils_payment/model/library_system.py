@@ -16,6 +16,10 @@ LocalText = dict[str, str]
 """A text by language code, e.g. ``{"de": "...", "en": "..."}``; pages fall back to the first."""
 
 
+WHOLE_ACCOUNT = "account"
+"""Claim key and kind of the one fee that stands for all where a library system gives fees no ids."""
+
+
 class Level(StrEnum):
     """How bad a finding is: an ``error`` keeps the part from working, a ``warning`` does not."""
 
@@ -51,12 +55,13 @@ class Fee:
     """One open debit line of a patron.
 
     ``ref`` is the library system's id of the line, None where it lists none. ``claim_key`` is
-    what no two open payments of this patron may share: the ref, or ``account`` where there are
-    no refs. ``cents`` is what is still open (> 0). ``kind`` is the library system's own code of
-    the fee kind (Koha: debit type), ``status`` its own status code. ``growing`` is true while
-    the amount can still rise by itself. ``payable`` is false when the library system could not
-    settle this line; ``reason`` then says why, for the patron. ``since`` is the day the fee
-    arose. ``item`` leads to the title (see ``LibrarySystem.titles``).
+    what no two open payments of this patron may share: the ref, or :data:`WHOLE_ACCOUNT` where there
+    are no refs; then there is one fee at most, for the whole balance. ``cents`` is what is
+    still open (> 0). ``kind`` is the library system's own code of the fee kind (Koha: debit type),
+    ``status`` its own status code. ``growing`` is true while the amount can still rise by itself.
+    ``payable`` is false when the library system could not settle this line; ``reason`` then says why,
+    for the patron. ``since`` is the day the fee arose. ``item`` leads to the title (see
+    ``LibrarySystem.titles``).
     """
 
     ref: str | None
@@ -116,6 +121,13 @@ class Card:
     birth_date: date | None = None
     blocks: tuple[Block, ...] = ()
     renewed_on: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """What stands there is no day that can be relied on; ``reason`` is for the log, without personal data."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -337,7 +349,9 @@ class Surplus(StrEnum):
 class SystemCapabilities:
     """What a library system can do. The core never calls a method whose capability is absent.
 
-    ``unattended_read``: reading needs no PIN. ``late_apply_max``: the longest time after which a
+    ``unattended_read``: reading needs no PIN. Without it, ``account`` and ``card`` show what was read at the
+    sign-in and raise PinNeededError when that is too long ago, and nobody looks before and after a settle
+    call: its own answer counts. ``late_apply_max``: the longest time after which a
     call that seemed lost may still take effect. ``parallel_calls``: how many calls at once it
     bears. ``min_cents``/``max_cents``: limits of one credit. ``identity``: the same text for two
     libraries says that they share one library system, so that a fee is claimed for both; no secret
@@ -362,6 +376,7 @@ class SystemCapabilities:
     prices_categories: bool = False
     titles: bool = False
     shows_contact: bool = False
+    shows_evidence: bool = False
     repeat_is_same_answer: bool = False
     min_cents: int = 1
     max_cents: int = 99_999_999

@@ -123,6 +123,7 @@ def create(unit: Unit, values: dict[str, Any], lines: Sequence[Line], private: d
                 "cents": line.cents,
                 "cost_centre": line.cost_centre,
                 "account": line.account,
+                "tax_code": line.tax_code,
             }
             for place, line in enumerate(lines)
         ],
@@ -167,6 +168,16 @@ def claimed(unit: Unit, patron: str) -> dict[str, str]:
         select(claims.c.claim_key, claims.c.payment_id).where(claims.c.patron_id == patron)
     )
     return {row.claim_key: row.payment_id for row in rows}
+
+
+def any_since(unit: Unit, patron: str, at: datetime) -> bool:
+    """Tell whether a payment of the patron was begun or settled at or after *at*; void ones do not count."""
+    later = select(payments.c.id).where(
+        payments.c.patron_id == patron,
+        payments.c.state != State.VOID,
+        or_(payments.c.created_at >= at, payments.c.settled_at >= at),
+    )
+    return unit.connection.execute(later.limit(1)).first() is not None
 
 
 def settled_meanwhile(unit: Unit, payment: Payment) -> bool:

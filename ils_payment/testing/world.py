@@ -9,7 +9,7 @@ from __future__ import annotations
 import random  # noqa: TID251 - this is where a test's seeded chance comes from
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 import requests
@@ -19,12 +19,15 @@ from urllib3.exceptions import NewConnectionError, ProtocolError
 
 from ils_payment.model import RawRequest
 from ils_payment.testing.simulator import answer
+from ils_payment.testing.streams import InProcessSocket
 from ils_payment.world import World
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
 
     from ils_payment.testing.simulator import Simulator
+    from ils_payment.testing.streams import StreamSimulator
 
 START = datetime(2026, 11, 21, 21, 0, tzinfo=UTC)
 
@@ -37,8 +40,9 @@ class SimulatedWorld(World):
     """Clock, chance, HTTP and mail of a test.
 
     ``remotes`` maps ``host:port`` of an address to a simulator; an address that is not there
-    refuses connections. ``on_failpoint`` is called with every failpoint's name and may raise
-    :class:`Crash`; ``failpoints`` lists the names that were passed. ``mails`` keeps what was sent.
+    refuses connections; ``streams`` does the same for plain TCP. ``on_failpoint`` is called with every
+    failpoint's name and may raise :class:`Crash`; ``failpoints`` lists the names that were passed.
+    ``mails`` keeps what was sent.
     """
 
     database_clock = False
@@ -48,6 +52,7 @@ class SimulatedWorld(World):
         self._instant = start
         self._random = random.Random(seed)
         self.remotes: dict[str, Simulator] = {}
+        self.streams: dict[str, StreamSimulator] = {}
         self.failpoints: list[str] = []
         self.on_failpoint: Callable[[str], None] | None = None
         self.mails: list[tuple[str, str, str]] = []
@@ -84,9 +89,17 @@ class SimulatedWorld(World):
         """Return a session whose requests end in the simulators."""
         session = requests.Session()
         session.trust_env = False
-        session.mount("https://", _InProcess(self))
-        session.mount("http://", _InProcess(self))
+        session.mount("https://", _InProcess(self, deadline))
+        session.mount("http://", _InProcess(self, deadline))
         return session
+
+    def connect(self, address: tuple[str, int], *, deadline: float) -> socket.socket:
+        """Return a connection that ends in a simulator, or refuse it."""
+        remote = self.streams.get(f"{address[0]}:{address[1]}")
+        if remote is None:
+            raise ConnectionRefusedError("connection refused")
+        # As much of a socket as a client needs.
+        return cast("socket.socket", InProcessSocket(remote, lambda seconds: self.pass_time(seconds=seconds)))
 
     @property
     def can_mail(self) -> bool:
@@ -103,9 +116,10 @@ class SimulatedWorld(World):
 class _InProcess(BaseAdapter):
     """Hands a request to a simulator in this process, and its reply back as ``requests`` knows it."""
 
-    def __init__(self, world: SimulatedWorld) -> None:
+    def __init__(self, world: SimulatedWorld, deadline: float = float("inf")) -> None:
         super().__init__()
         self._world = world
+        self._deadline = deadline
 
     def send(self, request: requests.PreparedRequest, *_args: Any, **_kwargs: Any) -> requests.Response:  # noqa: ANN401 - requests' own signature
         """Answer one request; status 0 is a connection that broke after the request was read."""
@@ -125,7 +139,10 @@ class _InProcess(BaseAdapter):
             body=body.encode() if isinstance(body, str) else bytes(body),
         )
         self._world.requests.append((raw.method, raw.path))
+        started = self._world.monotonic()
         reply = answer(remote, raw)
+        if self._world.monotonic() - started > self._deadline:
+            raise requests.ReadTimeout("no answer in time", request=request)
         if reply.status == 0:
             raise requests.ConnectionError(ProtocolError("Connection aborted."), request=request)
         raw_response = HTTPResponse(

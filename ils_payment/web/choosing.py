@@ -177,7 +177,9 @@ async def begin(
     if isinstance(outcome, Begun):
         return RedirectResponse(outcome.url, 303)
     if outcome.code in {"changed", "not_renewable"}:
-        paid = await run_in_threadpool(show.paid_with, house, desk, visit.patron, form.fee, form.until)
+        paid = await run_in_threadpool(
+            show.paid_with, house, desk, visit.patron, form.fee, form.until, cents=form.expected
+        )
         if paid is not None:
             return RedirectResponse(address(desk, paid), 303)
     status = 503 if outcome.code in SILENT else 409

@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from ils_payment.errors import RemoteAbsentError, RemoteError, StoreBusyError
+from ils_payment.errors import PinNeededError, RemoteAbsentError, RemoteError, StoreBusyError
 from ils_payment.web import cookies, render, sessions
 from ils_payment.web.sessions import PAYMENT_ID, SignInNeededError
 
@@ -46,6 +46,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(SignInNeededError, _sign_in)
     app.add_exception_handler(RemoteAbsentError, _unknown)
+    app.add_exception_handler(PinNeededError, _pin)
     app.add_exception_handler(RemoteError, _remote)
     app.add_exception_handler(StoreBusyError, _busy)
     app.add_exception_handler(Exception, _failed)
@@ -142,6 +143,16 @@ async def _unknown(request: Request, error: Exception) -> Response:
     if visit is not None:
         cookies.take_back(house, answer, cookies.session(visit.library))
     return answer
+
+
+async def _pin(request: Request, error: Exception) -> Response:
+    """Let the patron sign in again: the library system answers only with the PIN, and we keep none."""
+    visit = getattr(request.state, "visit", None)
+    if visit is None:
+        return await _remote(request, error)
+    house = request.app.state.house
+    await run_in_threadpool(sessions.close, house, visit.session_id)
+    return await _sign_in(request, SignInNeededError(visit.library))
 
 
 async def _remote(request: Request, error: Exception) -> Response:

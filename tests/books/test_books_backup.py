@@ -423,6 +423,8 @@ def test_an_upgrade_keeps_everything_and_the_copy_is_the_way_back(each_town, fir
     found, after, made = upgraded(store, TREASURER, kept=kept)
     assert (found, after) == ("0001", HEAD)
     now = rows_of(store)
+    # The tax code came later: a line that was frozen without has an empty one.
+    now["payment_lines"] = [line.removesuffix(", '')") + ")" for line in now["payment_lines"]]
     assert {name: now[name] for name in before} == before
     with store.read() as unit:
         assert examine(each_town.house, unit).findings == []

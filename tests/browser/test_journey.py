@@ -23,7 +23,7 @@ PATIENCE = 30_000
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with staged(tmp_path_factory.mktemp("journey"), 0, 0, 0) as standing:
+    with staged(tmp_path_factory.mktemp("journey"), 0) as standing:
         yield standing
 
 
@@ -47,8 +47,8 @@ def visitor(chromium: Browser, stage: Stage, **options: Any) -> Iterator[Page]:
 
 def owed(stage: Stage) -> int:
     """What Erika owes, by the books of the simulated Koha."""
-    patrons = stage.koha.truth()["patrons"].values()
-    [erika] = [patron for patron in patrons if patron["card"] == stage.koha.demo_card]
+    patrons = stage.system.truth()["patrons"].values()
+    [erika] = [patron for patron in patrons if patron["card"] == stage.system.demo_card]
     return sum(int(fee["outstanding"]) for fee in erika["fees"].values())
 
 
@@ -64,8 +64,8 @@ def test_a_patron_pays_with_the_mouse(chromium, stage):
     before = owed(stage)
     with visitor(chromium, stage) as page:
         page.goto(stage.address)
-        page.get_by_label("Ausweisnummer").fill(stage.koha.demo_card)
-        page.get_by_label("PIN oder Passwort").fill(stage.koha.demo_pin)
+        page.get_by_label("Ausweisnummer").fill(stage.system.demo_card)
+        page.get_by_label("PIN oder Passwort").fill(stage.system.demo_pin)
         page.get_by_role("button", name="Anmelden").click()
         boxes = page.locator("input[name=fee]")
         total = page.locator("#total")
@@ -117,9 +117,9 @@ def test_a_patron_pays_with_the_keyboard_alone(chromium, stage):
         page.keyboard.press("Enter")
         expect(page.locator("main")).to_be_focused()
         tab_to(page, page.get_by_label("Ausweisnummer"))
-        page.keyboard.type(stage.koha.demo_card)
+        page.keyboard.type(stage.system.demo_card)
         tab_to(page, page.get_by_label("PIN oder Passwort"))
-        page.keyboard.type(stage.koha.demo_pin)
+        page.keyboard.type(stage.system.demo_pin)
         page.keyboard.press("Enter")
         boxes = page.locator("input[name=fee]")
         expect(boxes.first).to_be_visible()
@@ -144,8 +144,8 @@ def test_a_patron_pays_without_javascript(chromium, stage):
     before = owed(stage)
     with visitor(chromium, stage, java_script_enabled=False) as page:
         page.goto(stage.address)
-        page.get_by_label("Ausweisnummer").fill(stage.koha.demo_card)
-        page.get_by_label("PIN oder Passwort").fill(stage.koha.demo_pin)
+        page.get_by_label("Ausweisnummer").fill(stage.system.demo_card)
+        page.get_by_label("PIN oder Passwort").fill(stage.system.demo_pin)
         page.get_by_role("button", name="Anmelden").click()
         expect(page.locator("#total-name")).to_have_text("Alle bezahlbaren Gebühren zusammen")
         boxes = page.locator("input[name=fee]")
@@ -163,8 +163,8 @@ def test_who_turns_back_at_the_provider_can_start_again(chromium, stage):
     before = owed(stage)
     with visitor(chromium, stage) as page:
         page.goto(stage.address)
-        page.get_by_label("Ausweisnummer").fill(stage.koha.demo_card)
-        page.get_by_label("PIN oder Passwort").fill(stage.koha.demo_pin)
+        page.get_by_label("Ausweisnummer").fill(stage.system.demo_card)
+        page.get_by_label("PIN oder Passwort").fill(stage.system.demo_pin)
         page.get_by_role("button", name="Anmelden").click()
         page.get_by_role("button", name="Weiter zur Bestätigung").click()
         page.locator("main button.primary").click()

@@ -27,7 +27,7 @@ from tests.web.card_town import tariff
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory):
-    with staged(tmp_path_factory.mktemp("stage"), 0, 0, 0) as running:
+    with staged(tmp_path_factory.mktemp("stage"), 0) as running:
         yield running
 
 
@@ -89,7 +89,7 @@ def test_a_wrong_secret_is_an_error_with_a_mend_and_without_the_secret(ils_payme
 
 
 def test_a_koha_that_is_down_does_not_hide_the_rest(ils_payment, config, stage):
-    change(config, stage.koha_address, "http://127.0.0.1:9")
+    change(config, stage.library.address, "http://127.0.0.1:9")
     ran = ils_payment("--config", config, "check", "--json")
     assert ran.code == 1
     assert (

@@ -138,10 +138,10 @@ logo = "/nowhere/logo.svg"
 """
 CASES = {
     "no such library system": (
-        {'"koha"': '"sisis"'},
+        {'"koha"': '"nonesuch"'},
         "libraries.town.library_system.plugin",
         "line 8",
-        "There is: koha.",
+        "There is: koha",
     ),
     "unknown key": ({"public_url": "publik_url"}, "server.publik_url", "line 2", "Did you mean public_url?"),
     "unknown table": ({"[server]": "[mial]\nhost='x'\n[server]"}, "mial", "line 1", "Did you mean mail?"),

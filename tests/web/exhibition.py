@@ -133,7 +133,13 @@ PAYMENT = PaymentView(
     provider="stripe",
     lines=tuple(
         PaidLine(
-            kind=line.kind, label=line.label, text=line.text, cents=line.cents, cost_centre="", account=""
+            kind=line.kind,
+            label=line.label,
+            text=line.text,
+            cents=line.cents,
+            cost_centre="",
+            account="",
+            tax_code="",
         )
         for line in LINES
     ),
@@ -161,6 +167,17 @@ FEES = FeesView(
     paused=False,
     test_mode=False,
     read_at=NOW,
+)
+
+WHOLE = FeeLine(
+    key="account",
+    kind="account",
+    label={"de": "Alle offenen Gebühren", "en": "All open fees"},
+    text="Säumnisgebühr 8,50 EUR; Vormerkung 4,00 EUR",
+    title=None,
+    cents=1250,
+    since=None,
+    payable=True,
 )
 
 TARIFFS = Path(__file__).parents[2] / "examples" / "tariffs"
@@ -308,6 +325,7 @@ RENEWAL_LINE = PaidLine(
     cents=1000,
     cost_centre="",
     account="",
+    tax_code="",
     renews=True,
 )
 
@@ -429,6 +447,7 @@ EXHIBITS: dict[str, Exhibit] = {
     "fees-credit": _fees(lines=LINES, open_credit=300, limit_cents=950),
     "fees-credit-too-small": _fees(lines=LINES[2:], open_credit=300, payable_cents=700, limit_cents=400),
     "fees-credit-covers": _fees(lines=LINES, open_credit=2000, limit_cents=0),
+    "fees-whole": _fees(lines=(WHOLE,), whole=True),
     "fees-none": _fees(lines=(), payable_cents=0, limit_cents=0),
     "fees-paused": _fees(paused=True),
     "fees-small": _fees(

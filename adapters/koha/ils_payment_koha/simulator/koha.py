@@ -5,10 +5,12 @@ from __future__ import annotations
 import random
 import threading
 from collections import Counter
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from ils_payment.model import RawRequest, Reply
-from ils_payment.testing.simulator import RealWorld
+from ils_payment.testing.demo import DemoLibrary
+from ils_payment.testing.simulator import RealWorld, serve
 from ils_payment_koha.simulator import demo, schema
 from ils_payment_koha.simulator.access import Access
 from ils_payment_koha.simulator.accounts import Accounts
@@ -22,8 +24,9 @@ from ils_payment_koha.simulator.state import Tables
 from ils_payment_koha.simulator.truth import truth
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
+    from ils_payment.testing.demo import MakeSecret
     from ils_payment.testing.simulator import SimulatorWorld
     from ils_payment_koha.simulator.routes import Route
 
@@ -80,6 +83,24 @@ class KohaSimulator(Desk):
             simulator, client_id=client_id, client_secret=client_secret, rights=rights
         )
         return simulator
+
+    @classmethod
+    @contextmanager
+    def stage_demo(cls, secret: MakeSecret, port: int) -> Iterator[DemoLibrary]:
+        """Serve the small library over HTTP for ``ils-payment demo``."""
+        value, named = secret("koha")
+        simulator = cls.demo(client_secret=value)
+        cards = [patron["card"] for patron in simulator.truth()["patrons"].values()]
+        with serve(simulator, port=port) as address:
+            table = {
+                "plugin": "koha",
+                "url": f"{address}/api/v1",
+                "client_id": "ils-payment",
+                "client_secret": named,
+                "library_id": "ZENTRALE",
+                "renew": True,
+            }
+            yield DemoLibrary(simulator=simulator, address=address, table=table, cards=tuple(cards))
 
     def handle(self, request: RawRequest) -> Reply:
         """Answer one request as Koha 23.05.04 does; status 0 means that the connection is dropped."""
