@@ -11,8 +11,11 @@ export ILS_PAYMENT_SHARED_DATA := $(abspath ../shared/data)
 endif
 endif
 
+# Where Python may not keep what it has compiled, as in many containers, each of a hundred processes compiles anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test contracts lint format simulate failpoints planted machine kill crowd fuzz audit sbom coverage mutate bench clean .venv
+.PHONY: help demo test pages contracts lint format simulate failpoints planted machine kill crowd fuzz audit sbom coverage mutate bench clean .venv
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[.a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +27,11 @@ demo: .venv ## Pay a fee in a simulated library: prints the address to open
 test: .venv ## Run all tests, on SQLite, PostgreSQL and in a real browser
 	@chromium=$$($(BIN)/python scripts/find_browser.py) || exit 1; \
 	ILS_PAYMENT_CHROMIUM="$$chromium" $(BIN)/python -m pytest -n 2 $(ARGS)
+
+pages: .venv ## Let axe look at every page in every language, width and scheme
+	@chromium=$$($(BIN)/python scripts/find_browser.py) || exit 1; \
+	ILS_PAYMENT_EVERY_LOOK=1 ILS_PAYMENT_CHROMIUM="$$chromium" $(BIN)/python -m pytest -n 2 \
+	tests/browser/test_every_page.py tests/browser/test_staff_pages_look.py $(ARGS)
 
 contracts: .venv ## Prove all plugins by the contract kits alone; the last line counts the tests that passed
 	@$(BIN)/python -m pytest -q -m contract --contracts-json tests/contracts $(ARGS)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from ils_payment_koha.simulator import KohaSimulator
 from ils_payment_stripe.simulator import StripeSimulator
+from sqlalchemy import select
 
 from ils_payment.config import Settings
 from ils_payment.flows import pay, see, show
@@ -18,6 +19,7 @@ from ils_payment.flows.house import House, open_house
 from ils_payment.flows.views import Begun, NotBegun, PaymentView
 from ils_payment.model import PatronRef, RawRequest
 from ils_payment.store import intake
+from ils_payment.store.tables import micros, payments
 from ils_payment.testing.world import SimulatedWorld
 from tests.ledgers import MOULD, PostgreSQL, lay_down, memory, postgresql
 
@@ -209,9 +211,19 @@ class Town:
     def run_for(self, *, rounds: int = 400, **span: float) -> None:
         """Let simulated time pass and advance whatever becomes due meanwhile, step by step."""
         self.run()
+        soonest = self._soonest()
         for _ in range(rounds):
             self.world.pass_time(**{unit: amount / rounds for unit, amount in span.items()})
-            self.run()
+            if soonest is not None and soonest <= micros(self.world.now()):
+                self.run()
+                soonest = self._soonest()
+
+    def _soonest(self) -> int | None:
+        """The microsecond before which nothing is due, so that earlier steps need no look; None: never."""
+        with self.house.store.read() as unit:
+            waiting = select(payments.c.due_at, payments.c.lease_until).where(payments.c.due_at.is_not(None))
+            rows = unit.connection.execute(waiting).all()
+        return min((max(micros(due_at), (lease or 0) + 1) for due_at, lease in rows), default=None)
 
     def credits(self, patron: str = "erika") -> list[dict[str, Any]]:
         """The marked credits that the simulated Koha holds for a patron."""

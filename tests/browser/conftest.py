@@ -9,12 +9,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 import uvicorn
 from playwright.sync_api import Browser, sync_playwright
 from starlette.types import ASGIApp
 
+from tests.browser.looking import a_page
 from tests.web.exhibition import application
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -71,3 +73,10 @@ def exhibition() -> Iterator[str]:
     """The address below which every exhibit is shown."""
     with served(application()) as address:
         yield f"{address}/lindental/show"
+
+
+@pytest.fixture(scope="module")
+def looked_at(chromium: Browser) -> Iterator[Any]:
+    """One page for all visits that change nothing; it collects what the browser complains about."""
+    with a_page(chromium) as page:
+        yield page

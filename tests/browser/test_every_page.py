@@ -2,88 +2,69 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from axe_playwright_python.base import AXE_FILE_PATH
 from ils_payment_stripe.simulator import page as stripe_page
 
+from tests.browser.looking import (
+    ALL,
+    EVERY_LOOK,
+    FEW,
+    LANGUAGES,
+    SCHEMES,
+    TOO_WIDE,
+    axe_looks,
+    found_by_axe,
+    is_accessible_and_fits,
+)
 from tests.web.exhibition import EXHIBITS
 
-WIDTHS = (320, 1280)
-LANGUAGES = ("de", "en")
 
-# What axe cannot decide about contrast counts too; a sign is no text, and test_theme.py knows its colour.
-RUN_AXE = """async (rules) => {
-    const result = await axe.run(document, {resultTypes: ["violations", "incomplete"], ...rules});
-    const unsure = result.incomplete.filter((one) => one.id === "color-contrast")
-        .map((one) => ({...one, nodes: one.nodes.filter((node) => !node.html.includes('class="sign '))}))
-        .filter((one) => one.nodes.length);
-    return [...result.violations, ...unsure].map(
-        (one) => `${one.id}: ${one.nodes.map((node) => node.html).join(" | ")}`);
-}"""
-# All that a change from light to dark can touch.
-COLOURS = {"runOnly": ["color-contrast", "link-in-text-block"]}
-SCHEMES = {"light": {}, "dark": COLOURS}
-
-# A link in running text is as high as its line (WCAG 2.5.8 says why it may be); all else is to be 44 px.
-SMALL_TARGETS = """() => [...document.querySelectorAll("a, button, input, select")].flatMap((it) => {
-    const target = it.closest("label") ?? it;
-    const box = target.getBoundingClientRect();
-    const shown = it.checkVisibility({visibilityProperty: true}) && box.width > 0 && it.type !== "hidden";
-    const inText = it.tagName === "A" && getComputedStyle(it).display === "inline"
-        && it.closest("p, span.reason") && it.closest("p, span.reason").textContent.trim() !== "";
-    const skip = it.className === "skip" || it.closest("dialog:not([open])");
-    return !shown || skip || inText || (box.width >= 44 && box.height >= 44) ? []
-        : [`${it.outerHTML.slice(0, 120)} ${box.width}x${box.height}`];
-})"""
-
-TOO_WIDE = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
-
-HEADINGS = """() => [...document.querySelectorAll("h1, h2, h3, h4")]
-    .filter((it) => it.checkVisibility()).map((it) => Number(it.tagName[1]))"""
+@pytest.mark.parametrize(("number", "name"), list(enumerate(EXHIBITS)), ids=EXHIBITS)
+def test_a_page_is_accessible_and_fits(looked_at, exhibition, number, name):
+    is_accessible_and_fits(looked_at, f"{exhibition}/{name}", number)
 
 
-@pytest.fixture(scope="module")
-def looked_at(chromium) -> Any:
-    """One page that brings axe along and collects what the browser complains about."""
-    context = chromium.new_context()
-    context.add_init_script(path=AXE_FILE_PATH)
-    page = context.new_page()
-    page.complaints = []
-    page.on("console", lambda message: page.complaints.append(message.text))
-    page.on("pageerror", lambda error: page.complaints.append(str(error)))
-    yield page
-    context.close()
+def test_axe_looks_in_each_language_width_and_scheme(monkeypatch):
+    monkeypatch.delenv(EVERY_LOOK, raising=False)
+    assert [axe_looks(number) for number in range(3)] == [{"de": FEW}, {"en": FEW}, {"de": FEW}]
+    assert FEW == ((320, "light"), (1280, "dark"))
+    monkeypatch.setenv(EVERY_LOOK, "1")
+    assert axe_looks(0) == axe_looks(1) == {"de": ALL, "en": ALL}
+    assert len(ALL) == 4
 
 
+@pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("name", EXHIBITS)
-def test_a_page_is_accessible_and_fits(looked_at, exhibition, name, language):
-    page = looked_at
-    page.complaints.clear()
-    page.goto(f"{exhibition}/{name}?lang={language}")
-    for width in WIDTHS:
-        page.set_viewport_size({"width": width, "height": 900})
-        assert page.evaluate(TOO_WIDE) <= 0, f"{width} px: a horizontal scroll bar"
-        assert page.evaluate(SMALL_TARGETS) == [], f"{width} px"
-        # All rules look at German narrow and at English wide; what a width alone changes is measured above.
-        schemes = SCHEMES if width == WIDTHS[LANGUAGES.index(language)] else {}
-        for scheme, rules in schemes.items():
-            page.emulate_media(color_scheme=scheme)
-            assert page.evaluate(RUN_AXE, rules) == [], f"{width} px, {scheme}"
-    headings = page.evaluate(HEADINGS)
-    assert headings[0] == 1
-    assert headings.count(1) == 1
-    # The status of the answer itself is named in the console; what counts is that nothing was blocked.
-    assert [text for text in page.complaints if "the server responded with a status of 4" not in text] == []
-
-
-@pytest.mark.parametrize("rules", SCHEMES.values(), ids=SCHEMES)
-def test_axe_finds_what_is_wrong(looked_at, exhibition, rules):
-    looked_at.goto(f"{exhibition}/fees?lang=de")
+def test_axe_finds_what_is_wrong(looked_at, exhibition, language, scheme):
+    looked_at.emulate_media(color_scheme=scheme)
+    looked_at.goto(f"{exhibition}/fees?lang={language}")
     looked_at.evaluate("document.querySelector('.small').style.color = '#777'")
-    assert any(found.startswith("color-contrast:") for found in looked_at.evaluate(RUN_AXE, rules))
+    looked_at.evaluate("document.querySelector('main').append(document.createElement('select'))")
+    found = {one.partition(":")[0] for one in found_by_axe(looked_at)}
+    assert found >= {"color-contrast", "select-name"}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ("body { min-width: 330px; }", "de, 320 px: a horizontal scroll bar"),
+        ("@media (width > 600px) { button { min-height: 0 !important; height: 20px; } }", "de, 1280 px"),
+        (":lang(en) body { min-width: 330px; }", "en, 320 px: a horizontal scroll bar"),
+        ("@media (prefers-color-scheme: light) { .small { color: #aaa; } }", "de, 320 px, light"),
+        ("@media (prefers-color-scheme: dark) { .small { color: #666; } }", "de, 1280 px, dark"),
+    ],
+)
+def test_a_page_that_is_wrong_in_one_look_only_is_noticed(looked_at, exhibition, wrong, told):
+    def spoil(route):
+        answer = route.fetch()
+        route.fulfill(response=answer, body=f"{answer.text()}\n{wrong}")
+
+    looked_at.route("**/style.css*", spoil)
+    try:
+        with pytest.raises(AssertionError, match=told):
+            is_accessible_and_fits(looked_at, f"{exhibition}/fees", 0)
+    finally:
+        looked_at.unroute("**/style.css*")
 
 
 @pytest.mark.parametrize(

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import pytest
-from axe_playwright_python.base import AXE_FILE_PATH
 from starlette.testclient import TestClient
 
 from ils_payment.flows import factors
 from tests.browser.conftest import served
-from tests.browser.test_every_page import (
-    HEADINGS,
-    LANGUAGES,
-    RUN_AXE,
-    SCHEMES,
-    SMALL_TARGETS,
-    TOO_WIDE,
-    WIDTHS,
-)
+from tests.browser.looking import LANGUAGES, TOO_WIDE, is_accessible_and_fits
 from tests.conftest import Town
 from tests.web.conftest import prepared
 from tests.web.staff_doors import CHEAP
 from tests.web.staff_exhibition import EXHIBITS, Exhibition, application
 from tests.web.test_staff_pages import Office
+
+NAMES = [name for name in EXHIBITS if name != "onward"]
 
 
 @pytest.fixture(scope="module")
@@ -39,38 +32,9 @@ def address(exhibition):
         yield f"{address}/staff/show"
 
 
-@pytest.fixture(scope="module")
-def looked_at(chromium):
-    """One page that brings axe along and collects what the browser complains about."""
-    context = chromium.new_context()
-    context.add_init_script(path=AXE_FILE_PATH)
-    page = context.new_page()
-    page.complaints = []
-    page.on("console", lambda message: page.complaints.append(message.text))
-    page.on("pageerror", lambda error: page.complaints.append(str(error)))
-    yield page
-    context.close()
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("name", [name for name in EXHIBITS if name != "onward"])
-def test_a_staff_page_is_accessible_and_fits(looked_at, address, name, language):
-    page = looked_at
-    page.complaints.clear()
-    page.goto(f"{address}/{name}?lang={language}")
-    page.evaluate("document.querySelectorAll('details').forEach((it) => { it.open = true; })")
-    for width in WIDTHS:
-        page.set_viewport_size({"width": width, "height": 900})
-        assert page.evaluate(TOO_WIDE) <= 0, f"{width} px: a horizontal scroll bar"
-        assert page.evaluate(SMALL_TARGETS) == [], f"{width} px"
-        schemes = SCHEMES if width == WIDTHS[LANGUAGES.index(language)] else {}
-        for scheme, rules in schemes.items():
-            page.emulate_media(color_scheme=scheme)
-            assert page.evaluate(RUN_AXE, rules) == [], f"{width} px, {scheme}"
-    headings = page.evaluate(HEADINGS)
-    assert headings[0] == 1
-    assert headings.count(1) == 1
-    assert [text for text in page.complaints if "the server responded with a status of" not in text] == []
+@pytest.mark.parametrize(("number", "name"), list(enumerate(NAMES)), ids=NAMES)
+def test_a_staff_page_is_accessible_and_fits(looked_at, address, number, name):
+    is_accessible_and_fits(looked_at, f"{address}/{name}", number)
 
 
 @pytest.mark.parametrize("name", ["case", "refunds", "enrol"])

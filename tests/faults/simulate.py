@@ -26,14 +26,16 @@ def main() -> int:
     parser.add_argument("--cards", action="store_true", help="play only schedules in which cards are sold")
     parser.add_argument("--processes", type=int)
     parser.add_argument("--patch", help="plant a defect first: module:attribute of a context manager")
+    parser.add_argument("--failed", type=Path, default=FAILED, help="the seeds to play again, one a line")
     parser.add_argument("--report", action="store_true", help="print how often each fault struck")
     asked = parser.parse_args()
     if asked.replay is not None:
         return _replay(asked.replay, asked.patch)
     base = asked.seed if asked.seed is not None else secrets.randbelow(10**9) * 1000
-    print(f"{asked.schedules} schedules from seed {base} on, and {len(failed_seeds())} that failed once.")
+    failed = failed_seeds(asked.failed)
+    print(f"{asked.schedules} schedules from seed {base} on, and {len(failed)} that failed once.")
     fitting = (seed for seed in count(base) if not asked.cards or sells_cards(seed))
-    seeds = [*failed_seeds(), *islice(fitting, asked.schedules)]
+    seeds = [*failed, *islice(fitting, asked.schedules)]
     began = time.monotonic()
     total = Tally()
     for tally in tallies(seeds, patch=asked.patch, processes=asked.processes):
@@ -62,9 +64,9 @@ def main() -> int:
     return 1 if total.found else 0
 
 
-def failed_seeds() -> list[int]:
+def failed_seeds(file: Path = FAILED) -> list[int]:
     """Return every seed that ever failed: one a line, with the reason behind it."""
-    lines = FAILED.read_text(encoding="utf-8").splitlines() if FAILED.exists() else []
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
     return [int(line.split()[0]) for line in lines if line.strip() and not line.startswith("#")]
 
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 import ils_payment.web
 from ils_payment.web import theme
 
-STYLE = (Path(ils_payment.web.__file__).parent / "static" / "style.css").read_text()
+STATIC = Path(ils_payment.web.__file__).parent / "static"
+STYLE = (STATIC / "style.css").read_text()
 COLOURS = st.integers(0, 0xFFFFFF).map("#{:06x}".format)
 
 
@@ -71,3 +72,14 @@ def test_the_dark_tones_do_not_reach_paper():
     light, dark = theme.stylesheet("#0b5394").splitlines()
     assert light.startswith(":root{--accent:#0b5394;")
     assert dark.startswith("@media screen and (prefers-color-scheme:dark)")
+
+
+def test_no_width_of_the_window_changes_a_colour():
+    """So contrast that is enough at one width is enough at each; staff pages have a style sheet more."""
+    for name in ("style.css", "staff.css"):
+        style = (STATIC / name).read_text()
+        blocks = re.findall(r"@media[^{]*\bwidth\b[^{]*\{(.*?\})\s*\}", style, re.DOTALL)
+        assert len(blocks) == len(re.findall(r"@media[^{]*\bwidth\b", style))
+        for block in blocks:
+            assert not re.search(r"color|background|border|opacity|#[0-9a-f]{3}|var\(", block), block
+    assert re.search(r"@media \(width >= 48rem\)", STYLE)
