@@ -12,7 +12,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format simulate failpoints planted machine kill crowd fuzz audit sbom coverage mutate bench clean .venv
+.PHONY: help demo test contracts lint format simulate failpoints planted machine kill crowd fuzz audit sbom coverage mutate bench clean .venv
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[.a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ demo: .venv ## Pay a fee in a simulated library: prints the address to open
 test: .venv ## Run all tests, on SQLite, PostgreSQL and in a real browser
 	@chromium=$$($(BIN)/python scripts/find_browser.py) || exit 1; \
 	ILS_PAYMENT_CHROMIUM="$$chromium" $(BIN)/python -m pytest -n 2 $(ARGS)
+
+contracts: .venv ## Prove all plugins by the contract kits alone; the last line counts the tests that passed
+	@$(BIN)/python -m pytest -q -m contract --contracts-json tests/contracts $(ARGS)
 
 lint: .venv ## Check format, rules, types, import directions and the lock file
 	$(BIN)/ruff format --check

@@ -25,8 +25,9 @@ Protocols below. Rules for all of them:
 * :class:`LibrarySystem`, :class:`PaymentProvider` and :class:`ELendingPlatform` are what every plugin
   has. What a class can do beyond them it declares in its capabilities and implements as a small Protocol
   of its own (:class:`Charging`, :class:`Renewing`, :class:`Lifting`, :class:`Expiring`, :class:`Pricing`,
-  :class:`Contacting`, :class:`Refunding`, :class:`Listing`, :class:`PayingOut`, :class:`Serving`); a
-  class that declares one and does not have its methods is refused at the start.
+  :class:`Contacting`, :class:`Evidencing`, :class:`Refunding`, :class:`FindingRefunds`, :class:`Listing`,
+  :class:`PayingOut`, :class:`Serving`); a class that declares one and does not have its methods is refused at
+  the start.
 """
 
 from __future__ import annotations
@@ -86,10 +87,12 @@ if TYPE_CHECKING:
         SystemCapabilities,
         Unavailable,
         Unclear,
+        Unreadable,
     )
 
 __all__ = [
     "Charging",
+    "FindingRefunds",
     "Host",
     "LibraryInfo",
     "LibrarySystem",
@@ -137,12 +140,19 @@ class Host(Protocol):
     def monotonic(self) -> float:
         """Return seconds of a clock that never goes back, for deadlines."""
 
-    def session(self, *, deadline: float = 20.0, max_bytes: int = 5 * 1024 * 1024) -> requests.Session:
+    def session(
+        self,
+        *,
+        deadline: float = 20.0,
+        max_bytes: int = 5 * 1024 * 1024,
+        certificate: tuple[str, str] | None = None,
+    ) -> requests.Session:
         """Return a new HTTP session with the rules of the house.
 
         Every call ends within ``deadline`` seconds in all (connect, headers and body together;
         ``requests.Timeout`` otherwise) and reads at most ``max_bytes``. TLS is verified against
         the system's or the configured CA bundle; redirects are not followed; nothing is retried.
+        *certificate*: the files (PEM) of our own certificate and its key, for remotes that ask for one.
         """
 
     def connect(self, address: tuple[str, int], *, deadline: float = 20.0) -> socket.socket:
@@ -314,6 +324,18 @@ class Contacting(Protocol):
         """
 
 
+@runtime_checkable
+class Evidencing(Protocol):
+    """A library system that knows how long evidence for a reduced fee is good; needs ``shows_evidence``."""
+
+    def evidence_until(self, patron: PatronRef) -> date | Unreadable | None:
+        """Return the last day of the patron's evidence, None where there is none. Raises RemoteError.
+
+        Called only where the tariff renews a card to that day at most. ``Unreadable`` for whatever is no
+        single day beyond doubt: the card is then renewed at the desk. Money may not move here.
+        """
+
+
 class LibraryReader(Protocol):
     """The library system as an eLending platform may see it: questions only, limited by the core."""
 
@@ -381,7 +403,10 @@ class PaymentProvider(Protocol):
         """Return what this account can do, from configuration alone, without I/O."""
 
     def methods(self) -> Sequence[str]:
-        """Return the methods it can offer, in the core's words: ``card``, ``instant_bank_transfer``."""
+        """Return the methods it can offer, in the core's words.
+
+        ``card``, ``instant_bank_transfer``, and ``payment_page`` where only the provider's page asks how.
+        """
 
     def check(self) -> list[Finding]:
         """Test credentials, mode and every right and method; money may not move here."""
@@ -411,9 +436,10 @@ class PaymentProvider(Protocol):
     def read(self, session_ref: str, return_params: Mapping[str, str] | None = None) -> Observation:
         """Say what is true of a session now; this answer decides. Raises RemoteError.
 
-        ``paid`` only when the money has been captured (or will be without any further doubt by
-        the provider's own words); a completed page with an unpaid amount is ``pending``. ``final``
-        only when the session can never be paid any more.
+        Called with *return_params* (what the provider added to the way back) where a session can be read
+        ``with_return`` only. ``paid`` only when the money has been captured (or will be without any
+        further doubt by the provider's own words); a completed page with an unpaid amount is ``pending``.
+        ``final`` only when the session can never be paid any more.
         """
 
     def close(self, session_ref: str) -> Observation:
@@ -426,8 +452,10 @@ class PaymentProvider(Protocol):
     def notice(self, request: RawRequest, now: datetime) -> Sequence[Notice] | Forged:
         """Verify a webhook's raw bytes and translate it; no I/O, changes nothing.
 
-        Try every configured secret, compare in constant time, check the time in both directions
-        and the mode. An authentic notice of a kind that is not needed is an empty list.
+        Try every configured secret, compare in constant time, check the time (where one is signed) in both
+        directions and the mode. An authentic notice of a kind that is not needed is an empty list. Where
+        ``notices_decide``, each notice carries what it is evidence of, the mode and account that it names
+        included: the core compares them.
         """
 
     def reply(self, outcome: NoticeOutcome) -> Reply:
@@ -444,8 +472,13 @@ class Refunding(Protocol):
         Sent under ``order.key``, and with the key kept in the refund itself, because
         providers forget idempotency keys. ``RefundRefused`` only when there is certainly no refund;
         everything that is not classified is ``Unclear``: the core looks with ``find_refunds`` before
-        it repeats, under the same key.
+        it repeats, under the same key; without that it repeats only while the provider keeps the key.
         """
+
+
+@runtime_checkable
+class FindingRefunds(Protocol):
+    """A provider that can list what left of a session's money; needs ``refund`` and ``finds_refunds``."""
 
     def find_refunds(self, session_ref: str) -> Sequence[Reversal]:
         """Return everything that left again of a session's money, failed refunds too. Raises RemoteError.

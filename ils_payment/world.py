@@ -126,9 +126,17 @@ class PluginHost:
         """Return seconds of a clock that never goes back."""
         return self._world.monotonic()
 
-    def session(self, *, deadline: float = 20.0, max_bytes: int = 5 * 1024 * 1024) -> requests.Session:
+    def session(
+        self,
+        *,
+        deadline: float = 20.0,
+        max_bytes: int = 5 * 1024 * 1024,
+        certificate: tuple[str, str] | None = None,
+    ) -> requests.Session:
         """Return an HTTP session with the rules of the house."""
-        return self._world.session(deadline=deadline, max_bytes=max_bytes)
+        session = self._world.session(deadline=deadline, max_bytes=max_bytes)
+        session.cert = certificate
+        return session
 
     def connect(self, address: tuple[str, int], *, deadline: float = 20.0) -> socket.socket:
         """Return a connected TCP socket."""

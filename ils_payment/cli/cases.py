@@ -15,6 +15,7 @@ from ils_payment.domain.decisions import Choice
 from ils_payment.domain.refunds import Meaning
 from ils_payment.flows import decide
 from ils_payment.flows import show as records
+from ils_payment.flows.decision import Decision
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -167,7 +168,7 @@ def resolve_case(  # noqa: PLR0913 - click hands over each option by its name
             typing(),
             case_id,
             version,
-            decide.Decision(
+            Decision(
                 choice=Choice(choice.replace("-", "_")),
                 reason=reason,
                 reference=reference,

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ils_payment.cli.demo_files import TARIFF, configuration
+from ils_payment.cli.demo_files import TARIFF, configuration, references
+from ils_payment.cli.demo_pay import paid
+from ils_payment.cli.demo_provider import PROVIDERS, DemoProvider
 from ils_payment.cli.demo_renew import (
     CHILD_CARD,
     CHILD_PIN,
@@ -23,13 +25,12 @@ from ils_payment.cli.demo_renew import (
     let_cards_expire,
     renewed,
 )
-from ils_payment.cli.demo_stage import DEMO_PORT, LIBRARY, PATIENCE, Stage, truth_of
+from ils_payment.cli.demo_stage import DEMO_PORT, LIBRARY, PATIENCE, Stage
 from ils_payment.cli.logs import configure
 from ils_payment.cli.rooms import world_of
 from ils_payment.cli.serve import end_on_signals, listening, opened_house, running
-from ils_payment.cli.walk import Browser, Confirmed, JourneyError, confirm_everything, pay_by_card
+from ils_payment.cli.walk import JourneyError
 from ils_payment.errors import PluginError
-from ils_payment.flows import show
 from ils_payment.flows.house import open_store
 from ils_payment.loading import load_settings
 from ils_payment.plugins import SIMULATOR_GROUP, installed, load
@@ -49,6 +50,10 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--auto", is_flag=True, help="Walk a journey unattended and print one JSON line.")
 @click.option(
+    "--matrix", is_flag=True, help="With --auto: every library system with every provider, and every journey."
+)
+@click.option("--json", "as_json", is_flag=True, help="With --matrix: one JSON line instead of a table.")
+@click.option(
     "--journey",
     type=click.Choice(["fees", "renew"]),
     default="fees",
@@ -62,7 +67,7 @@ if TYPE_CHECKING:
     "--library-system",
     default="koha",
     show_default=True,
-    help="Which one is simulated: koha, opac-soap or sip2.",
+    help="Which one is simulated: koha, opac-soap, sip2 or sisis.",
 )
 @click.option(
     "--library-port",
@@ -71,41 +76,63 @@ if TYPE_CHECKING:
     help="Port of the simulated library system [any].",
 )
 @click.option(
-    "--stripe-port", type=click.IntRange(0, 65535), default=0, help="Port of the simulated Stripe [any]."
+    "--provider",
+    type=click.Choice(list(PROVIDERS)),
+    default="stripe",
+    show_default=True,
+    help="Which payment provider is simulated.",
 )
-def demo(  # each is an option of the command line
+@click.option(
+    "--provider-port", type=click.IntRange(0, 65535), default=0, help="Port of the simulated provider [any]."
+)
+def demo(  # noqa: PLR0913 - each is an option of the command line
     port: int | None,
     library_system: str,
     library_port: int,
-    stripe_port: int,
+    provider: str,
+    provider_port: int,
     journey: str,
     *,
     auto: bool,
+    matrix: bool,
+    as_json: bool,
 ) -> None:
-    """Try everything: a simulated library system, a simulated Stripe, and the real program between them.
+    """Try everything: a simulated library system and provider, and the real program between them.
 
     Prints one address to open in a browser, and the card number and PIN to use. No money moves;
     everything lies in a temporary folder and is gone at the end.
     """
     configure("text", logging.ERROR if auto else logging.WARNING)
     end_on_signals()
+    if matrix:
+        if not auto:
+            raise click.UsageError("--matrix walks by itself: add --auto.")
+        from ils_payment.cli.demo_matrix import play
+
+        sys.exit(0 if play(as_json=as_json) else 1)
     wanted = (0 if auto else DEMO_PORT) if port is None else port
     with (
         tempfile.TemporaryDirectory(prefix="ils-payment-demo-") as folder,
-        staged(Path(folder), wanted, library_port, stripe_port, library_system) as stage,
+        staged(Path(folder), wanted, (library_system, library_port), (provider, provider_port)) as stage,
     ):
         if auto and journey in stage.library.absent:
             click.echo(json.dumps({"state": "absent", "reason": stage.library.absent[journey]}))
             return
         if auto:
-            sys.exit(0 if {"fees": _walked, "renew": renewed}[journey](stage) else 1)
+            click.echo(f"The program serves {stage.address}.", err=True)
+            done = {"fees": paid, "renew": renewed}[journey](stage)
+            click.echo(json.dumps(done.line))
+            sys.exit(0 if done.right else 1)
         _invite(stage)
         threading.Event().wait()
 
 
 @contextmanager
 def staged(
-    folder: Path, port: int, library_port: int, stripe_port: int, library_system: str = "koha"
+    folder: Path,
+    port: int,
+    library_system: tuple[str, int] = ("koha", 0),
+    provider: tuple[str, int] = ("stripe", 0),
 ) -> Iterator[Stage]:
     """Start the simulated remotes and the real program; stop all of it at the end."""
     with ExitStack() as stack:
@@ -115,14 +142,17 @@ def staged(
         sys.setswitchinterval(0.0005)
         listener = stack.enter_context(listening("127.0.0.1", port))
         address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        secrets = _secrets(folder)
-        library = stack.enter_context(_library(library_system, folder, library_port))
-        stripe = _simulator("stripe").demo(api_key=secrets["stripe"], webhook_secret=secrets["webhook"])
+        library = stack.enter_context(_library(*library_system, folder))
+        part = PROVIDERS[provider[0]]
+        secrets = _secrets(folder, part)
+        remote = simulator(provider[0]).demo(**part.options(secrets))
         if "renew" not in library.absent:
             let_cards_expire(library.simulator)
-        stripe_address = stack.enter_context(serve(stripe, port=stripe_port))
+        remote_address = stack.enter_context(serve(remote, port=provider[1]))
+        table = part.table(references(folder, secrets), remote_address)
         path = folder / "config.toml"
-        path.write_text(configuration(LIBRARY, folder, address, library, stripe_address), encoding="utf-8")
+        text = configuration(LIBRARY, folder, address, library, (provider[0], table))
+        path.write_text(text, encoding="utf-8")
         (folder / "tariff.toml").write_text(TARIFF, encoding="utf-8")
         settings = load_settings(path)
         with closing(open_store(settings, world_of(settings))) as store:
@@ -130,13 +160,13 @@ def staged(
         house = stack.enter_context(opened_house(settings))
         stack.enter_context(running(house))
         stack.enter_context(_web(house, listener))
-        stripe.webhook_url = f"{address}/webhooks/{LIBRARY}/stripe"
-        stripe.start_sender()
-        stack.callback(stripe.stop_sender)
-        yield Stage(address, house, library, stripe, path)
+        remote.webhook_url = f"{address}/webhooks/{LIBRARY}/{provider[0]}"
+        remote.start_sender()
+        stack.callback(remote.stop_sender)
+        yield Stage(address, house, library, remote, path)
 
 
-def _simulator(name: str) -> Any:  # noqa: ANN401 - each remote has its own switches
+def simulator(name: str) -> Any:  # noqa: ANN401 - each remote has its own switches
     """Find a simulated remote by name: the demo uses what any other program could use."""
     point = installed(SIMULATOR_GROUP).get(name)
     if point is None:
@@ -146,21 +176,17 @@ def _simulator(name: str) -> Any:  # noqa: ANN401 - each remote has its own swit
     return load(point)
 
 
-def _library(name: str, folder: Path, port: int) -> AbstractContextManager[DemoLibrary]:
+def _library(name: str, port: int, folder: Path) -> AbstractContextManager[DemoLibrary]:
     """Begin to serve the simulated library system *name*; its secrets lie in *folder*."""
-    found = _simulator(name)
+    found = simulator(name)
     if not isinstance(found, Stageable):
         raise PluginError(f"The simulator {name!r} is none of a library system with a demo.")
     return found.stage_demo(lambda secret: _secret(folder, secret, World().random_text(40)), port)
 
 
-def _secrets(folder: Path) -> dict[str, str]:
-    """Make up secrets and write each into a file that nobody else can read, as in real life."""
-    world = World()
-    made = {
-        "stripe": f"sk_test_{world.random_text(24)}",
-        "webhook": f"whsec_{world.random_text(32)}",
-    }
+def _secrets(folder: Path, part: DemoProvider) -> dict[str, str]:
+    """Make up the provider's secrets, each in a file that nobody else can read, as in real life."""
+    made = part.secrets(World())
     for name, secret in made.items():
         _secret(folder, name, secret)
     return made
@@ -222,44 +248,3 @@ def _invite(stage: Stage) -> None:
     click.echo("")
     click.echo(f"  The simulated library system shows its books under {stage.library.address}{TRUTH_PATH}")
     click.echo("  No money moves. Ctrl-C ends it.")
-
-
-def _walked(stage: Stage) -> bool:
-    """Walk the journey, print its line, and say whether the library system itself has the fees as paid."""
-    session = stage.house.world.session(deadline=PATIENCE, max_bytes=5 * 1024 * 1024)
-    browser = Browser(session)
-    click.echo(f"The program serves {stage.address}.", err=True)
-    chosen = confirm_everything(
-        browser, f"{stage.address}/{LIBRARY}/", stage.system.demo_card, stage.system.demo_pin
-    )
-    before = sum(truth_of(stage)["requests"].values())
-    page = pay_by_card(browser, chosen.page)
-    deadline = stage.house.world.monotonic() + PATIENCE
-    while page.state != "settled" and stage.house.world.monotonic() < deadline:
-        threading.Event().wait(0.05)
-        page = browser.open(page.url)
-    truth = truth_of(stage)
-    payment = show.payment(stage.house, page.url.split("?")[0].rstrip("/").rsplit("/", 1)[-1])
-    if payment is None:
-        raise JourneyError("The status page leads to no payment.")
-    took = (payment.settled_at - payment.paid_at) if payment.settled_at and payment.paid_at else None
-    line = {
-        "state": payment.state,
-        "amount": payment.cents,
-        "paid_to_settled_ms": round(took.total_seconds() * 1000, 1) if took else None,
-        "library_calls": sum(truth["requests"].values()) - before,
-    }
-    click.echo(json.dumps(line))
-    return payment.state == "settled" and _is_paid(truth, stage.system.demo_card, chosen)
-
-
-def _is_paid(truth: dict[str, Any], card: str, chosen: Confirmed) -> bool:
-    """Compare the books with the journey: these fees closed by credits of this sum, nothing left over."""
-    [patron] = [one for one in truth["patrons"].values() if one["card"] == card]
-    marked = [one for one in patron["credits"].values() if one["marker"]]
-    # Without ids of fees, the one that was chosen stands for all.
-    whole = not set(chosen.fees) <= set(patron["fees"])
-    fees = patron["fees"] if whole else chosen.fees
-    closed = all(patron["fees"][fee]["outstanding"] == 0 for fee in fees)
-    unapplied = sum(one["unapplied"] for one in marked)
-    return closed and (sum(one["amount"] for one in marked), unapplied) == (chosen.cents, 0)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ils_payment.problems import toml
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from ils_payment.testing.demo import DemoLibrary
@@ -67,10 +68,20 @@ why = { de = "Ausweise des Personals verlängert die Leitung.", en = "Staff card
 """
 
 
-def configuration(library: str, folder: Path, address: str, system: DemoLibrary, stripe: str) -> str:
-    """Return the configuration of the demo as an administrator would write it."""
-    files = {name: toml({"file": str(folder / name)}) for name in ("stripe", "webhook")}
-    table = "\n".join(f"{key} = {toml(value)}" for key, value in system.table.items())
+def references(folder: Path, names: Iterable[str]) -> dict[str, str]:
+    """Return how the configuration names the files of secrets."""
+    return {name: toml({"file": str(folder / name)}) for name in names}
+
+
+def configuration(
+    library: str, folder: Path, address: str, system: DemoLibrary, provider: tuple[str, str]
+) -> str:
+    """Return the configuration of the demo as an administrator would write it.
+
+    *provider*: its name, and the keys of its table.
+    """
+    name, table = provider
+    system_table = "\n".join(f"{key} = {toml(value)}" for key, value in system.table.items())
     return f"""\
 [server]
 public_url = {toml(address)}
@@ -82,22 +93,18 @@ test_cards = {toml(list(system.cards))}
 tariff = {toml(str(folder / "tariff.toml"))}
 
 [libraries.{library}.library_system]
+{system_table}
+
+[libraries.{library}.providers.{name}]
 {table}
-
-[libraries.{library}.providers.stripe]
-api_key = {files["stripe"]}
-webhook_secrets = [{files["webhook"]}]
-statement_descriptor = "STADTBUECHEREI"
-api_base = {toml(stripe)}
-
 [[libraries.{library}.methods]]
 method = "card"
-provider = "stripe"
+provider = "{name}"
 minimum_amount = "1.00"
 
 [[libraries.{library}.methods]]
 method = "instant_bank_transfer"
-provider = "stripe"
+provider = "{name}"
 
 [libraries.{library}.contact]
 phone = "03944 555 0123"

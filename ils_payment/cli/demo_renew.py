@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import click
 from sqlalchemy import select
 
-from ils_payment.cli.demo_stage import LIBRARY, PATIENCE, Stage, truth_of
+from ils_payment.cli.demo_provider import PROVIDERS
+from ils_payment.cli.demo_stage import LIBRARY, PATIENCE, Stage, Walked, truth_of
 from ils_payment.cli.walk import Browser, Confirmed, JourneyError, confirm_everything, pay_by_card
 from ils_payment.flows import show, unblock
 from ils_payment.model import Verdict
@@ -49,9 +48,8 @@ def let_cards_expire(koha: Any) -> None:  # noqa: ANN401 - the simulated Koha ha
     koha.add_fee(patron, 450, "OVERDUE", "Wandern rund um den Brocken", status="RETURNED")
 
 
-def renewed(stage: Stage) -> bool:
-    """Walk the journey, print its line, and say whether card, fees and Onleihe are as they should be."""
-    click.echo(f"The program serves {stage.address}.", err=True)
+def renewed(stage: Stage) -> Walked:
+    """Walk the journey, and say whether card, fees and Onleihe are as they should be."""
     # Somebody else comes first, so that loading libraries and building statements is not measured.
     jan = stage.system.patron_ids["jan"]
     stage.system.change(jan, expiry_date=stage.system.world.now().date().isoformat())
@@ -70,8 +68,8 @@ def renewed(stage: Stage) -> bool:
         "steps_ms": steps,
         "own_ms": round(total - _remote_ms(stage, payment.payment_id, calls), 1) if total else None,
     }
-    click.echo(json.dumps(line))
-    return (payment.state, after) == ("settled", "3") and before != "3" and _is_right(stage, chosen)
+    right = (payment.state, after) == ("settled", "3") and before != "3" and _is_right(stage, chosen)
+    return Walked(line, right=right, payment_id=payment.payment_id)
 
 
 def _walk(stage: Stage, card: str, pin: str) -> tuple[PaymentView, Confirmed]:
@@ -115,10 +113,11 @@ def _listen(stage: Stage) -> list[_Span]:
     """Note when each call to a remote began and ended, beside whoever listens already."""
     spans: list[_Span] = []
     told = stage.house.watch.seen
+    system = stage.house.settings.libraries[LIBRARY].library_system.plugin
 
     def hear(library: str, remote: str, call: str, outcome: str, seconds: float) -> None:
         told(library, remote, call, outcome, seconds)
-        if remote in {"koha", "stripe"}:
+        if remote == system or remote in PROVIDERS:
             now = stage.house.world.now()
             spans.append((now - timedelta(seconds=seconds), now))
 

@@ -26,13 +26,22 @@ class Stage:
     address: str
     house: House
     library: DemoLibrary
-    stripe: Any
+    provider: Any
     config: Path
 
     @property
     def system(self) -> Any:  # noqa: ANN401 - each library system has switches of its own
         """Return the simulated library system."""
         return self.library.simulator
+
+
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """A journey that was walked: what it prints, whether everything is as it should be, and its payment."""
+
+    line: dict[str, Any]
+    right: bool
+    payment_id: str
 
 
 def truth_of(stage: Stage) -> dict[str, Any]:

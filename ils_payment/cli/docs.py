@@ -23,6 +23,13 @@ if TYPE_CHECKING:
     from ils_payment.cli.reference import Entry
     from ils_payment.loading import Configurable
 
+_HEADERS = {
+    "library-system": "libraries.KEY.library_system",
+    "provider": "libraries.KEY.providers.KEY",
+    "elending": "libraries.KEY.elending.KEY",
+}
+"""Where a plugin's own table stands; tables inside of it have its header before their own."""
+
 _SECTION = re.compile(r"(<!-- generated: (?P<name>[^>]+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -44,7 +51,10 @@ def _section(name: str) -> str:
         "provider": plugins.provider,
         "elending": plugins.elending,
     }
-    return _rows(entries_of(find[kind](plugin).Config))
+    config = find[kind](plugin).Config
+    return "\n".join(
+        [_rows(entries_of(config)), *(_table(table) for table in tables_of(config, _HEADERS[kind]))]
+    )
 
 
 def _table(table: TableInfo) -> str:

@@ -27,6 +27,12 @@ DAYS = 3
 @click.option("--library", help="Only this library (its key in the configuration).")
 @click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), help="First day, e.g. 2026-11-01.")
 @click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), help="Last day; without it up to now.")
+@click.option(
+    "--by-hand",
+    metavar="HOW",
+    default="",
+    help="After a restore: who compared by hand what no program can, and with what.",
+)
 @json_option
 @click.pass_context
 def reconcile(
@@ -35,24 +41,30 @@ def reconcile(
     library: str | None,
     first: datetime | None,
     last: datetime | None,
+    by_hand: str,
     as_json: bool,
 ) -> None:
     """Compare provider, ledger and library system; each difference becomes a case, once.
 
     Without days: from three days before the last complete comparison up to now. Exit code 0: all
-    agrees; 1: there are differences (old or new ones); 3: something could not be compared.
-    After a restore, a comparison without a gap of every library lets the program write again.
+    agrees; 1: there are differences (old or new ones); 3: something could not be compared,
+    or a restored ledger still waits for it.
+    After a restore, a comparison without a gap of every library lets the program write again. Where a
+    provider or the library system shows no lists, a person compares with their portal and says so: --by-hand.
     """
+    from ils_payment.flows.reconcile import is_shut
+
     config: Path | None = context.obj
     with whole_house(config) as house:
-        reports = _compare(house, library, first, last)
+        reports = _compare(house, library, (first, last), by_hand.strip())
+        shut = is_shut(house)
         zones = {one.library: zone_of(house, one.library) for one in reports}
     if as_json:
         print_json([plain(one) for one in reports])
     else:
         for report in reports:
             _print(report, zones[report.library])
-    if any(report.gaps for report in reports):
+    if shut or any(report.gaps for report in reports):
         # Not 2, with which every mistyped command ends.
         context.exit(3)
     if any(report.differences for report in reports):
@@ -60,7 +72,7 @@ def reconcile(
 
 
 def _compare(
-    house: House, library: str | None, first: datetime | None, last: datetime | None
+    house: House, library: str | None, days: tuple[datetime | None, datetime | None], by_hand: str
 ) -> list[Report]:
     from ils_payment.flows.reconcile import reconcile as compare
     from ils_payment.flows.reconcile import release
@@ -68,9 +80,9 @@ def _compare(
     reports = []
     who = typing()
     for desk in _desks(house, library):
-        since, until = _span(house, desk, first, last)
+        since, until = _span(house, desk, *days)
         reports.append(compare(house, desk, since, until, who))
-    release(house, reports, who)
+    release(house, reports, who, by_hand=by_hand)
     return reports
 
 
@@ -104,6 +116,8 @@ def _print(report: Report, zone: tzinfo) -> None:
     click.echo(f"  compared: {counts or 'there was nothing to compare'}")
     for gap in report.gaps:
         click.echo(f"  NOT COMPARED: {gap}")
+    for one in report.beyond:
+        click.echo(f"  NO PROGRAM CAN COMPARE: {one}")
     print_table(
         ("Difference", "Payment", "About", "Case"),
         [

@@ -15,17 +15,20 @@ from ils_payment.domain.refunds import Meaning
 from ils_payment.errors import ILSPaymentError
 from ils_payment.flows import decide
 from ils_payment.flows import show as records
+from ils_payment.flows.decision import Decision
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ils_payment.flows.decide import Decided
+    from ils_payment.flows.decision import Decided
     from ils_payment.flows.house import House
 
 MEANINGS = [str(one).replace("_", "-") for one in Meaning]
 
 _SAID = {
     "done": "Done.",
+    "treasury": "The provider gives nothing back, so the treasury pays: ils-payment cases list names the "
+    "case. Close it with refunded-outside and the number of the voucher.",
     "second_person": "Reserved. A second person must approve it: ils-payment refunds approve {refund}",
 }
 _REFUSED = {
@@ -42,6 +45,10 @@ _REFUSED = {
     "no_reason": ("A decision needs a reason.", "Give it with --reason."),
     "no_reference": ("This decision needs a reference.", "Give the number of the booking or voucher."),
     "no_meaning": ("A refund must say what becomes of the fee.", f"Add --meaning: {', '.join(MEANINGS)}."),
+    "no_debt": (
+        "The fee of a card cannot stay: its debit is not in the library system, so nothing would be owed.",
+        "Take --meaning fee-dropped; what is owed all the same is charged there by hand.",
+    ),
     "nothing_left": (
         "Nothing (more) of this can be given back.",
         "ils-payment payments show PAYMENT tells what was given back already.",
@@ -144,7 +151,7 @@ def ask(
             house,
             typing(),
             found.payment_id,
-            decide.Decision(
+            Decision(
                 choice=Choice.REFUND,
                 reason=reason,
                 meaning=Meaning(meaning.replace("-", "_")),

@@ -145,7 +145,7 @@ def _of_card(desk: Desk, asked: dict[str, Any]) -> tuple[str, Quote | NoQuote]:
         )
     card = desk.system.card(patron)
     day = asked["on"] or _today(desk)
-    return desk.settings.currency, quote_for(desk, card, day, evidence_until=asked["evidence_until"])
+    return desk.settings.currency, quote_for(desk, patron, card, day, evidence_until=asked["evidence_until"])
 
 
 def _of_category(

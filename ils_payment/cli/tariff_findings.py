@@ -52,7 +52,7 @@ def of_file(read: TariffFile, today: date) -> list[Row]:
 
 
 def _in_force(version: Version, today: date) -> Iterator[Row]:
-    """Say how many categories are renewed online, and which wait for evidence that nobody can tell yet."""
+    """Say how many categories are renewed online, and which only where their evidence can be asked for."""
     waiting = [one.key for one in version.categories if one.online and one.evidence is Evidence.DATE]
     online = sum(one.online for one in version.categories) - len(waiting)
     seen = (
@@ -62,8 +62,8 @@ def _in_force(version: Version, today: date) -> Iterator[Row]:
     yield Row(Level.OK, 0, "versions", seen)
     if waiting:
         seen = (
-            f'{", ".join(waiting)}: evidence = "date" sends these cards to the desk; '
-            "no library system tells the last day of the evidence yet"
+            f'{", ".join(waiting)}: evidence = "date" sends these cards to the desk, unless the library '
+            "system tells the last day of the evidence (Koha: evidence_attribute)"
         )
         yield Row(Level.OK, 0, "categories", seen)
 
@@ -77,7 +77,20 @@ def without_praise(rows: list[Row]) -> list[Row]:
 def compared(tariff: Tariff, desk: Desk, today: date) -> list[Row]:
     """Return where the tariff does not fit the library, or where its library system takes another price."""
     lacking = _lacking(_texts(tariff), desk.settings.languages)
-    return [*_fits(tariff, desk), *lacking, *_priced(tariff, desk, today)]
+    return [*_fits(tariff, desk), *lacking, *_dated(tariff, desk, today), *_priced(tariff, desk, today)]
+
+
+def _dated(tariff: Tariff, desk: Desk, today: date) -> Iterator[Row]:
+    """Say whether cards that need evidence until a day can be renewed online at this library."""
+    version = tariff.at(today)
+    dated = (
+        [one.key for one in version.categories if one.online and one.evidence is Evidence.DATE]
+        if version
+        else []
+    )
+    if dated and desk.system.capabilities().shows_evidence:
+        seen = f"{', '.join(dated)}: the library system tells the last day of the evidence"
+        yield Row(Level.OK, 0, "categories", seen)
 
 
 def uneven(tariff: Tariff) -> list[Row]:

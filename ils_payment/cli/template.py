@@ -76,10 +76,23 @@ def _plugin(
     entries: list[Entry] = []
     if named:
         entries.append(Entry("plugin", "text", NO_DEFAULT, "Name of the plugin.", name))
-    for entry in entries_of(config):
-        example = entry.example if entry.chosen else _prefixed(entry.example, name)
-        entries.append(replace(entry, example=example, default=NO_DEFAULT if entry.chosen else entry.default))
-    return _table(header, purpose, entries, active=active)
+    entries += _examples(entries_of(config), name)
+    tables = [_table(header, purpose, entries, active=active)]
+    tables += [
+        _table(table.header, table.purpose, _examples(table.entries, name), active=active and table.required)
+        for table in tables_of(config, header.strip("[]"))
+    ]
+    return "\n".join(tables)
+
+
+def _examples(entries: Iterable[Entry], plugin: str) -> list[Entry]:
+    """Let what has an example of its own be written, and name the plugin in the others."""
+    return [
+        replace(entry, default=NO_DEFAULT)
+        if entry.chosen
+        else replace(entry, example=_prefixed(entry.example, plugin))
+        for entry in entries
+    ]
 
 
 def _prefixed(example: Any, plugin: str) -> Any:  # noqa: ANN401 - an example is of any type

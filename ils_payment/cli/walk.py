@@ -136,5 +136,11 @@ def confirm_everything(browser: Browser, address: str, card: str, pin: str) -> C
 
 
 def pay_by_card(browser: Browser, page: Page) -> Page:
-    """Pay on the provider's page, which offers cards first; return the status page."""
-    return browser.submit(page, page.form_with("action"), {}, [("action", "pay")])
+    """Pay on the provider's page, which offers cards first; return the status page.
+
+    Where the provider shows its own page afterwards, a button on it leads on.
+    """
+    after = browser.submit(page, page.form_with("action"), {}, [("action", "pay")])
+    if not after.state and after.forms:
+        after = browser.submit(after, after.forms[0], {}, [])
+    return after

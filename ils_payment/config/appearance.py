@@ -21,6 +21,7 @@ class FeeKind(Table):
     )
     cost_centre: str = Field("", description="Cost centre (Kostenstelle, Haushaltsstelle) for the books.")
     account: str = Field("", description="Account (Sachkonto, Objektnummer) for the books.")
+    tax_code: str = Field("", description="Tax code (Steuerschlüssel) of your treasury.")
 
 
 class NotPayable(Table):

@@ -70,7 +70,9 @@ class Method(Table):
     """``[[libraries.x.methods]]``: one way to pay."""
 
     method: str = Field(
-        description="What the payer chooses: card or instant_bank_transfer.", examples=["card"]
+        description="What the payer chooses: card, instant_bank_transfer, or payment_page where only "
+        "the provider's page asks.",
+        examples=["card"],
     )
     provider: str = Field(description="Name of the provider's table below [libraries.x.providers].")
     minimum_amount: str = Field(

@@ -67,9 +67,14 @@ class Row:
     method: str = ""
     provider: str = ""
     reference: str = ""
+    tax_code: str = ""
 
 
 COLUMNS = tuple(field.name for field in fields(Row))
+"""New ones are appended, so that whoever reads the file by the place of a column reads on."""
+
+FORMER = (COLUMNS[: COLUMNS.index("tax_code")],)
+"""The columns of files that earlier versions wrote, and that are handed out again as they were."""
 
 
 def movement(source: Book, destination: Book, reversal: str = "refund") -> tuple[str, str] | None:
@@ -137,14 +142,23 @@ def payout_gap(payout: Payout) -> int:
     return payout.cents - sum(entry.cents - entry.fee for entry in payout.entries)
 
 
+def empty_files() -> list[str]:
+    """Return the files without any row, as this version and the earlier ones wrote them."""
+    return [_file((), columns) for columns in (COLUMNS, *FORMER)]
+
+
 def write(rows: Iterable[Row]) -> str:
     """Return the file: RFC 4180 with a semicolon, CRLF, a byte order mark, decimal comma, ISO dates."""
+    return _file(rows, COLUMNS)
+
+
+def _file(rows: Iterable[Row], columns: Sequence[str]) -> str:
     text = io.StringIO(newline="")
     text.write(BOM)
     writer = csv.writer(text, delimiter=DELIMITER, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
+    writer.writerow(columns)
     for row in rows:
-        writer.writerow([_cell(row, name) for name in COLUMNS])
+        writer.writerow([_cell(row, name) for name in columns])
     return text.getvalue()
 
 

@@ -77,6 +77,9 @@ def _accounts(facts: Facts) -> Iterator[str]:
             return
 
 
+_PERSONS = frozenset({Book.BY_HAND, Book.OUTSIDE})
+
+
 def total(facts: Facts, book: Book) -> int:
     """Return what an account holds of all lines of a payment, in whatever currency."""
     return sum(cents for (account, _), cents in balances(facts.postings).items() if account is book)
@@ -101,8 +104,11 @@ def _state(facts: Facts) -> Iterator[str]:
     in_system = sum(one.cents for one in facts.postings if one.destination is Book.LIBRARY_SYSTEM)
     quiet = not facts.refunds and not facts.held
     known = facts.applied + facts.unbooked
-    # A person may have booked or given back some lines before the others went on by themselves.
-    elsewhere = total(facts, Book.BY_HAND) + total(facts, Book.OUTSIDE)
+    # A person may have booked or given back some lines before the others went on by themselves. What was
+    # given back after it was settled has been settled all the same.
+    elsewhere = sum(
+        one.cents for one in facts.postings if one.source is Book.CASE and one.destination in _PERSONS
+    )
     if facts.state is State.SETTLED and quiet and not in_system == known == facts.cents - elsewhere:
         yield f"it is settled with {facts.cents} cents, postings say {in_system}, credits {known}"
     if facts.held and not facts.cases and not any(state in RESERVED for state, _ in facts.refunds):

@@ -33,7 +33,7 @@ class Sold:
 
 
 def judge(sold: Sold, card: Card, *, tried: bool, by_rule: bool = False) -> Found:
-    """Say what *card* says of *sold*; *tried*: one of our calls may have changed it.
+    """Say what *card* says of *sold*; *tried*: one of our calls may have changed it, not all were refused.
 
     A desk that renews at the same time leaves its own day of renewal, even where it grants the same
     expiry. A library system that renews *by_rule* does just that for us too, so there any later expiry

@@ -60,6 +60,12 @@ WHY_NOT: Mapping[str, LocalText] = {
         "de": "Ihr Nachweis für die ermäßigte Gebühr gilt nicht mehr.",
         "en": "Your evidence for the reduced fee is no longer valid.",
     },
+    "evidence_unreadable": {
+        "de": "Bis wann Ihr Nachweis für die ermäßigte Gebühr gilt, ist in der Bibliothek nicht lesbar "
+        "eingetragen.",
+        "en": "The library's record does not say clearly how long your evidence for the reduced fee is "
+        "valid.",
+    },
     "differs": {
         "de": "Der Preis ist zurzeit nicht eindeutig. Damit Sie nichts Falsches zahlen, lässt sich Ihr "
         "Ausweis gerade nicht online verlängern.",

@@ -18,7 +18,7 @@ from ils_payment.flows.renew_late import last_look
 from ils_payment.flows.settle import settle
 from ils_payment.flows.work import tell_observers
 from ils_payment.model import State
-from ils_payment.store import attempts, installation, patrons, payments
+from ils_payment.store import attempts, evidence, installation, patrons, payments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -122,7 +122,10 @@ def forget_old_notices(house: House) -> None:
 
 
 def take_notices(house: House, limit: int = 500) -> None:
-    """Make the payments due that new notices are about. A notice is a reason to read, nothing more."""
+    """Make the payments due that new notices are about. A notice is a reason to read.
+
+    Where it is more than that (``notices_decide``), what it is evidence of goes into the payment's trail.
+    """
     with house.store.unit() as unit:
         for notice in attempts.new_notices(unit, limit, take=True):
             payment_id = attempts.payment_of(unit, notice)
@@ -131,6 +134,8 @@ def take_notices(house: House, limit: int = 500) -> None:
                 log.info("notice_of_no_payment_here", library=notice.library, provider=notice.provider)
                 attempts.handled(unit, notice, "foreign")
             else:
+                if notice.observation is not None:
+                    evidence.hear(unit, payment_id, notice.key, notice.kind, notice.observation)
                 payments.make_due(unit, payment_id)
                 attempts.handled(unit, notice, "due")
     house.world.failpoint("notices.taken")

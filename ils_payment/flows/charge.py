@@ -16,7 +16,6 @@ from ils_payment.flows.hands import LEASE_SECONDS, backoff
 from ils_payment.flows.readback import MAX_UNCLEAR, read_path_is_fresh
 from ils_payment.flows.work import SEND_WITHIN, quarantine
 from ils_payment.model import Applied, ChargeOrder, ChargePurpose, NotApplied
-from ils_payment.ports import Charging
 from ils_payment.store import orders, patrons, payments, refunds
 
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from ils_payment.flows.house import Desk, House
     from ils_payment.model import PatronRef
+    from ils_payment.ports import Charging
     from ils_payment.store.records import Payment, Refund
     from ils_payment.store.unit import Unit
 
@@ -106,11 +106,12 @@ def charge(house: House, desk: Desk, payment: Payment, refund: Refund) -> dateti
 
 def bring(debit: Debit, patron: PatronRef) -> datetime | None:
     """Bring a debit as far as it gets now; the caller holds the patron. Return when to come back."""
-    if not isinstance(debit.desk.system, Charging):
+    system = debit.desk.charging
+    if system is None:
         _by_hand(debit, "the library system cannot be told")
         return None
     try:
-        return _look_and_call(debit, debit.desk.system, patron)
+        return _look_and_call(debit, system, patron)
     except RemoteAbsentError as error:
         _by_hand(debit, error.what)
         return None

@@ -73,7 +73,7 @@ def choose(house: House, desk: Desk, patron: PatronRef, wish: Wish) -> Choice | 
     try:
         account = desk.account(patron)
         card = desk.system.card(patron) if wish.until else None
-        quote = offer.quote(house, desk, card) if card else None
+        quote = offer.quote(house, desk, patron, card) if card else None
     except PinNeededError:
         raise
     except RemoteError as error:

@@ -9,7 +9,9 @@ from ils_payment.model import ReadSupport, RefundSupport, RenewSupport
 from ils_payment.ports import (
     Charging,
     Contacting,
+    Evidencing,
     Expiring,
+    FindingRefunds,
     Lifting,
     Listing,
     PayingOut,
@@ -44,6 +46,7 @@ def _doors(desk: Desk) -> None:
             (system.lists_expiring, Expiring),
             (system.prices_categories, Pricing),
             (system.shows_contact, Contacting),
+            (system.shows_evidence, Evidencing),
         )
     ]
     for name, provider in desk.providers.items():
@@ -51,6 +54,7 @@ def _doors(desk: Desk) -> None:
         where = f"providers.{name}"
         declared += [
             (where, provider, can.refund is not RefundSupport.NONE, Refunding),
+            (where, provider, can.refund is not RefundSupport.NONE and can.finds_refunds, FindingRefunds),
             (where, provider, can.listing, Listing),
             (where, provider, can.payouts, PayingOut),
         ]
@@ -88,12 +92,14 @@ def _renewal(desk: Desk) -> None:
 
 
 def _reading(desk: Desk) -> None:
-    """Refuse a provider that cannot be read at any time: what it took could not be told for sure."""
+    """Refuse a provider of which nobody could tell for sure what it took."""
     for name, provider in desk.providers.items():
-        if provider.capabilities().read is not ReadSupport.FULL:
+        can = provider.capabilities()
+        if can.read is not ReadSupport.FULL and not (can.notices and can.notices_decide):
             raise PluginError(
-                f"libraries.{desk.key}.providers.{name}: this provider cannot be read at any time.",
-                mend="This version works only with providers that can be read; choose another.",
+                f"libraries.{desk.key}.providers.{name}: this provider cannot be read at any time, and its "
+                "notices prove nothing.",
+                mend="Nobody could tell for sure what it took; choose another provider.",
             )
 
 

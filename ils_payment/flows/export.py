@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 LATE_PAYOUTS = timedelta(days=45)
 """So far before the first day a payout is still looked for that an earlier export could not have."""
 
-_EMPTY = hashlib.sha256(rules.write([]).encode()).hexdigest()
-"""The digest of a file without any row."""
+_EMPTY = frozenset(hashlib.sha256(file.encode()).hexdigest() for file in rules.empty_files())
+"""The digests of a file without any row."""
 
 
 class ExportRefusedError(ILSPaymentError):
@@ -137,7 +137,7 @@ def _same(earlier: Iterable[Kept], first: date, last: date) -> Kept | None:
     for one in earlier:
         if (one.first_day, one.last_day) == (first, last):
             return one
-        if one.sha256 == _EMPTY and first <= one.first_day and one.last_day <= last:
+        if one.sha256 in _EMPTY and first <= one.first_day and one.last_day <= last:
             continue
         if one.first_day <= last and first <= one.last_day:
             raise ExportRefusedError(
@@ -239,6 +239,7 @@ def _ledger_rows(unit: Unit, work: Work, entries: Sequence[Entry], end: datetime
                 fee_kind=entry.kind,
                 cost_centre=entry.cost_centre,
                 account=entry.account,
+                tax_code=entry.tax_code,
                 state=rules.state_of(held[line]),
                 currency=entry.currency,
                 method=entry.method,

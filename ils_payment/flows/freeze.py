@@ -106,7 +106,7 @@ def _sell(unit: Unit, desk: Desk, payment: Payment, choice: Choice) -> Payment:
     quote, line = choice.quote, payment.renewal_line
     if quote is None or line is None:  # pragma: no cover - the caller has looked
         raise LookupError(payment.id)
-    charges = line.cents > 0 and desk.system.capabilities().can_charge
+    charges = line.cents > 0 and desk.charging is not None
     renewed_on = choice.card.renewed_on if choice.card else None
     marker = orders.new_marker(unit) if charges else None
     renewals.add(
@@ -145,6 +145,7 @@ def _attempt(house: House, desk: Desk, unit: Unit, payment: Payment, back: str) 
         cancel_url=f"{back}&cancelled=1",
         created_at=unit.now,
         installation=house.installation.name,
+        number=payment.receipt_number,
     )
     attempt = replace(attempt, request=desk.providers[payment.provider].prepare(attempt))
     attempts.add(
@@ -168,6 +169,7 @@ def _line(house: House, desk: Desk, fee: Fee, line_id: str) -> Line:
         cents=fee.cents,
         cost_centre=books.cost_centre,
         account=books.account,
+        tax_code=books.tax_code,
     )
 
 
@@ -180,6 +182,7 @@ def _renewal_line(quote: Quote, line_id: str) -> Line:
         cents=quote.cents,
         cost_centre=quote.cost_centre,
         account=quote.account,
+        tax_code=quote.tax_code,
     )
 
 
@@ -187,7 +190,12 @@ def _payer_lines(house: House, desk: Desk, lines: tuple[Line, ...], language: st
     """Return what the provider may show: names of fee kinds, never titles or names."""
     labels = {line.kind: tariffs.known_kind(house, desk, line.kind).label for line in lines}
     return tuple(
-        AttemptLine(text=letters.text(labels[line.kind] or _UNNAMED, language), cents=line.cents)
+        AttemptLine(
+            text=letters.text(labels[line.kind] or _UNNAMED, language),
+            cents=line.cents,
+            cost_centre=line.cost_centre,
+            account=line.account,
+        )
         for line in lines
         if line.cents
     )

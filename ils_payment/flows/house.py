@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import structlog
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ils_payment.domain.tariff import Tariff
     from ils_payment.flows.tariffs import CategoryFees
     from ils_payment.model import Account, PatronRef
-    from ils_payment.ports import ELendingPlatform, LibrarySystem, PaymentProvider
+    from ils_payment.ports import Charging, ELendingPlatform, LibrarySystem, PaymentProvider
     from ils_payment.world import World
 
 log = structlog.get_logger(__name__)
@@ -53,6 +53,11 @@ class Desk:
     def patrons(self) -> str:
         """Return the name under which patrons are known: libraries that share a system share its patrons."""
         return self.system.capabilities().identity or self.key
+
+    @property
+    def charging(self) -> Charging | None:
+        """Return the library system as one that charges debits, None where it does not."""
+        return cast("Charging", self.system) if self.system.capabilities().can_charge else None
 
     @property
     def live(self) -> bool:

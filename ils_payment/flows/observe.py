@@ -8,19 +8,22 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from ils_payment.domain import ledger
+from ils_payment.domain.evidence import reversals as reversals_in
+from ils_payment.domain.evidence import weigh
 from ils_payment.domain.states import ENDED, UNPAID, decide
-from ils_payment.errors import InvariantError
+from ils_payment.errors import InvariantError, RemoteError
 from ils_payment.flows import reversals
-from ils_payment.model import Attempt, CannotTell, Input, PayState, Started, State
-from ils_payment.store import attempts, installation, payments
+from ils_payment.model import Attempt, CannotTell, Input, PayState, ReadSupport, Started, State
+from ils_payment.store import attempts, evidence, installation, payments
 from ils_payment.store.payments import AlreadyClaimedError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from ils_payment.flows.house import Desk, House
-    from ils_payment.model import Observation
+    from ils_payment.model import Observation, Reversal
+    from ils_payment.ports import PaymentProvider
     from ils_payment.store.records import AttemptRow, Payment
     from ils_payment.store.unit import Unit
 
@@ -35,25 +38,70 @@ LOOKS = (
 )
 """When an open session is read again, counted from the payment's beginning; daily after that."""
 
+POLL = timedelta(minutes=15)
+"""So often an open session is read on its first day where no notice would ever tell of a change."""
+
 
 def observe(
     house: House, desk: Desk, payment: Payment, return_params: Mapping[str, str] | None = None
 ) -> datetime | None:
-    """Ask the provider about the latest attempt and act on the answer; return when to look again."""
+    """Ask the provider about the latest attempt and act on the answer; return when to look again.
+
+    Where notices are evidence, what they told is weighed with the answer, or stands for it.
+    """
     provider = desk.providers[payment.provider]
+    decides = provider.capabilities().notices_decide
     with house.store.read() as unit:
         attempt = attempts.latest(unit, payment.id)
+        told = evidence.told(unit, payment.id) if decides else []
     if attempt is None:  # pragma: no cover - it is committed together with the payment
         return None
-    if attempt.session_ref is None:
+    if attempt.session_ref is None and (attempt.outcome == "unclear" or not told):
         return _look_up(house, desk, payment, attempt)
+    try:
+        read = _read(house, payment, provider, attempt, return_params)
+    except RemoteError as error:
+        if not told:
+            raise
+        log.warning("told_but_not_read", payment=payment.id, library=desk.key, reason=str(error))
+        read = None
+    seen = weigh(read, told)
+    if seen is None:
+        _take_reversals(house, payment, reversals_in(one for each in told for one in each.reversals))
+        return next_look(house, payment)
+    ends = attempt.expires_at
+    if decides and seen.state is PayState.VOID and ends is not None and house.world.now() < ends:
+        # One try in the session is over, as a notice told; the payer may still pay by another.
+        return ends
+    return learn(house, desk, payment, seen)
+
+
+def _read(
+    house: House,
+    payment: Payment,
+    provider: PaymentProvider,
+    attempt: AttemptRow,
+    return_params: Mapping[str, str] | None,
+) -> Observation | None:
+    """Return the provider's answer about the session, None where it cannot be asked now."""
+    support = provider.capabilities().read
+    askable = support is ReadSupport.FULL or (support is ReadSupport.WITH_RETURN and bool(return_params))
+    if attempt.session_ref is None or not askable:
+        return None
     house.world.failpoint("observe.before_read")
     seen = provider.read(attempt.session_ref, return_params)
     house.world.failpoint("observe.after_read")
     if payment.state is State.VOID and seen.state is PayState.OPEN and provider.capabilities().close:
         # It was given up here while its start was unclear: nobody shall pay in it any more.
         seen = provider.close(attempt.session_ref)
-    return learn(house, desk, payment, seen)
+    return seen
+
+
+def _take_reversals(house: House, payment: Payment, gone: Sequence[Reversal]) -> None:
+    """Book what left again of money that was seen before; the notice of the money itself never came."""
+    if gone and payment.captured:
+        with house.store.unit() as unit:
+            reversals.take(unit, payment, gone)
 
 
 def _look_up(house: House, desk: Desk, payment: Payment, attempt: AttemptRow) -> datetime | None:
@@ -110,7 +158,7 @@ def learn(
     """Compare what the provider says with the frozen payment, and take the state table's move."""
     what = _compare(desk, payment, seen)
     if what is None:
-        return next_look(house, payment)
+        return _read_again(house, payment)
     facts = {
         "captured": seen.captured,
         "currency": seen.currency,
@@ -121,23 +169,32 @@ def learn(
     with house.store.unit() as unit:
         condition = _condition(unit, payment, what, seen)
         after = _take(unit, payment, what, condition=condition, facts=facts, void_reason=void_reason)
-        if seen.money_ref:
-            attempts.learned_money(unit, payment.id, seen.money_ref)
+        if seen.money_ref and attempts.learned_money(unit, payment.id, seen.money_ref):
+            _offer_again(unit, desk, payment, seen.money_ref)
         if after.state not in UNPAID:
             after = reversals.take(unit, after, seen.reversals)
     house.world.failpoint("observe.learned")
+    if after.state is State.VOID:
+        return _late_look(house, after)
     if after.state in ENDED:
         return None
-    return house.world.now() if after.state is State.PAID and not after.held else next_look(house, after)
+    return house.world.now() if after.state is State.PAID and not after.held else _read_again(house, after)
+
+
+def _offer_again(unit: Unit, desk: Desk, payment: Payment, money_ref: str) -> None:
+    """Look once more at notices of this money that came before its payment was known."""
+    if desk.providers[payment.provider].capabilities().notices_decide:
+        attempts.offer_again(unit, payment.library, payment.provider, money_ref)
 
 
 def _compare(desk: Desk, payment: Payment, seen: Observation) -> Input | None:
     """Say which input of the state table an observation is; None when it says nothing new."""
-    live = desk.providers[payment.provider].capabilities().live
+    can = desk.providers[payment.provider].capabilities()
     right = (
         seen.captured == payment.cents
         and seen.currency == payment.currency
-        and seen.live == payment.live == live
+        and seen.live == payment.live == can.live
+        and (not seen.account or not can.account or seen.account == can.account)
         and seen.reference == payment.id
     )
     if seen.reference != payment.id and seen.state is not PayState.PAID:
@@ -203,3 +260,23 @@ def next_look(house: House, payment: Payment) -> datetime | None:
         if payment.created_at + step > now:
             return payment.created_at + step
     return now + timedelta(days=1)
+
+
+def _read_again(house: House, payment: Payment) -> datetime | None:
+    """Return when to read a session again that was just read: often, where no notice would tell of it."""
+    due, now = next_look(house, payment), house.world.now()
+    if due is None or now >= payment.created_at + LOOKS[-1] or _is_told(house, payment):
+        return due
+    return min(due, now + POLL)
+
+
+def _late_look(house: House, payment: Payment) -> datetime | None:
+    """Return when to see whether money came after all, where no notice would tell of it."""
+    longest = house.libraries[payment.library].providers[payment.provider].capabilities().longest_pending
+    again = house.world.now() + timedelta(days=1)
+    return None if _is_told(house, payment) or again > payment.created_at + longest else again
+
+
+def _is_told(house: House, payment: Payment) -> bool:
+    """Tell whether the provider sends notices of a payment's session."""
+    return house.libraries[payment.library].providers[payment.provider].capabilities().notices

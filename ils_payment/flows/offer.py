@@ -31,7 +31,7 @@ _DESK: LocalText = {
 def card(house: House, desk: Desk, patron: PatronRef) -> CardView:
     """Read the card fresh and say what renewing it costs, or why not. Raises RemoteError."""
     read = desk.system.card(patron)
-    found = quote(house, desk, read)
+    found = quote(house, desk, patron, read)
     with house.store.read() as unit:
         known = patrons.known_id(unit, desk.patrons, patron)
         running = payments.claimed(unit, known).get(CARD) if known else None
@@ -82,10 +82,12 @@ def contact(desk: Desk, patron: PatronRef) -> ContactData | None:
     return cast("Contacting", desk.system).contact(patron)
 
 
-def quote(house: House, desk: Desk, card: Card, *, ignore_lead: bool = False) -> Quote | NoQuote:
-    """Say what renewing *card* costs today, or why it cannot be renewed here. Raises RemoteError."""
+def quote(
+    house: House, desk: Desk, patron: PatronRef, card: Card, *, ignore_lead: bool = False
+) -> Quote | NoQuote:
+    """Say what renewing the *patron*'s *card* costs today, or why it cannot be had. Raises RemoteError."""
     if desk.system.capabilities().can_renew is RenewSupport.NO:
         return NoQuote(code="cannot_renew", text=_DESK)
     if desk.tariff is None:
         return NoQuote(code="no_tariff", text=_DESK)
-    return tariffs.quote_for(desk, card, tariffs.today_at(house, desk), ignore_lead=ignore_lead)
+    return tariffs.quote_for(desk, patron, card, tariffs.today_at(house, desk), ignore_lead=ignore_lead)

@@ -20,12 +20,12 @@ from ils_payment.flows.freeze import AboveBalanceError, freeze
 from ils_payment.flows.hands import in_hands
 from ils_payment.flows.observe import learn, observe, record_start
 from ils_payment.flows.views import Begun, NotBegun
-from ils_payment.model import Started, StartRefused, State
+from ils_payment.model import ReadSupport, Started, StartRefused, State
 from ils_payment.store import attempts, payments
 from ils_payment.store.payments import AlreadyClaimedError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import date, datetime
 
     from ils_payment.flows.house import Desk, House
@@ -126,6 +126,31 @@ def _may_lead_to(house: House, desk: Desk, provider: str, url: str) -> bool:
         mend="The provider named a payment page of another origin; type: ils-payment check",
     )
     return False
+
+
+def come_back(house: House, payment_id: str, return_params: Mapping[str, str]) -> None:
+    """Look at a payment whose payer came back from the provider.
+
+    It becomes due, like after a notice. Where a session can be read only with what the provider added to
+    the way back (*return_params*, anybody's words until the provider has confirmed them), it is read now.
+    """
+
+    def work(payment: Payment) -> datetime | None:
+        # Somebody else may have learned more meanwhile; asking once more does no harm.
+        return observe(house, house.libraries[payment.library], payment, return_params)
+
+    if return_params and _reads_with_return(house, payment_id):
+        in_hands(house, payment_id, work)
+    house.make_due(payment_id)
+
+
+def _reads_with_return(house: House, payment_id: str) -> bool:
+    with house.store.read() as unit:
+        payment = payments.load(unit, payment_id)
+    if payment is None or payment.state not in UNPAID or payment.library not in house.libraries:
+        return False
+    provider = house.libraries[payment.library].providers.get(payment.provider)
+    return provider is not None and provider.capabilities().read is ReadSupport.WITH_RETURN
 
 
 def cancel(house: House, payment_id: str) -> PaymentView:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from ils_payment.domain.renewing import CARD
 from ils_payment.domain.tariff import NoQuote, Quote
 from ils_payment.errors import ILSPaymentError, RemoteAbsentError
-from ils_payment.flows import offer, show, tariffs
+from ils_payment.flows import offer, see, show, tariffs
 from ils_payment.flows.views import MethodChoice
 from ils_payment.store import patrons, payments, reminders
 
@@ -84,7 +84,7 @@ class NoLinkError(ILSPaymentError):
 def make(house: House, desk: Desk, patron: PatronRef, life: timedelta) -> MadeLink:
     """Make a link that is good for *life* (at most LONGEST). Raises NoLinkError, RemoteError."""
     card = desk.system.card(patron)
-    quote = offer.quote(house, desk, card)
+    quote = offer.quote(house, desk, patron, card)
     from_day = quote.from_day if isinstance(quote, NoQuote) and quote.code == "too_early" else None
     if card.valid_until is None or (isinstance(quote, NoQuote) and from_day is None):
         why = quote.text if isinstance(quote, NoQuote) else {}
@@ -163,13 +163,13 @@ def look(house: House, desk: Desk, token: str) -> LinkView:
     except RemoteAbsentError:
         return LinkView(state="over")
     if card.valid_until is not None and card.valid_until > ticket.base:
-        return LinkView(state="renewed", number=masked(card.number), day=card.valid_until)
+        return LinkView(state="renewed", number=see.masked(card.number), day=card.valid_until)
     if running is not None:
         return LinkView(
-            state="running", number=masked(card.number), continue_url=_continue_url(house, running)
+            state="running", number=see.masked(card.number), continue_url=_continue_url(house, running)
         )
     if card.valid_until != ticket.base:
-        return LinkView(state="refused", number=masked(card.number))
+        return LinkView(state="refused", number=see.masked(card.number))
     return _offered(house, desk, patron, card)
 
 
@@ -182,8 +182,8 @@ def _continue_url(house: House, payment_id: str) -> str | None:
 
 def _offered(house: House, desk: Desk, patron: PatronRef, card: Card) -> LinkView:
     """Return the price, or that there is none; why not is nothing for a stranger's eyes."""
-    number = masked(card.number)
-    quote = offer.quote(house, desk, card)
+    number = see.masked(card.number)
+    quote = offer.quote(house, desk, patron, card)
     if isinstance(quote, NoQuote):
         early = quote.code == "too_early" and quote.from_day is not None
         return LinkView(state="early" if early else "refused", number=number, day=quote.from_day)
@@ -203,9 +203,3 @@ def _offered(house: House, desk: Desk, patron: PatronRef, card: Card) -> LinkVie
         paused=house.paused,
         patron=patron,
     )
-
-
-def masked(number: str | None) -> str:
-    """Return the end of a card number, four signs and never more than half: ``•••• 2345``."""
-    shown = min(4, len(number or "") // 2)
-    return f"•••• {(number or '')[-shown:]}".strip() if shown else "••••"

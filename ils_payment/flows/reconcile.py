@@ -21,7 +21,7 @@ from ils_payment.flows.advance import take_up
 from ils_payment.flows.reconcile_cards import cards
 from ils_payment.flows.work import quarantine
 from ils_payment.model import MarkerSupport, PayState
-from ils_payment.ports import Charging, Listing
+from ils_payment.ports import Listing
 from ils_payment.store import (
     attempts,
     cases,
@@ -61,7 +61,11 @@ class Difference:
 
 @dataclass(slots=True)
 class Report:
-    """What one reconciliation compared and found; ``gaps`` name what could not be compared."""
+    """What one reconciliation compared and found.
+
+    ``gaps`` name what could not be compared this time, ``beyond`` what a program can never compare here,
+    because a provider or the library system shows no lists: a person has to.
+    """
 
     library: str
     since: datetime
@@ -69,6 +73,7 @@ class Report:
     counts: dict[str, int] = field(default_factory=dict)
     differences: list[Difference] = field(default_factory=list)
     gaps: list[str] = field(default_factory=list)
+    beyond: list[str] = field(default_factory=list)
 
     def count(self, what: str) -> None:
         """Count one thing that was compared."""
@@ -116,6 +121,7 @@ def reconcile(house: House, desk: Desk, since: datetime, until: datetime, actor:
             "differences": len(report.differences),
             "new": sum(one.new for one in report.differences),
             "gaps": len(report.gaps),
+            "beyond": len(report.beyond),
             **report.counts,
         }
         what = "reconcile_incomplete" if report.gaps else "reconciled"
@@ -141,10 +147,11 @@ def begin(house: House, desk: Desk, days: int) -> datetime:
     return covered - timedelta(days=days)
 
 
-def release(house: House, reports: Sequence[Report], actor: Actor) -> bool:
+def release(house: House, reports: Sequence[Report], actor: Actor, *, by_hand: str = "") -> bool:
     """After a restore: let the program write outside again once every library was compared without a gap.
 
-    A comparison counts only if it begins before anything that the lost ledger may have changed.
+    A comparison counts only if it begins before anything that the lost ledger may have changed. *by_hand* is
+    what a person says of having compared what no program can; it stands in the journal.
     """
     with house.store.read() as unit:
         needed = {key: rows.unsettled_since(unit, key) or unit.now for key in house.libraries}
@@ -153,6 +160,7 @@ def release(house: House, reports: Sequence[Report], actor: Actor) -> bool:
         report.library
         for report in reports
         if not report.gaps
+        and (by_hand or not report.beyond)
         and report.since <= needed[report.library]
         and (restored is None or report.until >= restored)
     }
@@ -161,9 +169,16 @@ def release(house: House, reports: Sequence[Report], actor: Actor) -> bool:
     with house.store.unit() as unit:
         if installation.is_unreconciled(unit):
             installation.set_unreconciled(unit, unreconciled=False)
-            journal.append(unit, actor.name, "restored_ledger_compared", {})
+            facts = {"by_hand": by_hand[:200]} if by_hand else {}
+            journal.append(unit, actor.name, "restored_ledger_compared", facts)
     house.wake()
     return True
+
+
+def is_shut(house: House) -> bool:
+    """Tell whether a restored ledger still waits for being compared."""
+    with house.store.read() as unit:
+        return installation.is_unreconciled(unit)
 
 
 # Provider <-> ledger
@@ -173,7 +188,7 @@ def _provider(work: Comparison, name: str) -> None:
     """Compare one provider account's own list with the ledger, both ways."""
     provider = work.desk.providers[name]
     if not isinstance(provider, Listing) or not provider.capabilities().listing:
-        work.report.gaps.append(f"provider {name} cannot list its payments")
+        work.report.beyond.append(f"provider {name} cannot list its payments")
         return
     seen: set[str] = set()
     for listed in _listed(work, provider):
@@ -279,7 +294,7 @@ def _library_system(work: Comparison) -> None:
     """Compare the markers in the accounts of the patrons that paid with the credit orders, both ways."""
     can = work.desk.system.capabilities()
     if can.marker is not MarkerSupport.READABLE or not can.unattended_read:
-        work.report.gaps.append("the library system's markers cannot be read")
+        work.report.beyond.append("the library system's markers cannot be read")
         return
     with work.house.store.read() as unit:
         people = rows.patrons_between(unit, work.desk.key, work.report.since, work.report.until)
@@ -379,9 +394,10 @@ def _order(work: Comparison, ref: PatronRef, read_before: records.Order) -> None
 
 def _charge(work: Comparison, ref: PatronRef, refund: records.Refund) -> None:
     """Compare one counter-debit with what carries its marker."""
-    if not isinstance(work.desk.system, Charging):
+    system = work.desk.charging
+    if system is None:
         return
-    there = work.desk.system.find_charges(ref, str(refund.charge_marker))
+    there = system.find_charges(ref, str(refund.charge_marker))
     right = [one.cents for one in there] == [refund.charge_cents]
     unexpected = bool(there) and refund.charge_state not in {"due", "tried", "done"}
     if unexpected or (refund.charge_state == "done" and not right):

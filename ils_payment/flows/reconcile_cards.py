@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING
 
 from ils_payment.domain import ledger
 from ils_payment.domain.ledger import Book
-from ils_payment.ports import Charging
+from ils_payment.domain.renewing import Found
+from ils_payment.flows.renew import says, says_of
 from ils_payment.store import chain, payments
 from ils_payment.store import reconciling as rows
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ils_payment.flows.reconcile import Comparison
-    from ils_payment.model import PatronRef
+    from ils_payment.model import Card, PatronRef
     from ils_payment.store.records import Renewal
     from ils_payment.store.unit import Unit
 
@@ -20,22 +23,43 @@ if TYPE_CHECKING:
 def cards(work: Comparison, patron_id: str, ref: PatronRef) -> None:
     """Compare the patron's renewals: each debit stands once, and the card is as good as was sold.
 
-    Raises RemoteError.
+    A card whose money went back is not renewed all the same. Raises RemoteError.
     """
     with work.house.store.read() as unit:
         known = rows.renewals_of_patron(unit, patron_id, work.desk.key)
-        sold = [one for one in known if one.state == "renewed" and not _given_back(unit, one)]
+        returned = {one.payment_id for one in known if _given_back(unit, one)}
+    sold = [one for one in known if one.state == "renewed" and one.payment_id not in returned]
+    doubtful = [one for one in known if one.state != "renewed" and one.tried and one.payment_id in returned]
     for renewal in known:
         _debit(work, ref, renewal)
-    if not sold:
+    if not sold and not doubtful:
         return
-    last = max(sold, key=lambda one: one.until)
-    valid = work.desk.system.card(ref).valid_until
-    if valid is None or valid >= last.until:
+    card = work.desk.system.card(ref)
+    _is_long_enough(work, card, sold)
+    for renewal in doubtful:
+        _is_not_renewed(work, card, renewal, sold)
+
+
+def _is_long_enough(work: Comparison, card: Card, sold: Sequence[Renewal]) -> None:
+    """Compare the card with the last day that was sold and paid for."""
+    last = max(sold, key=lambda one: one.until, default=None)
+    if last is None:
+        return
+    if card.valid_until is None or card.valid_until >= last.until:
         work.report.count("library_agrees")
         return
-    facts = {"until": last.until.isoformat(), "valid_until": valid.isoformat()}
-    work.differs("card_shorter", f"{last.payment_id}:{valid}", last.payment_id, facts)
+    facts = {"until": last.until.isoformat(), "valid_until": card.valid_until.isoformat()}
+    work.differs("card_shorter", f"{last.payment_id}:{card.valid_until}", last.payment_id, facts)
+
+
+def _is_not_renewed(work: Comparison, card: Card, renewal: Renewal, sold: Sequence[Renewal]) -> None:
+    """Look whether a call that was never answered has renewed the card, though its money went back."""
+    bought_again = any(one.until == card.valid_until for one in sold)
+    if bought_again or says_of(work.desk, renewal, card) is not Found.DONE:
+        work.report.count("library_agrees")
+        return
+    facts = {"until": renewal.until.isoformat(), **says(card)}
+    work.differs("renewed_unpaid", renewal.payment_id, renewal.payment_id, facts)
 
 
 def _given_back(unit: Unit, renewal: Renewal) -> bool:
@@ -46,14 +70,15 @@ def _given_back(unit: Unit, renewal: Renewal) -> bool:
 
 def _debit(work: Comparison, ref: PatronRef, renewal: Renewal) -> None:
     """Compare one debit of a renewal with what carries its marker."""
-    if renewal.charge_marker is None or not isinstance(work.desk.system, Charging):
+    system = work.desk.charging
+    if renewal.charge_marker is None or system is None:
         return
     with work.house.store.read() as unit:
         payment = payments.load(unit, renewal.payment_id)
     line = payment.renewal_line if payment else None
     if line is None:  # pragma: no cover - a renewal has its line
         return
-    there = work.desk.system.find_charges(ref, renewal.charge_marker)
+    there = system.find_charges(ref, renewal.charge_marker)
     unexpected = bool(there) and renewal.charge_state not in {"due", "tried", "done"}
     if unexpected or (renewal.charge_state == "done" and [one.cents for one in there] != [line.cents]):
         facts = {"marker": renewal.charge_marker, "found": len(there), "cents": line.cents}

@@ -16,6 +16,7 @@ import structlog
 
 from ils_payment.domain import ledger
 from ils_payment.domain import refunds as rules
+from ils_payment.domain.evidence import reversals as reversals_in
 from ils_payment.domain.ledger import Book, balances
 from ils_payment.domain.refunds import RefundState
 from ils_payment.domain.states import PAID_UNSETTLED
@@ -33,11 +34,12 @@ from ils_payment.model import (
     ReversalState,
     State,
 )
-from ils_payment.ports import Refunding
+from ils_payment.ports import FindingRefunds, Refunding
 from ils_payment.store import (
     attempts,
     cases,
     chain,
+    evidence,
     installation,
     orders,
     patrons,
@@ -53,7 +55,7 @@ if TYPE_CHECKING:
     from ils_payment.flows.house import Desk, House
     from ils_payment.model import Reversal, Unclear
     from ils_payment.ports import PaymentProvider
-    from ils_payment.store.records import Payment, Refund
+    from ils_payment.store.records import AttemptRow, Payment, Refund
     from ils_payment.store.unit import Unit
 
 log = structlog.get_logger(__name__)
@@ -117,17 +119,41 @@ def _give_back(house: House, desk: Desk, payment: Payment, refund: Refund) -> da
     if not isinstance(provider, Refunding):
         _fail(house, payment, refund, "the provider cannot give money back")
         return None
-    session = _session(house, payment)
     if refund.state is RefundState.PENDING:
-        return _follow(house, payment, refund, provider.find_refunds(session))
+        return _follow(house, payment, refund, _found(house, payment, provider))
     due = _wait_for_settling(house, desk, payment, refund)
     if due is not None or _fresh(house, refund).state is RefundState.FAILED:
         return due
     # Also before the first try: a restored ledger may have forgotten one, and the provider its key.
-    found = provider.find_refunds(session)
+    found = _found(house, payment, provider)
     if any(one.key == refund.key for one in found):
         return _follow(house, payment, refund, found)
-    return _try(house, payment, refund, provider, session)
+    if not _may_repeat(house, payment, refund, provider):
+        return house.world.now() + backoff(house, payment)
+    return _try(house, payment, refund, provider)
+
+
+def _found(house: House, payment: Payment, provider: PaymentProvider) -> Sequence[Reversal]:
+    """Return what left of a payment's money: by the provider's own list, or by what its notices told."""
+    if isinstance(provider, FindingRefunds) and provider.capabilities().finds_refunds:
+        return provider.find_refunds(_attempt(house, payment).session_ref or "")
+    with house.store.read() as unit:
+        told = evidence.told(unit, payment.id)
+    return reversals_in(one for each in told for one in each.reversals)
+
+
+def _may_repeat(house: House, payment: Payment, refund: Refund, provider: PaymentProvider) -> bool:
+    """Tell whether one more try cannot become a second refund.
+
+    Where nobody can look whether an earlier try arrived, only its idempotency key keeps it from being
+    carried out twice, and the provider forgets that after a while. Then a notice, or a person, has to tell.
+    """
+    can = provider.capabilities()
+    if can.finds_refunds or not refund.tries:
+        return True
+    with house.store.read() as unit:
+        first = chain.first_said(unit, payment.id, "refund_try", {"refund": refund.id})
+    return first is not None and house.world.now() < first + can.key_lifetime - SEND_WITHIN
 
 
 def _wait_for_settling(house: House, desk: Desk, payment: Payment, refund: Refund) -> datetime | None:
@@ -146,8 +172,8 @@ def _wait_for_settling(house: House, desk: Desk, payment: Payment, refund: Refun
         return over
     after_all = came_late(house, desk, payment, patron) if patron is not None else None
     if after_all is not None:
-        _fail(house, payment, refund, after_all)
-        doubt_no_more(house, payment)
+        _fail(house, payment, refund, after_all.what)
+        doubt_no_more(house, payment, after_all)
         return None
     for order in tried:
         # A credit that was confirmed is why a person decided; only what nobody knew can stop the refund.
@@ -169,9 +195,7 @@ def _wait_for_settling(house: House, desk: Desk, payment: Payment, refund: Refun
     return None
 
 
-def _try(
-    house: House, payment: Payment, refund: Refund, provider: PaymentProvider, session: str
-) -> datetime | None:
+def _try(house: House, payment: Payment, refund: Refund, provider: PaymentProvider) -> datetime | None:
     """Commit the try, make the one call, and take what it answered."""
     with house.store.unit() as unit:
         payments.check_fence(unit, payment)
@@ -187,9 +211,11 @@ def _try(
     if house.world.now() > (begun.tried_at or begun.asked_at) + SEND_WITHIN:
         # This host slept; somebody else may have made the call instead.
         return house.world.now() + backoff(house, payment)
+    attempt = _attempt(house, payment)
     order = RefundOrder(
         key=refund.key,
-        session_ref=session,
+        session_ref=attempt.session_ref or "",
+        money_ref=attempt.money_ref or "",
         reference=payment.id,
         cents=refund.cents,
         currency=_currency(house, payment, refund),
@@ -200,7 +226,7 @@ def _try(
         return _taken(house, payment, begun, outcome.ref, outcome.state)
     if isinstance(outcome, RefundRefused):
         # An earlier try that got lost may be why; only the provider's list proves that there is none.
-        found = provider.find_refunds(session)  # type: ignore[attr-defined]  # the caller has looked
+        found = _found(house, payment, provider)
         if any(one.key == begun.key for one in found):
             return _follow(house, payment, begun, found)
         if outcome.permanent or house.world.now() - (begun.asked_at) > PATIENCE:
@@ -298,12 +324,12 @@ def _currency_of(unit: Unit, payment: Payment, refund: Refund) -> str:
     return ledger.currency_of(chain.read_postings(unit, payment.id), lines)
 
 
-def _session(house: House, payment: Payment) -> str:
+def _attempt(house: House, payment: Payment) -> AttemptRow:
     with house.store.read() as unit:
         attempt = attempts.latest(unit, payment.id)
     if attempt is None or attempt.session_ref is None:  # pragma: no cover - a paid payment has its session
         raise LookupError(payment.id)
-    return attempt.session_ref
+    return attempt
 
 
 def _fresh(house: House, refund: Refund) -> Refund:

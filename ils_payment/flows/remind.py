@@ -18,7 +18,7 @@ import structlog
 from ils_payment.config.fields import MAIL
 from ils_payment.domain.tariff import Quote
 from ils_payment.errors import RemoteAbsentError, RemoteError
-from ils_payment.flows import letters, offer, paylink
+from ils_payment.flows import letters, offer, paylink, see
 from ils_payment.store import journal, mails, patrons, reminders
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def _remind(house: House, desk: Desk, listed: ExpiringCard, today: date) -> bool
         card = desk.system.card(listed.patron)
     except RemoteAbsentError:
         return False
-    quote = offer.quote(house, desk, card)
+    quote = offer.quote(house, desk, listed.patron, card)
     if not isinstance(quote, Quote) or card.valid_until != listed.valid_until or not _may_use(desk, card):
         return False
     language = listed.language if listed.language in desk.settings.languages else None
@@ -147,7 +147,7 @@ def _may_use(desk: Desk, card: Card) -> bool:
 def _facts(desk: Desk, card: Card, quote: Quote) -> dict[str, Any]:
     return {
         "library": desk.key,
-        "number": paylink.masked(card.number),
+        "number": see.masked(card.number),
         "base": quote.base.isoformat() if quote.base else None,
         "until": quote.until.isoformat(),
         "cents": quote.cents,

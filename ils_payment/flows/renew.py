@@ -39,7 +39,6 @@ from ils_payment.model import (
     RenewSupport,
     Unclear,
 )
-from ils_payment.ports import Charging
 from ils_payment.store import chain, payments, renewals
 
 if TYPE_CHECKING:
@@ -69,12 +68,11 @@ class Work:
     @property
     def by_rule(self) -> bool:
         """Tell whether the library system follows a rule of its own instead of our day."""
-        return self.desk.system.capabilities().can_renew is RenewSupport.BY_RULE
+        return _by_rule(self.desk)
 
     def judge(self, card: Card) -> Found:
         """Say what the card says of what was sold."""
-        sold = Sold(base=self.renewal.base, until=self.renewal.until, renewed_on=self.renewal.renewed_on)
-        return judge(sold, card, tried=self.renewal.tries > 0, by_rule=self.by_rule)
+        return says_of(self.desk, self.renewal, card)
 
     def change(self, unit: Unit, **columns: Any) -> None:  # noqa: ANN401 - columns of renewals
         """Change the renewal; StaleFenceError when somebody else has."""
@@ -82,6 +80,16 @@ class Work:
         if changed is None:
             raise payments.StaleFenceError(self.payment.id)
         self.renewal = changed
+
+
+def _by_rule(desk: Desk) -> bool:
+    return desk.system.capabilities().can_renew is RenewSupport.BY_RULE
+
+
+def says_of(desk: Desk, renewal: Renewal, card: Card) -> Found:
+    """Say what *card* says of what was sold with *renewal*."""
+    sold = Sold(base=renewal.base, until=renewal.until, renewed_on=renewal.renewed_on)
+    return judge(sold, card, tried=renewal.tried, by_rule=_by_rule(desk))
 
 
 def renew(work: Work) -> datetime | None:
@@ -131,10 +139,10 @@ def _renew(work: Work) -> datetime | None:
 
 def _is_charged(work: Work, card: Card) -> bool:
     """Tell whether the debit for this very renewal is there: a restored ledger has forgotten both."""
-    system, marker = work.desk.system, work.renewal.charge_marker
-    if marker is None or card.valid_until is None or card.valid_until < work.renewal.until:
+    system, marker = work.desk.charging, work.renewal.charge_marker
+    if system is None or marker is None or card.valid_until is None or card.valid_until < work.renewal.until:
         return False
-    return isinstance(system, Charging) and bool(system.find_charges(work.patron, marker))
+    return bool(system.find_charges(work.patron, marker))
 
 
 def _sell_on_top(work: Work, card: Card) -> Found:
@@ -142,7 +150,7 @@ def _sell_on_top(work: Work, card: Card) -> Found:
 
     What that costs today is not asked: the patron has paid for one period.
     """
-    quote = offer.quote(work.house, work.desk, card, ignore_lead=True)
+    quote = offer.quote(work.house, work.desk, work.patron, card, ignore_lead=True)
     if isinstance(quote, NoQuote):
         return Found.ELSEWHERE
     facts = {"tariff": quote.version, "until": quote.until.isoformat()}
@@ -156,6 +164,7 @@ def _sell_on_top(work: Work, card: Card) -> Found:
             until=quote.until,
             renewed_on=card.renewed_on,
             tries=0,
+            refused=0,
         )
         payments.record(unit, work.payment, "renewal_on_top", facts)
     return work.judge(card)
@@ -207,7 +216,8 @@ def _record(work: Work, outcome: RenewOutcome) -> None:
     reason = {} if isinstance(outcome, Renewed) else {"reason": outcome.reason[:200]}
     with work.house.store.unit() as unit:
         if isinstance(outcome, NotApplied):
-            work.change(unit, state="due", doubts=work.renewal.doubts - 1)
+            refused = work.renewal.refused + 1
+            work.change(unit, state="due", doubts=work.renewal.doubts - 1, refused=refused)
         elif isinstance(outcome, Renewed):
             work.change(unit, doubts=work.renewal.doubts - 1)
         facts = {"try": work.renewal.tries, **reason}
@@ -229,7 +239,7 @@ def _unanswered(work: Work, error: RemoteError) -> datetime | None:
     if patient and not isinstance(error, RemoteAbsentError):
         log.warning("tried_in_vain", payment=work.payment.id, library=work.desk.key, reason=str(error))
         return work.house.world.now() + backoff(work.house, work.payment)
-    _hold(work, "renewal_unclear" if work.renewal.tries else "not_renewed", {"reason": error.what[:200]})
+    _hold(work, "renewal_unclear" if work.renewal.tried else "not_renewed", {"reason": error.what[:200]})
     return None
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from ils_payment.domain.renewing import Found
 from ils_payment.errors import RemoteAbsentError
 from ils_payment.flows.renew import Work, says
 from ils_payment.flows.work import quarantine
-from ils_payment.ports import Charging
 from ils_payment.store import payments, renewals
 
 if TYPE_CHECKING:
@@ -19,8 +19,16 @@ if TYPE_CHECKING:
     from ils_payment.store.records import Payment
 
 
-def came_late(house: House, desk: Desk, payment: Payment, patron: PatronRef) -> str | None:
-    """Before money goes back: name what a call that was never answered has done after all, None if nothing.
+@dataclass(frozen=True, slots=True)
+class Late:
+    """What a call that was never answered has done after all; ``charge_ref``: the debit that is there."""
+
+    what: str
+    charge_ref: str | None = None
+
+
+def came_late(house: House, desk: Desk, payment: Payment, patron: PatronRef) -> Late | None:
+    """Before money goes back: say what a call that was never answered has done after all, None if nothing.
 
     Asked when no call can come late any more; of a patron who is gone there nothing is left. Raises
     RemoteError.
@@ -34,9 +42,11 @@ def came_late(house: House, desk: Desk, payment: Payment, patron: PatronRef) -> 
     marker = renewal.charge_marker if renewal.charge_state == "tried" else None
     try:
         if doubtful and work.judge(desk.system.card(patron)) is Found.DONE:
-            return "the card is renewed after all"
-        if marker and isinstance(desk.system, Charging) and desk.system.find_charges(patron, marker):
-            return "the debit of the renewal is in the library system after all"
+            return Late("the card is renewed after all")
+        there = desk.charging.find_charges(patron, marker) if marker and desk.charging else ()
+        if there:
+            ref = there[0].remote_ref if len(there) == 1 else None
+            return Late("the debit of the renewal is in the library system after all", ref)
     except RemoteAbsentError:
         pass
     return None
@@ -50,13 +60,18 @@ def _card(work: Work) -> Card | None:
         return None
 
 
-def doubt_no_more(house: House, payment: Payment) -> None:
+def doubt_no_more(house: House, payment: Payment, late: Late) -> None:
     """Remember that a person was told: who wants the refund all the same gets it the second time."""
     with house.store.unit() as unit:
         renewal = renewals.of_payment(unit, payment)
-        if renewal is not None:
-            charge = "by_hand" if renewal.charge_state == "tried" else renewal.charge_state
-            renewals.change(unit, renewal, doubts=0, charge_state=charge)
+        if renewal is None:  # pragma: no cover - something has come late of it
+            return
+        columns: dict[str, Any] = {}
+        if late.charge_ref is not None:
+            columns = {"charge_state": "done", "charge_ref": late.charge_ref}
+        elif renewal.charge_state == "tried":
+            columns = {"charge_state": "by_hand"}
+        renewals.change(unit, renewal, doubts=0, **columns)
     house.world.failpoint("renew.told")
 
 

@@ -23,6 +23,25 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 
+def payer(desk: Desk, patron: PatronRef) -> str | None:
+    """Return the end of the patron's card number, for a receipt; None where it cannot be told now.
+
+    It is read anew each time, and kept nowhere: a patron who was erased here has none.
+    """
+    try:
+        number = desk.system.card(patron).number
+    except RemoteError as error:
+        log.warning("payer_left_out", library=desk.key, reason=str(error))
+        return None
+    return masked(number) if number else None
+
+
+def masked(number: str | None) -> str:
+    """Return the end of a card number, four signs and never more than half: ``•••• 2345``."""
+    shown = min(4, len(number or "") // 2)
+    return f"•••• {(number or '')[-shown:]}".strip() if shown else "••••"
+
+
 def fees(house: House, desk: Desk, patron: PatronRef) -> FeesView:
     """Read the account fresh and say what can be paid. Raises RemoteError."""
     account = desk.account(patron)

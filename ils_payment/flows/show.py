@@ -68,6 +68,11 @@ NEXT_STEPS = {
         "book by hand, or refund again",
     ),
     "refund_failed": ("read why the refund did not happen", "refund again, or let the treasury pay it out"),
+    "treasury_pays": (
+        "the provider gives nothing back: give the order to the treasury (amount, payment's number)",
+        "where the fee stays, charge it again in the library system by hand",
+        "when it has paid out, close with refunded-outside and the number of its voucher",
+    ),
     "refund_wanted": ("somebody wanted to give this back", "refund, or settle again"),
     "charge_by_hand": (
         "the refund is done and the fee stays, but the library system does not know it",
@@ -116,6 +121,10 @@ NEXT_STEPS = {
     "card_shorter": (
         "a card that was renewed and paid for ends earlier than was sold",
         "find out who changed it; correct its expiry by hand, or refund the renewal",
+    ),
+    "renewed_unpaid": (
+        "the money of a renewal went back, and the card is renewed all the same",
+        "put the expiry back in the library system, or let the patron pay for it at the desk",
     ),
     "charge_differs": ("a counter-debit is not there just once", "correct the account by hand"),
     "broken_rule": ("send the log of this payment to the maintainers", "decide by hand"),
@@ -332,6 +341,7 @@ def _view(house: House, unit: Unit, found: Payment) -> PaymentView:
                 cents=line.cents,
                 cost_centre=line.cost_centre,
                 account=line.account,
+                tax_code=line.tax_code,
                 renews=line == found.renewal_line,
             )
             for line in found.lines
@@ -341,13 +351,20 @@ def _view(house: House, unit: Unit, found: Payment) -> PaymentView:
         settled_at=found.settled_at,
         receipt_number=found.receipt_number if found.paid_at else None,
         marker=order.marker if order else None,
-        can_cancel=waiting,
+        can_cancel=waiting and _closes(house, found),
         continue_url=attempt.url if attempt and waiting else None,
         looking=waiting and found.due_at is not None and found.due_at <= unit.now,
         test=not found.live,
         given_back=_given_back(unit, found),
         renewal=_renewal(unit, found),
     )
+
+
+def _closes(house: House, found: Payment) -> bool:
+    """Tell whether the provider can end a session that nobody has paid in."""
+    desk = house.libraries.get(found.library)
+    provider = desk.providers.get(found.provider) if desk else None
+    return provider is not None and provider.capabilities().close
 
 
 def _renewal(unit: Unit, found: Payment) -> RenewalView | None:

@@ -66,6 +66,10 @@ _WORDS: dict[str, dict[str, Any]] = {
                 "Eine Erstattung ist nicht ausgeführt worden.",
                 "Bitte erstatten Sie noch einmal, oder lassen Sie die Kasse auszahlen.",
             ),
+            "treasury_pays": (
+                "Eine Erstattung ist verlangt, und der Zahlungsdienst kann nichts zurückgeben.",
+                "Bitte geben Sie der Kasse die Anweisung zur Auszahlung, und schließen Sie den Fall mit der Nummer des Belegs. Bleibt die Gebühr bestehen, tragen Sie sie im Bibliothekssystem von Hand wieder ein.",
+            ),
             "refund_wanted": (
                 "Jemand wollte diese Zahlung erstatten.",
                 "Bitte erstatten Sie, oder lassen Sie die Zahlung verbuchen.",
@@ -129,6 +133,10 @@ _WORDS: dict[str, dict[str, Any]] = {
             "card_shorter": (
                 "Ein bezahlter und verlängerter Ausweis läuft früher ab, als verkauft wurde.",
                 "Bitte klären Sie, wer das Datum geändert hat, und berichtigen Sie es, oder erstatten Sie.",
+            ),
+            "renewed_unpaid": (
+                "Das Geld für eine Verlängerung ging zurück, und der Ausweis ist trotzdem verlängert.",
+                "Bitte setzen Sie das Datum im Bibliothekssystem zurück, oder kassieren Sie die Gebühr am Schalter.",
             ),
             "charge_differs": (
                 "Eine wieder eingetragene Gebühr steht nicht genau einmal im Konto.",
@@ -205,6 +213,10 @@ _WORDS: dict[str, dict[str, Any]] = {
                 "A refund was not carried out.",
                 "Please refund again, or let the treasury pay it out.",
             ),
+            "treasury_pays": (
+                "A refund was asked for, and the provider cannot give anything back.",
+                "Please order the treasury to pay it out, and close the case with the number of its voucher. If the fee stays, charge it again in the library system by hand.",
+            ),
             "refund_wanted": (
                 "Somebody wanted to refund this payment.",
                 "Please refund it, or let it be settled.",
@@ -268,6 +280,10 @@ _WORDS: dict[str, dict[str, Any]] = {
             "card_shorter": (
                 "A card that was renewed and paid for ends earlier than was sold.",
                 "Please find out who changed it; correct its expiry, or refund.",
+            ),
+            "renewed_unpaid": (
+                "The money of a renewal went back, and the card is renewed all the same.",
+                "Please put the expiry back in the library system, or take the fee at the desk.",
             ),
             "charge_differs": (
                 "A fee that was charged again is not in the account just once.",

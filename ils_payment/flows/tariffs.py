@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+
+import structlog
 
 from ils_payment.config.tariff_file import load_tariff
 from ils_payment.domain.payable import Rule
 from ils_payment.domain.tariff import NoQuote, Quote, quote, refusal
 from ils_payment.domain.tariff_compare import contradicted
 from ils_payment.errors import ConfigurationError
-from ils_payment.model import WHOLE_ACCOUNT
+from ils_payment.model import WHOLE_ACCOUNT, Unreadable
 from ils_payment.ports import Pricing
 
 if TYPE_CHECKING:
@@ -22,8 +24,10 @@ if TYPE_CHECKING:
     from ils_payment.config import Library
     from ils_payment.domain.by_law import Tariff
     from ils_payment.flows.house import Desk, House
-    from ils_payment.model import Card, CategoryFee, LocalText
-    from ils_payment.ports import LibrarySystem
+    from ils_payment.model import Card, CategoryFee, LocalText, PatronRef
+    from ils_payment.ports import Evidencing, LibrarySystem
+
+log = structlog.get_logger(__name__)
 
 FRESH_SECONDS = 300.0
 """For so long the library system is not asked again what its categories cost: they change once a year."""
@@ -64,6 +68,7 @@ class KnownKind:
     label: LocalText | None = None
     cost_centre: str = ""
     account: str = ""
+    tax_code: str = ""
 
 
 def open_tariff(key: str, library: Library) -> Tariff | None:
@@ -94,19 +99,29 @@ def today_at(house: House, desk: Desk) -> date:
 
 def quote_for(
     desk: Desk,
+    patron: PatronRef,
     card: Card,
     today: date,
     *,
     ignore_lead: bool = False,
     evidence_until: date | None = None,
 ) -> Quote | NoQuote:
-    """Say what renewing *card* costs *today*, or why not; RemoteError where prices cannot be compared.
+    """Say what renewing the *patron*'s *card* costs *today*, or why not.
 
-    A price that the library system contradicts is no price. Without a tariff nothing can be renewed.
+    RemoteError where prices cannot be compared, or evidence cannot be asked for. A price that the library
+    system contradicts is no price. Without a tariff nothing can be renewed. *evidence_until* goes before
+    what the library system says.
     """
     if desk.tariff is None:
         return refusal("no_tariff")
     found = quote(desk.tariff, card, today, ignore_lead=ignore_lead, evidence_until=evidence_until)
+    if isinstance(found, NoQuote) and found.code == "needs_evidence":
+        # Only now is it known that nothing else stands in the way.
+        known = _evidence(desk, patron)
+        if isinstance(known, Unreadable):
+            log.warning("evidence_unreadable", library=desk.key, reason=known.reason)
+            return refusal("evidence_unreadable", desk.tariff.at(today))
+        found = quote(desk.tariff, card, today, ignore_lead=ignore_lead, evidence_until=known)
     if isinstance(found, NoQuote) or desk.category_fees is None:
         return found
     if contradicted(found, desk.tariff, desk.category_fees.get(), today):
@@ -114,22 +129,26 @@ def quote_for(
     return found
 
 
+def _evidence(desk: Desk, patron: PatronRef) -> date | Unreadable | None:
+    """Ask the library system how long the patron's evidence is good; None where it cannot tell."""
+    if not desk.system.capabilities().shows_evidence:
+        return None
+    return cast("Evidencing", desk.system).evidence_until(patron)
+
+
 def known_kind(house: House, desk: Desk, kind: str) -> KnownKind:
     """Return what is known of a fee kind of the library system, or of the tariff by its own name.
 
     ``fee_kinds`` of the configuration goes before the tariff.
     """
-    configured = desk.settings.fee_kinds.get(kind)
-    if configured is not None:
-        return KnownKind(
-            label=configured.label, cost_centre=configured.cost_centre, account=configured.account
-        )
     version = desk.tariff.at(today_at(house, desk)) if desk.tariff else None
-    found = version.kind(kind) if version else None
+    found = desk.settings.fee_kinds.get(kind) or (version.kind(kind) if version else None)
     if found is None:
         whole = kind == WHOLE_ACCOUNT and not desk.system.capabilities().fee_ids
         return KnownKind(label=_ALL_FEES if whole else None)
-    return KnownKind(label=found.label, cost_centre=found.cost_centre, account=found.account)
+    return KnownKind(
+        label=found.label, cost_centre=found.cost_centre, account=found.account, tax_code=found.tax_code
+    )
 
 
 def rules(desk: Desk, today: date) -> tuple[Rule, ...]:

@@ -106,6 +106,7 @@ class PaidLine:
     cents: int
     cost_centre: str
     account: str
+    tax_code: str
     renews: bool = False
 
 

@@ -50,6 +50,7 @@ from ils_payment.model.library_system import (
     SystemCapabilities,
     Unavailable,
     Unclear,
+    Unreadable,
 )
 from ils_payment.model.payment import (
     Actor,
@@ -157,5 +158,6 @@ __all__ = [
     "SystemCapabilities",
     "Unavailable",
     "Unclear",
+    "Unreadable",
     "Verdict",
 ]

@@ -123,6 +123,13 @@ class Card:
     renewed_on: date | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """What stands there is no day that can be relied on; ``reason`` is for the log, without personal data."""
+
+    reason: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContactData:
     """Where the library reaches a patron, as the library system has it: shown to the patron, never stored.
@@ -369,6 +376,7 @@ class SystemCapabilities:
     prices_categories: bool = False
     titles: bool = False
     shows_contact: bool = False
+    shows_evidence: bool = False
     repeat_is_same_answer: bool = False
     min_cents: int = 1
     max_cents: int = 99_999_999

@@ -13,10 +13,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptLine:
-    """What the payer sees on the provider's page: a text without personal data, and cents."""
+    """What the payer sees on the provider's page: a text without personal data, and cents.
+
+    ``cost_centre`` and ``account`` are where the tariff books this kind of fee ("" where it does not say):
+    for providers that pass them on to the treasury.
+    """
 
     text: str
     cents: int
+    cost_centre: str = ""
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,10 +30,11 @@ class Attempt:
     """One try to be paid.
 
     ``key`` is the idempotency key, ``reference`` our payment's id that comes back in every
-    observation; ``installation`` is kept with it at the provider, so that the provider's own list
-    tells the payments of one installation from another's. ``return_url`` and ``cancel_url`` are
-    absolute. ``request`` is the exact request as ``prepare`` made it and the ledger stored it; empty
-    before that.
+    observation; ``number`` is the short form of it that people read out, also on the receipt (at most
+    13 characters of A-Z, 0-9 and ``-``); ``installation`` is kept with it at the provider, so that the
+    provider's own list tells the payments of one installation from another's. ``return_url`` and
+    ``cancel_url`` are absolute. ``request`` is the exact request as ``prepare`` made it and the ledger
+    stored it; empty before that.
     """
 
     key: str
@@ -42,6 +49,7 @@ class Attempt:
     created_at: datetime
     request: str = ""
     installation: str = ""
+    number: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +119,8 @@ class RefundOrder:
     """What ``PaymentProvider.refund`` is to give back: exactly ``cents`` of one session's money.
 
     ``key`` is the idempotency key; the provider also keeps it with the refund (metadata, reference)
-    so that ``find_refunds`` can tell it. ``reference`` is the payment's id.
+    so that ``find_refunds``, or the notice of it, can tell it. ``reference`` is the payment's id,
+    ``money_ref`` the provider's id of the money ("" until a read or notice told it).
     """
 
     key: str
@@ -119,6 +128,7 @@ class RefundOrder:
     reference: str
     cents: int
     currency: str
+    money_ref: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,7 +250,9 @@ class Notice:
     ``key`` is unique per provider account (a repeated delivery has the same key).
     ``session_ref`` (of the session or of its money) and ``reference`` lead to the payment,
     whichever the provider gives.
-    ``observation`` is set only by providers that cannot be read.
+    ``observation`` is set only where ``notices_decide``: what this authenticated notice is evidence of.
+    Its state ``open`` says nothing of the session, as in a notice of a reversal alone. It names the
+    ``money_ref`` where money was taken, so that two of them are told apart.
     """
 
     key: str
@@ -289,7 +301,11 @@ class ProviderCapabilities:
     key gets the first answer again. ``longest_pending``: how long a pending payment may take.
     ``redirect_origins`` join the ``form-action`` of our pages' Content-Security-Policy.
     ``refund``: whether it can give money back, and less than the whole. ``listing``: ``payments``;
-    ``payouts``: ``payouts``.
+    ``payouts``: ``payouts``. ``notices_decide``: an authenticated notice is evidence by itself, where
+    reading tells less than that or cannot be done; the core compares it as it compares what it reads.
+    ``finds_refunds``: ``find_refunds``; without it notices tell what became of a refund, and one that is
+    unclear is repeated only within ``key_lifetime``. ``account``: where the money must arrive, in the
+    provider's own word ("" where observations do not tell).
     """
 
     live: bool
@@ -305,3 +321,6 @@ class ProviderCapabilities:
     refund: RefundSupport = RefundSupport.NONE
     listing: bool = False
     payouts: bool = False
+    notices_decide: bool = False
+    finds_refunds: bool = True
+    account: str = ""

@@ -120,9 +120,27 @@ def payment_of(unit: Unit, notice: Any) -> str | None:  # noqa: ANN401 - a row o
     ).scalar()
 
 
-def learned_money(unit: Unit, payment_id: str, money_ref: str) -> None:
-    """Keep the provider's id of the money itself: notices of refunds and chargebacks name only that."""
-    unit.connection.execute(_LEARN_MONEY, {"payment": payment_id, "money": money_ref})
+def learned_money(unit: Unit, payment_id: str, money_ref: str) -> bool:
+    """Keep the provider's id of the money itself: notices of refunds and chargebacks name only that.
+
+    True when it was not known before.
+    """
+    learned = unit.connection.execute(_LEARN_MONEY, {"payment": payment_id, "money": money_ref})
+    return bool(learned.rowcount)
+
+
+def offer_again(unit: Unit, library: str, provider: str, money_ref: str) -> None:
+    """Let notices be looked at once more that name *money_ref* and came before anybody knew whose it is."""
+    unit.connection.execute(
+        update(notices)
+        .where(
+            notices.c.library == library,
+            notices.c.provider == provider,
+            notices.c.session_ref == money_ref,
+            notices.c.handled == "foreign",
+        )
+        .values(handled=None)
+    )
 
 
 def payment_of_money(unit: Unit, provider: str, money_ref: str) -> str | None:

@@ -56,6 +56,7 @@ class Entry:
     kind: str
     cost_centre: str
     account: str
+    tax_code: str
     reversal: str = "refund"
     reference: str = ""
 
@@ -116,7 +117,7 @@ def _entries() -> Select[Any]:
             *postings.c["payment_id", "number", "line_id", "source", "destination", "cents", "at"],
             postings.c.currency.label("other_currency"),
             *payments.c["currency", "live", "receipt_number", "method", "provider"],
-            *payment_lines.c["kind", "cost_centre", "account"],
+            *payment_lines.c["kind", "cost_centre", "account", "tax_code"],
             audit.c.facts,
         )
         .join(payments, payments.c.id == postings.c.payment_id)
@@ -152,6 +153,7 @@ def _entry(row: Any) -> Entry:  # noqa: ANN401 - a row
         kind=row.kind or "",
         cost_centre=row.cost_centre or "",
         account=row.account or "",
+        tax_code=row.tax_code or "",
     )
 
 

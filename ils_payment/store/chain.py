@@ -20,6 +20,7 @@ from ils_payment.store.tables import audit, payments, postings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from ils_payment.model import State
     from ils_payment.store.unit import Unit
@@ -131,6 +132,16 @@ def has_said(unit: Unit, payment_id: str, what: str, facts: dict[str, Any]) -> b
     return any(facts.items() <= json.loads(row).items() for row in rows)
 
 
+def first_said(unit: Unit, payment_id: str, what: str, facts: dict[str, Any]) -> datetime | None:
+    """Return when the first row *what* with at least these *facts* was written, None if there is none."""
+    rows = unit.connection.execute(
+        select(audit.c.at, audit.c.facts)
+        .where(audit.c.payment_id == payment_id, audit.c.what == what)
+        .order_by(audit.c.number)
+    )
+    return next((row.at for row in rows if facts.items() <= json.loads(row.facts).items()), None)
+
+
 def broken_at(unit: Unit, payment_id: str) -> int | None:
     """Return the number of the first audit row that does not fit the chain, None when all fit.
 
@@ -174,9 +185,14 @@ def frozen(row: Any, lines: Sequence[Any]) -> str:  # noqa: ANN401 - rows, or wh
     """Return a digest of what a payment and its lines never change: the first row of the trail has it."""
     content = {
         **{name: row[name] for name in _FROZEN},
-        "lines": [[line[name] for name in _FROZEN_LINE] for line in lines],
+        "lines": [_frozen_line(line) for line in lines],
     }
     return hashlib.sha256(to_json(content).encode()).hexdigest()
+
+
+def _frozen_line(line: Any) -> list[Any]:  # noqa: ANN401 - a row, or what becomes one
+    """Return what a line never changes. An empty tax code adds nothing: older ones have none."""
+    return [*(line[name] for name in _FROZEN_LINE), *([line["tax_code"]] if line["tax_code"] else [])]
 
 
 _FROZEN = ("library", "patron_id", "cents", "currency", "method", "provider", "live", "receipt_number")

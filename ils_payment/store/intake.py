@@ -8,11 +8,11 @@ requests; so the whole batch costs one.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, text
 
+from ils_payment.store import evidence
 from ils_payment.store.tables import Instant, micros
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import TextClause
 
-    from ils_payment.model import Notice, Observation
+    from ils_payment.model import Notice
     from ils_payment.store.unit import Store, Unit
 
 COLUMNS = ("library", "provider", "key", "kind", "session_ref", "reference", "observation")
@@ -56,12 +56,8 @@ def row(library: str, provider: str, notice: Notice) -> Row:
         notice.kind[:_KIND_LENGTH],
         notice.session_ref,
         notice.reference,
-        None if notice.observation is None else _observation(notice.observation),
+        None if notice.observation is None else evidence.as_json(notice.observation),
     )
-
-
-def _observation(observation: Observation) -> str:
-    return json.dumps(asdict(observation))
 
 
 def store(unit: Unit, rows: Sequence[Row]) -> int:

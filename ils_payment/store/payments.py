@@ -123,6 +123,7 @@ def create(unit: Unit, values: dict[str, Any], lines: Sequence[Line], private: d
                 "cents": line.cents,
                 "cost_centre": line.cost_centre,
                 "account": line.account,
+                "tax_code": line.tax_code,
             }
             for place, line in enumerate(lines)
         ],

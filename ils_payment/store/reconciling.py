@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, func, or_, select
 
+from ils_payment.domain.ledger import Book
 from ils_payment.store import orders, refunds
 from ils_payment.store.case_tables import cases
 from ils_payment.store.case_tables import refunds as refunds_table
 from ils_payment.store.records import Renewal
 from ils_payment.store.renewal_tables import renewals as renewals_table
-from ils_payment.store.tables import audit, credit_orders, credit_tries, payments
+from ils_payment.store.tables import audit, credit_orders, credit_tries, payments, postings
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -51,7 +52,7 @@ def paid_between(unit: Unit, library: str, provider: str, since: datetime, until
 
 
 def patrons_between(unit: Unit, library: str, since: datetime, until: datetime) -> list[str]:
-    """Return the patrons who began or made a payment, or for whom a settle call was made, in that time."""
+    """Return whose payments were begun, paid, tried to be settled, or given back in that time."""
     here = select(payments.c.patron_id).where(payments.c.library == library)
     paid = here.where(
         or_(
@@ -64,7 +65,12 @@ def patrons_between(unit: Unit, library: str, since: datetime, until: datetime) 
         .join(credit_tries, credit_tries.c.order_id == credit_orders.c.id)
         .where(credit_tries.c.started_at >= since, credit_tries.c.started_at < until)
     )
-    return sorted(unit.connection.execute(paid.union(tried)).scalars())
+    back = here.join(postings, postings.c.payment_id == payments.c.id).where(
+        postings.c.at >= since,
+        postings.c.at < until,
+        postings.c.destination.in_([Book.RETURNED, Book.OUTSIDE]),
+    )
+    return sorted(unit.connection.execute(paid.union(tried, back)).scalars())
 
 
 def orders_of_patron(unit: Unit, patron_id: str, library: str) -> list[Order]:

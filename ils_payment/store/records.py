@@ -27,6 +27,7 @@ class Line:
     cents: int
     cost_centre: str
     account: str
+    tax_code: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,7 +173,7 @@ class Renewal:
     """The card renewal that a payment pays for: what was sold, and how far it is.
 
     ``base`` and ``renewed_on`` are what the card said when it was quoted, ``until`` is the expiry that
-    was sold. ``doubts`` counts the tries that were never answered.
+    was sold. ``doubts`` counts the tries that were never answered, ``refused`` those that did nothing.
     """
 
     payment_id: str
@@ -183,6 +184,7 @@ class Renewal:
     renewed_on: date | None
     state: str
     tries: int
+    refused: int
     doubts: int
     tried_at: datetime | None
     renewed_at: datetime | None
@@ -191,6 +193,11 @@ class Renewal:
     charge_ref: str | None
     charge_tries: int
     charge_tried_at: datetime | None
+
+    @property
+    def tried(self) -> bool:
+        """Tell whether a call of ours has changed the card, or may have: not every try was refused."""
+        return self.tries > self.refused
 
     @property
     def ended(self) -> bool:

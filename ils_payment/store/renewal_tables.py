@@ -26,6 +26,13 @@ renewals = Table(
     ),
     Column("tries", Integer, nullable=False),
     Column(
+        "refused",
+        Integer,
+        nullable=False,
+        server_default="0",
+        comment="Tries of which the library system said that they did nothing.",
+    ),
+    Column(
         "doubts",
         Integer,
         nullable=False,

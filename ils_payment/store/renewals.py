@@ -42,6 +42,7 @@ def add(
             renewed_on=renewed_on,
             state="due",
             tries=0,
+            refused=0,
             doubts=0,
             charge_state="due" if charge_marker else "none",
             charge_marker=charge_marker,
@@ -86,8 +87,7 @@ def reopen(unit: Unit, payment: Payment, paid: Collection[str | None]) -> None:
     if renewal is None or line is None:
         return
     if line.cents and line.id not in paid:
-        if renewal.state != "renewed":
-            change(unit, renewal, state="given_up", charge_state="none")
+        give_up(unit, payment)
     elif renewal.state == "given_up":
         change(unit, renewal, state="again", doubts=0)
     elif renewal.charge_state == "by_hand":
@@ -98,6 +98,13 @@ def waiting_line(unit: Unit, payment: Payment) -> str | None:
     """Return the line of a renewal that was neither carried out nor given up; None if there is none."""
     renewal = of_payment(unit, payment)
     return renewal.line_id if renewal is not None and renewal.state not in {"renewed", "given_up"} else None
+
+
+def give_up(unit: Unit, payment: Payment) -> None:
+    """Never carry out a renewal that was not: a person has seen to the card, or its money is gone."""
+    renewal = of_payment(unit, payment)
+    if renewal is not None and renewal.state != "renewed":
+        change(unit, renewal, state="given_up", charge_state="none")
 
 
 def doubtful_until(renewal: Renewal, quarantine: timedelta) -> datetime:

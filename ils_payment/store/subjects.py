@@ -113,7 +113,7 @@ _PAYMENT = (
 _SESSION = ("library", "language", "created_at", "seen_at", "ends_at")
 _REMINDER = ("valid_until", "days_before", "at")
 _MAIL = ("kind", "recipient", "created_at")
-_LINE = ("id", "kind", "fee_ref", "cents", "cost_centre", "account")
+_LINE = ("id", "kind", "fee_ref", "cents", "cost_centre", "account", "tax_code")
 _TOLD: dict[str, tuple[Table, tuple[str, ...]]] = {
     "payment_lines": (payment_lines, _LINE),
     "attempts": (attempts, ("provider", "session_ref", "money_ref", "outcome", "created_at")),

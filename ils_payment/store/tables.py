@@ -174,6 +174,13 @@ payment_lines = Table(
     Column("cents", BigInteger, nullable=False),
     Column("cost_centre", String(100), nullable=False),
     Column("account", String(100), nullable=False),
+    Column(
+        "tax_code",
+        String(100),
+        nullable=False,
+        server_default="",
+        comment="Empty for lines frozen before it was kept.",
+    ),
     CheckConstraint("cents >= 0", name="positive"),
     UniqueConstraint("payment_id", "claim_key"),
 )

@@ -11,6 +11,7 @@ import json
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -67,14 +68,29 @@ def answer(simulator: Simulator, request: RawRequest) -> Reply:
     return simulator.handle(request)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerTLS:
+    """How a simulator is served over HTTPS: files (PEM) of its own certificate and key.
+
+    ``client_authority``: clients must have a certificate of this authority, or are not let in.
+    """
+
+    certificate: str
+    key: str
+    client_authority: str
+
+
 @contextmanager
-def serve(simulator: Simulator, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
+def serve(
+    simulator: Simulator, *, host: str = "127.0.0.1", port: int = 0, tls: ServerTLS | None = None
+) -> Iterator[str]:
     """Serve *simulator* over HTTP in a thread of this process; yield its base address.
 
-    ``port=0`` takes a free one. Leaving the context stops the server.
+    ``port=0`` takes a free one; *tls* makes it HTTPS. Leaving the context stops the server.
     """
     # uvicorn and starlette are imported here so that simulators can be used without a server.
     import socket  # noqa: PLC0415 - see above
+    import ssl  # noqa: PLC0415 - see above
 
     import uvicorn  # noqa: PLC0415 - see above
     from starlette.concurrency import run_in_threadpool  # noqa: PLC0415 - see above
@@ -103,7 +119,17 @@ def serve(simulator: Simulator, *, host: str = "127.0.0.1", port: int = 0) -> It
         await response(scope, receive, send)
 
     listener = socket.create_server((host, port))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", access_log=False))
+    secured: dict[str, Any] = {}
+    if tls is not None:
+        secured = {
+            "ssl_certfile": tls.certificate,
+            "ssl_keyfile": tls.key,
+            "ssl_ca_certs": tls.client_authority,
+            "ssl_cert_reqs": ssl.CERT_REQUIRED,
+        }
+    server = uvicorn.Server(
+        uvicorn.Config(app, log_level="warning", lifespan="off", access_log=False, **secured)
+    )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:
@@ -112,7 +138,7 @@ def serve(simulator: Simulator, *, host: str = "127.0.0.1", port: int = 0) -> It
             if time.monotonic() > deadline:  # pragma: no cover - only on a broken machine
                 raise RuntimeError("the simulator did not start within 15 s")
             time.sleep(0.01)
-        yield f"http://{host}:{listener.getsockname()[1]}"
+        yield f"http{'s' if tls else ''}://{host}:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True
         thread.join(timeout=10)

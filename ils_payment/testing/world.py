@@ -89,8 +89,8 @@ class SimulatedWorld(World):
         """Return a session whose requests end in the simulators."""
         session = requests.Session()
         session.trust_env = False
-        session.mount("https://", _InProcess(self))
-        session.mount("http://", _InProcess(self))
+        session.mount("https://", _InProcess(self, deadline))
+        session.mount("http://", _InProcess(self, deadline))
         return session
 
     def connect(self, address: tuple[str, int], *, deadline: float) -> socket.socket:
@@ -116,9 +116,10 @@ class SimulatedWorld(World):
 class _InProcess(BaseAdapter):
     """Hands a request to a simulator in this process, and its reply back as ``requests`` knows it."""
 
-    def __init__(self, world: SimulatedWorld) -> None:
+    def __init__(self, world: SimulatedWorld, deadline: float = float("inf")) -> None:
         super().__init__()
         self._world = world
+        self._deadline = deadline
 
     def send(self, request: requests.PreparedRequest, *_args: Any, **_kwargs: Any) -> requests.Response:  # noqa: ANN401 - requests' own signature
         """Answer one request; status 0 is a connection that broke after the request was read."""
@@ -138,7 +139,10 @@ class _InProcess(BaseAdapter):
             body=body.encode() if isinstance(body, str) else bytes(body),
         )
         self._world.requests.append((raw.method, raw.path))
+        started = self._world.monotonic()
         reply = answer(remote, raw)
+        if self._world.monotonic() - started > self._deadline:
+            raise requests.ReadTimeout("no answer in time", request=request)
         if reply.status == 0:
             raise requests.ConnectionError(ProtocolError("Connection aborted."), request=request)
         raw_response = HTTPResponse(

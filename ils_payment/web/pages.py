@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from ils_payment.domain.states import UNPAID
-from ils_payment.flows import links, pay, show, tell
+from ils_payment.flows import links, pay, see, show, tell
 from ils_payment.flows.house import Desk, House
 from ils_payment.flows.views import PaymentView
 from ils_payment.model import State
@@ -29,6 +29,9 @@ _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _MAIL = re.compile(rf"{_ATOM}(\.{_ATOM})*@{_LABEL}(\.{_LABEL})+")
 """What mail servers take without quoting or UTF-8; anything else in a header is an attempt at something."""
 _LONGEST_MAIL = 254
+_OURS = frozenset({"t", "follow", "cancelled"})
+"""What we put into the address for the way back ourselves."""
+_MOST_ADDED, _LONGEST_ADDED = 8, 4000
 
 
 class _Asked(BaseModel):
@@ -114,14 +117,23 @@ def come_back(
     The patron goes on to the whole page; whoever has only the token sees state, amount and number.
     """
     if visit is not None and show.belongs_to(house, payment_id, desk.key, visit.patron):
-        house.make_due(payment_id)
+        pay.come_back(house, payment_id, _added(request))
         return RedirectResponse(address(desk, payment_id), 303)
     if not links.is_good(house, payment_id, t):
         return render.message(request, "return_refused", 403)
     payment = _payment(house, desk, payment_id)
     if "follow" not in request.query_params:
-        house.make_due(payment_id)
+        pay.come_back(house, payment_id, _added(request))
     return screens.status(request, payment, full=False)
+
+
+def _added(request: Request) -> dict[str, str]:
+    """Return what the provider added to the address that it was told for the way back."""
+    found = {name: value for name, value in request.query_params.items() if name not in _OURS}
+    small = len(found) <= _MOST_ADDED and all(
+        len(name) + len(value) <= _LONGEST_ADDED for name, value in found.items()
+    )
+    return found if small else {}
 
 
 @router.post("/payments/{payment_id}/cancel")
@@ -160,7 +172,8 @@ def receipt(
 ) -> Response:
     """Show the receipt for printing."""
     payment = _with_receipt(house, desk, visit, payment_id)
-    return screens.receipt(request, payment, mail=_can_mail(house, payment_id))
+    payer = see.payer(desk, visit.patron)
+    return screens.receipt(request, payment, payer=payer, mail=_can_mail(house, payment_id))
 
 
 @router.post("/payments/{payment_id}/receipt")
@@ -178,7 +191,8 @@ def mail_receipt(
     if not _can_mail(house, payment_id):
         return render.message(request, "mail_refused", 409, payment_id=payment_id)
     if len(recipient) > _LONGEST_MAIL or not _MAIL.fullmatch(recipient):
-        return screens.receipt(request, payment, mail=True, email=recipient, wrong_email=True)
+        payer = see.payer(desk, visit.patron)
+        return screens.receipt(request, payment, payer=payer, mail=True, email=recipient, wrong_email=True)
     queued = tell.queue_receipt(house, payment_id, recipient, render.language(request))
     if not queued:
         return render.message(request, "mail_refused", 409, payment_id=payment_id)

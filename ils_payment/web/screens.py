@@ -153,15 +153,25 @@ def history(request: Request, payments: Sequence[PaymentView]) -> HTMLResponse:
 
 
 def receipt(
-    request: Request, payment: PaymentView, *, mail: bool, email: str = "", wrong_email: bool = False
+    request: Request,
+    payment: PaymentView,
+    *,
+    payer: str | None = None,
+    mail: bool,
+    email: str = "",
+    wrong_email: bool = False,
 ) -> HTMLResponse:
-    """Show the receipt for printing; *mail*: a mail server is there, so it can be sent too."""
+    """Show the receipt for printing. *payer*: the masked card number, where it can be told.
+
+    *mail*: a mail server is there, so it can be sent too.
+    """
     desk: Desk = request.state.desk
     return render.page(
         request,
         "receipt.html",
         422 if wrong_email else 200,
         payment=payment,
+        payer=payer,
         receipt=desk.settings.receipt,
         mail_offered=mail,
         email=email,

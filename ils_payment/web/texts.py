@@ -33,6 +33,7 @@ METHODS: Mapping[str, str] = {
     "none": N_("Free of charge"),
     "card": N_("Credit or debit card"),
     "instant_bank_transfer": N_("Directly from your bank account (online banking)"),
+    "payment_page": N_("Online; you choose how on the payment page"),
 }
 
 
@@ -106,6 +107,16 @@ def frozen_words(line: PaidLine, tongue: Tongue) -> tuple[str, str, str]:
     """Return the words of a frozen line; its own name in another language says nothing new."""
     label = line.label or {}
     return fee_words(tongue.local(label), None, "" if line.text in label.values() else line.text)
+
+
+def booked_on(line: PaidLine, tongue: Tongue) -> str:
+    """Say where a fee is booked, for the treasury's eyes; empty where nothing is configured."""
+    parts = (
+        (N_("Cost centre %(code)s"), line.cost_centre),
+        (N_("Booking account %(code)s"), line.account),
+        (N_("Tax code %(code)s"), line.tax_code),
+    )
+    return " · ".join(tongue.gettext(words) % {"code": code} for words, code in parts if code)
 
 
 def fee_words(label: str, title: str | None, text: str | None) -> tuple[str, str, str]:

@@ -209,7 +209,6 @@ def test_a_ledger_that_is_gone_gives_no_backup(books, tmp_path):
 
 def test_client_tools_that_are_missing_or_of_another_version_are_told(postgresql_url, tmp_path, monkeypatch):
     with closing(Store(postgresql_url, SimulatedWorld())) as store:
-        upgrade.upgrade(store)
         monkeypatch.setattr(copies, "_places", lambda _name, _major: iter(()))
         with pytest.raises(BackupError, match="there is no pg_dump of that version") as refused:
             backup(store, TREASURER, tmp_path / "b")
@@ -424,6 +423,8 @@ def test_an_upgrade_keeps_everything_and_the_copy_is_the_way_back(each_town, fir
     found, after, made = upgraded(store, TREASURER, kept=kept)
     assert (found, after) == ("0001", HEAD)
     now = rows_of(store)
+    # The tax code came later: a line that was frozen without has an empty one.
+    now["payment_lines"] = [line.removesuffix(", '')") + ")" for line in now["payment_lines"]]
     assert {name: now[name] for name in before} == before
     with store.read() as unit:
         assert examine(each_town.house, unit).findings == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -17,6 +18,7 @@ from ils_payment.flows.export import BooksDifferError, ExportRefusedError, expor
 from ils_payment.flows.verify import verify
 from ils_payment.model import Payout, PayoutEntry
 from ils_payment.store import journal, payments, refunds
+from ils_payment.store.books import Kept, keep
 from ils_payment.store.journal_tables import exported, exported_remotes, exports
 from tests.books.conftest import TREASURER, YESTERDAY, PaysOut
 from tests.conftest import KOHA
@@ -68,16 +70,37 @@ def test_each_fee_line_is_a_row_that_a_german_spreadsheet_opens(books):
     content = made(books).content
     assert content.startswith(
         "\ufeffid;type;day;late;mode;receipt_number;marker;fee_kind;cost_centre;account;state;"
-        "gross;refund;fee;payout;moved;currency;method;provider;reference\r\n"
+        "gross;refund;fee;payout;moved;currency;method;provider;reference;tax_code\r\n"
     )
     number = books.view(books.paid).number
     assert (
         f"{books.paid}-1;payment;2026-11-21;;test;{number};{number};OVERDUE;4711;331100;settled;"
-        "4,50;;;;;EUR;card;stripe;\r\n"
+        "4,50;;;;;EUR;card;stripe;;A1\r\n"
     ) in content
     lines = rules.read(content)
     assert [line["gross"] for line in lines] == ["4,50", "1,50", "2,50", "4,00"]
     assert content.count("\r\n") == content.count("\n") == 5
+
+
+def test_a_file_without_rows_of_an_earlier_version_does_not_stand_in_the_way_of_more_days(books):
+    """It was made before the file had a tax code, and is handed out again to the byte."""
+    (columns,) = rules.FORMER
+    old = rules.BOM + rules.DELIMITER.join(columns) + "\r\n"
+    day = date(2026, 11, 1)
+    with books.house.store.unit() as unit:
+        digest = hashlib.sha256(old.encode()).hexdigest()
+        kept = Kept(
+            number=1,
+            library="lindental",
+            first_day=day,
+            last_day=day,
+            at=unit.now,
+            content=old,
+            sha256=digest,
+        )
+        keep(unit, kept, [], [])
+    assert made(books, day, day).content == old
+    assert made(books, day, YESTERDAY).rows == 4
 
 
 def test_the_day_is_that_of_the_library_and_not_of_greenwich(books):

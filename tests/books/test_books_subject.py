@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from ils_payment.domain.decisions import Choice
 from ils_payment.domain.refunds import Meaning
 from ils_payment.flows import decide, tell
-from ils_payment.flows.decide import Decision
+from ils_payment.flows.decision import Decision
 from ils_payment.flows.seal import seal
 from ils_payment.flows.subject import (
     StillNeededError,

@@ -11,7 +11,8 @@ from structlog.testing import capture_logs
 from ils_payment.domain.decisions import Choice
 from ils_payment.domain.refunds import Meaning
 from ils_payment.flows import tell
-from ils_payment.flows.decide import Decision, refund
+from ils_payment.flows.decide import refund
+from ils_payment.flows.decision import Decision
 from ils_payment.flows.export import export
 from ils_payment.flows.seal import seal, seal_changes
 from ils_payment.flows.verify import examine, verify
@@ -36,6 +37,8 @@ TAMPERINGS = {
     "UPDATE payments SET settled_at = settled_at + 1 WHERE id = :paid": "its settled_at is no instant",
     "UPDATE payments SET held = NOT held WHERE id = :paid": "it is held, and no case is open",
     "UPDATE payment_lines SET cost_centre = '9999' WHERE payment_id = :paid": "not as it was frozen",
+    "UPDATE payment_lines SET tax_code = '19' WHERE payment_id = :paid": "not as it was frozen",
+    "UPDATE payment_lines SET tax_code = '' WHERE payment_id = :paid": "not as it was frozen",
     "UPDATE payment_lines SET cents = cents + 1 WHERE payment_id = :paid AND position = 0": "lines make",
     "DELETE FROM payment_lines WHERE payment_id = :paid AND position = 0": "about a line that is not its own",
     "INSERT INTO claims (patron_id, claim_key, payment_id) SELECT patron_id, 'x', id FROM payments "

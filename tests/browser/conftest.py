@@ -28,9 +28,12 @@ FLAGS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """The browser; a machine without one fails the tests rather than passing over them."""
+    """The browser; a machine without one fails the tests rather than passing over them.
+
+    It goes before the tests of other files come: as long as it is driven, this thread has an event loop.
+    """
     named = os.environ.get("ILS_PAYMENT_CHROMIUM")
     path = named or next((found for name in NAMES if (found := shutil.which(name))), None)
     if path is None or shutil.which(path) is None:

@@ -23,7 +23,7 @@ PATIENCE = 30_000
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with staged(tmp_path_factory.mktemp("journey"), 0, 0, 0) as standing:
+    with staged(tmp_path_factory.mktemp("journey"), 0) as standing:
         yield standing
 
 

@@ -27,7 +27,7 @@ from tests.web.card_town import tariff
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory):
-    with staged(tmp_path_factory.mktemp("stage"), 0, 0, 0) as running:
+    with staged(tmp_path_factory.mktemp("stage"), 0) as running:
         yield running
 
 

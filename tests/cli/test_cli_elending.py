@@ -15,7 +15,7 @@ from ils_payment.testing.simulator import serve
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory):
-    with staged(tmp_path_factory.mktemp("stage"), 0, 0, 0) as running:
+    with staged(tmp_path_factory.mktemp("stage"), 0) as running:
         yield running
 
 

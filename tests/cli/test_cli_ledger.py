@@ -184,8 +184,8 @@ def test_pause_stops_new_payments_and_finishes_paid_ones_until_resume(ils_paymen
     assert town.started()
 
 
-def test_the_database_is_made_upgraded_and_told(ils_payment, tmp_path, database_url):
-    config = configured(tmp_path, database_url)
+def test_the_database_is_made_upgraded_and_told(ils_payment, tmp_path, bare_database_url):
+    config = configured(tmp_path, bare_database_url)
     status = ils_payment("--config", config, "db", "status", "--json")
     assert status.code == 1
     assert json.loads(status.out)["schema"] is None

@@ -20,6 +20,9 @@ HEAVY = (
     "rich",
     "ils_payment_koha",
     "ils_payment_stripe",
+    "Adyen",
+    "ils_payment_adyen",
+    "ils_payment_xbezahldienste",
 )
 
 

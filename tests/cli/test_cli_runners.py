@@ -90,11 +90,11 @@ def test_a_missing_package_of_the_runner_names_the_extra_that_brings_it():
 
 
 def test_the_upgrade_makes_the_runners_tables_and_without_them_nothing_starts(
-    ils_payment, write, postgresql_url
+    ils_payment, write, bare_postgresql_url
 ):
-    embedded = write(postgresql_url, "embedded")
+    embedded = write(bare_postgresql_url, "embedded")
     assert ils_payment("--config", embedded, "db", "upgrade").code == 0
-    config = write(postgresql_url)
+    config = write(bare_postgresql_url)
     for command in (("worker",), ("db", "status")):
         ran = ils_payment("--config", config, *command)
         assert ran.code == 1

@@ -25,7 +25,7 @@ BOB = ("--file", TOWN, "--on", "2026-11-25", "--valid-until", "2026-12-10")
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory):
-    with staged(tmp_path_factory.mktemp("stage"), 0, 0, 0) as running:
+    with staged(tmp_path_factory.mktemp("stage"), 0) as running:
         yield running
 
 

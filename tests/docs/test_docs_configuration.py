@@ -42,8 +42,9 @@ def models_in(annotation: Any) -> set[type[BaseModel]]:
 
 
 def all_models() -> set[type[BaseModel]]:
-    plugins = Plugins({"koha", "stripe"})
-    return models_in(Settings) | {plugins.library_system("koha").Config, plugins.provider("stripe").Config}
+    plugins = Plugins({"adyen", "koha", "stripe", "xbezahldienste"})
+    providers = {plugins.provider(name).Config for name in ("adyen", "stripe", "xbezahldienste")}
+    return models_in(Settings) | {plugins.library_system("koha").Config} | providers
 
 
 @pytest.mark.parametrize("model", sorted(all_models(), key=str))

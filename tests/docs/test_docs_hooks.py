@@ -19,6 +19,7 @@ from ils_payment.ports import (
     Charging,
     Contacting,
     ELendingPlatform,
+    Evidencing,
     Expiring,
     Host,
     LibrarySystem,
@@ -70,7 +71,19 @@ def advances_what_is_due_until_stopped(runner):
 
 @pytest.mark.parametrize(
     "door",
-    [Charging, Contacting, Renewing, Lifting, Expiring, Pricing, Refunding, Listing, PayingOut, Serving],
+    [
+        Charging,
+        Contacting,
+        Evidencing,
+        Renewing,
+        Lifting,
+        Expiring,
+        Pricing,
+        Refunding,
+        Listing,
+        PayingOut,
+        Serving,
+    ],
 )
 def test_every_small_door_is_told_with_its_methods(door):
     section = SECTIONS["What only some can"]

@@ -45,8 +45,23 @@ RESERVED = replace(
     HELD, postings=[*HELD.postings, move(Book.CASE, Book.TO_RETURN)], refunds=[(RefundState.ASKED, 1250)]
 )
 
+GIVEN_BACK_IN_CASH = replace(SOUND, postings=[PAID, SETTLED, move(Book.LIBRARY_SYSTEM, Book.OUTSIDE)])
+PARTLY_BY_HAND = replace(
+    SOUND,
+    lines={"a": 1000, "b": 250},
+    frozen={"a": 1000, "b": 250},
+    postings=[
+        *(move(Book.PROVIDER, Book.TO_SETTLE, cents, line) for line, cents in (("a", 1000), ("b", 250))),
+        move(Book.TO_SETTLE, Book.CASE, 250, "b"),
+        move(Book.CASE, Book.BY_HAND, 250, "b"),
+        move(Book.BY_HAND, Book.OUTSIDE, 250, "b"),
+        move(Book.TO_SETTLE, Book.LIBRARY_SYSTEM, 1000),
+    ],
+    applied=1000,
+)
 
-@pytest.mark.parametrize("sound", [SOUND, HELD, RESERVED])
+
+@pytest.mark.parametrize("sound", [SOUND, HELD, RESERVED, GIVEN_BACK_IN_CASH, PARTLY_BY_HAND])
 def test_a_payment_whose_rows_fit_has_no_finding(sound):
     assert findings(sound) == []
 

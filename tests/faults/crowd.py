@@ -157,6 +157,7 @@ def _freeze(house: House, desk: Desk, unit: Unit, patron: PatronRef, fee: int) -
         fee_ref=open_fee.ref,
         cents=open_fee.cents,
         cost_centre="",
+        tax_code="",
         account="",
     )
     values = {

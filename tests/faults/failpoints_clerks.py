@@ -9,7 +9,7 @@ from typing import Any
 from ils_payment.domain.decisions import Choice
 from ils_payment.domain.refunds import Meaning
 from ils_payment.flows import decide, reconcile, show
-from ils_payment.flows.decide import Decided, Decision
+from ils_payment.flows.decision import Decided, Decision
 from ils_payment.store import refunds
 from tests.faults.failpoints_stage import Stage
 from tests.flows.decisions import CLERK, TREASURER

@@ -6,7 +6,7 @@ import random
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from tests.faults.switches import AFTERWARDS, CARD, NAMES, REFUND_FAULTS
+from tests.faults.switches import AFTERWARDS, CARD, NAMES, PLATFORM, REFUND_FAULTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,6 +61,18 @@ def sells_cards(seed: int) -> bool:
     return seed >= CARDS_FROM and random.Random(f"{seed} the cards").random() < CARDS_SHARE
 
 
+PLATFORMS_FROM = 40_000_000
+"""The seeds below know no eLending: they play what they played before a platform was connected."""
+
+PLATFORMS_SHARE = 0.3
+"""How many of the others have a platform, and a library system that lifts blocks."""
+
+
+def has_platforms(seed: int) -> bool:
+    """Tell whether the library of the schedule *seed* has an eLending platform."""
+    return seed >= PLATFORMS_FROM and random.Random(f"{seed} the platforms").random() < PLATFORMS_SHARE
+
+
 class Mix:
     """Which faults a seed has, how likely each is, and how often each struck."""
 
@@ -72,7 +84,7 @@ class Mix:
         density = rng.choice((0.08, 0.2, 0.35))
         self.chance = {
             name: CHANCES.get(name, 0.5) * rng.choice((0.5, 1.0, 2.0))
-            for name in sorted(NAMES - AFTERWARDS - CARD)
+            for name in sorted(NAMES - AFTERWARDS - CARD - PLATFORM)
             if rng.random() < density
         }
         self.left = {name: rng.choice((1, 1, 2, 3, 5)) for name in self.chance}
@@ -109,6 +121,15 @@ class Mix:
             # A Koha that answers to no new expiry at all, for longer than all repetitions take.
             for name in ("card_lost_not_applied", "clerk_decides", "refund_approved"):
                 self.chance[name], self.left[name] = 0.9, 9
+
+    def add_platforms(self, seed: int) -> None:
+        """Draw whether the library has an eLending platform, and what goes wrong with it."""
+        rng = random.Random(f"{seed} what happens to the platforms")
+        if not has_platforms(seed):
+            return
+        for name in sorted(PLATFORM):
+            self.chance[name] = rng.choice((0.3, 0.7))
+            self.left[name] = rng.choice((1, 2, 5, 9))
 
     def wants(self, names: Sequence[str]) -> str | None:
         """Roll which one of *names* somebody does now, in the calm as well; count it."""

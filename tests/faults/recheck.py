@@ -159,8 +159,8 @@ def _credits(koha, ledger, balances, held):
     for payment in sorted(set(markers) - held):
         by_hand = balances[payment]["by_hand"] if payment in decided else 0
         if payment in decided and not booked[payment]:
-            # Whoever closed the case of an unfit credit knew that its money had left.
-            by_hand += balances[payment]["returned"] + balances[payment]["outside"]
+            # Whoever closed the case of an unfit credit knew that its money had left, or was to leave.
+            by_hand += sum(balances[payment][account] for account in ("to_return", "returned", "outside"))
         wrong = _differs(there[payment], booked[payment], by_hand, decided=payment in decided)
         if wrong:
             found.append(f"{wrong[0]} {', '.join(sorted(markers[payment]))}: {wrong[1]}")

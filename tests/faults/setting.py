@@ -17,7 +17,8 @@ from tests.conftest import KOHA, STRIPE
 from tests.faults.fault_world import FaultWorld, RemoteWorld
 from tests.faults.instance import Instance
 from tests.faults.kit import CARDS, Kit
-from tests.faults.mix import Mix
+from tests.faults.lending import Lending
+from tests.faults.mix import Mix, has_platforms
 from tests.faults.remotes import KohaGate, StripeGate
 from tests.faults.scheduler import Scheduler
 from tests.faults.size import draw
@@ -46,6 +47,7 @@ class Setting:
         self.mix = Mix(self.rng)
         self.mix.add_people(Random(f"{seed} afterwards"))
         self.mix.add_cards(seed)
+        self.mix.add_platforms(seed)
         self.settings = kit.selling if self.sells_cards else kit.settings
         self.lost: Lost | None = None
         self.exported: dict[tuple[date, date], list[str]] = {}
@@ -64,6 +66,7 @@ class Setting:
         }
         self.koha_gate: KohaGate = self.gates[KOHA]
         self.world.exchange = self._exchange
+        self.lending = Lending(self.mix) if has_platforms(seed) else None
         self.canaries: list[str] = [f"kanari{seed}x", *CARDS, "demo-secret", "sk_test_sim", "whsec_sim"]
         self.patrons: list[PatronRef] = self._populate()
         count = self.rng.choice(self.size.processes)
@@ -79,8 +82,9 @@ class Setting:
         return "card_sold" in self.mix.chance
 
     def furnished(self, desk: Desk) -> Desk:
-        """Lay the tariff on a desk that sells card renewals."""
-        return replace(desk, tariff=tariff()) if self.sells_cards else desk
+        """Lay the tariff on a desk that sells card renewals, and connect the platform where there is one."""
+        desk = replace(desk, tariff=tariff()) if self.sells_cards else desk
+        return self.lending.connected(desk) if self.lending else desk
 
     def reopen(self) -> None:
         """Read the file that lies where the ledger was, after it was put back from a backup."""

@@ -88,8 +88,6 @@ SWITCHES = (
     Switch("fee_waived", "world", "a fee is waived while it is paid"),
     Switch("credit_appears", "world", "a credit from elsewhere appears in the account"),
     Switch("patron_gone", "world", "the patron is deleted, or gets another card"),
-    Switch("other_block", "world", "a block for another reason stays", absent="nothing lifts blocks yet"),
-    Switch("elending_fails", "world", "eLending stays shut", absent="no eLending platform is connected yet"),
     Switch("card_sold", "card", "a patron renews the card"),
     Switch("card_with_fees", "card", "card and fees are paid in one go"),
     Switch("card_free", "card", "renewing the card costs nothing"),
@@ -108,6 +106,8 @@ SWITCHES = (
     Switch("card_debit_not_applied", "card", "a card's debit is lost, and so is its answer"),
     Switch("card_debit_late", "card", "a card's debit is booked minutes after its time-out"),
     Switch("card_debit_error", "card", "it answers by an error to a card's debit that it has booked"),
+    Switch("other_block", "eLending", "a block for another reason stays"),
+    Switch("elending_fails", "eLending", "the platform does not answer, fails or stays shut"),
     Switch("mail_down", "world", "the mail server is away"),
     Switch("double_click", "user", "the confirm button is clicked twice"),
     Switch("two_tabs", "user", "the same fees are paid in two tabs"),
@@ -126,4 +126,6 @@ AFTERWARDS = {switch.name for switch in SWITCHES if switch.group in {"books", "s
 """What happens after the happy journey: drawn by dice of their own."""
 CARD = {switch.name for switch in SWITCHES if switch.group == "card"}
 """What happens where cards are renewed, in some of the seeds: drawn by dice of their own, too."""
+PLATFORM = {switch.name for switch in SWITCHES if switch.group == "eLending"}
+"""What happens where an eLending platform is asked, in some of the seeds: drawn by dice of their own, too."""
 REFUND_FAULTS = {switch.name for switch in SWITCHES if switch.group == "refund"}

@@ -18,12 +18,12 @@ import pytest
 from tests.faults import reports
 from tests.faults.kit import Kit
 from tests.faults.machine import hunt
-from tests.faults.mix import CARDS_FROM, sells_cards
+from tests.faults.mix import CARDS_FROM, PLATFORMS_FROM, has_platforms, sells_cards
 from tests.faults.play import Play, play
 from tests.faults.recheck import recheck
 from tests.faults.setting import Setting
 from tests.faults.simulate import failed_seeds
-from tests.faults.switches import NAMES, SWITCHES
+from tests.faults.switches import NAMES, PLATFORM, SWITCHES
 
 ROOT = Path(__file__).parents[2]
 PARTS = 4
@@ -31,6 +31,8 @@ PARTS = 4
 SCHEDULES = 80
 WITH_CARDS = 16
 """So many more schedules in which card renewals are sold."""
+WITH_PLATFORMS = 12
+"""So many more in which an eLending platform is asked."""
 
 
 @pytest.fixture
@@ -61,6 +63,16 @@ def test_no_schedule_loses_or_doubles_a_cent(part, kit):
         assert outcome.broken is None, f"make simulate REPLAY={seed}\n" + "\n".join(outcome.story)
         numbers += outcome.numbers
     assert numbers["captured_payments"] > SCHEDULES / PARTS / 3, numbers
+
+
+@pytest.mark.timeout(300)
+def test_what_is_said_of_elending_was_asked_and_other_blocks_stay(kit):
+    fired: Counter[str] = Counter()
+    for seed in islice(filter(has_platforms, count(PLATFORMS_FROM)), WITH_PLATFORMS):
+        outcome = play(kit, seed)
+        assert outcome.broken is None, f"make simulate REPLAY={seed}\n" + "\n".join(outcome.story)
+        fired += outcome.fired
+    assert set(fired) >= PLATFORM
 
 
 @pytest.mark.timeout(300)

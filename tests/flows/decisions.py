@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
+
+import pytest
+from ils_payment_koha.adapter import KohaSystem
 
 from ils_payment.domain.decisions import Choice
 from ils_payment.domain.ledger import balances
 from ils_payment.domain.refunds import Meaning
 from ils_payment.flows import decide, show
-from ils_payment.flows.decide import Decided, Decision
+from ils_payment.flows.decision import Decided, Decision
 from ils_payment.flows.views import CaseView, RefundView
 from ils_payment.model import Actor
 from ils_payment.store import chain
@@ -81,6 +85,12 @@ def approved(
 def resolve(town: Town, case: CaseView, choice: Choice, **more: Any) -> Decided:
     decision = Decision(choice=choice, reason="looked at both sides", **more)
     return decide.resolve(town.house, CLERK, case.case_id, case.version, decision)
+
+
+def cannot_charge(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the library system declare that it charges no debits."""
+    can = KohaSystem.capabilities
+    monkeypatch.setattr(KohaSystem, "capabilities", lambda system: replace(can(system), can_charge=False))
 
 
 def only_refund(town: Town, payment_id: str) -> RefundView:

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from ils_payment.domain.decisions import Choice
 from ils_payment.domain.refunds import Meaning
 from ils_payment.flows import decide, show
-from ils_payment.flows.decide import Decision
+from ils_payment.flows.decision import Decision
 from ils_payment.model import State
 from ils_payment.store import cases, chain, journal, payments
 from ils_payment.store.case_tables import private_reasons

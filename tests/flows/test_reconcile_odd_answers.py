@@ -13,6 +13,7 @@ from ils_payment.domain.decisions import Choice
 from ils_payment.domain.refunds import Meaning
 from ils_payment.errors import RemoteAbsentError, RemoteUnavailableError
 from ils_payment.flows.hands import in_hands
+from ils_payment.flows.reconcile import is_shut, release
 from ils_payment.model import (
     Charge,
     Credit,
@@ -22,10 +23,11 @@ from ils_payment.model import (
     PaymentPage,
     PayState,
 )
+from ils_payment.store import installation, journal
 from ils_payment.store.tables import private_patrons
-from tests.flows.decisions import approved, case_of, kinds, resolve, settled_payment
+from tests.flows.decisions import approved, cannot_charge, case_of, kinds, resolve, settled_payment
 from tests.flows.test_decisions import _unclear
-from tests.flows.test_reconcile import _compare, _found
+from tests.flows.test_reconcile import NIGHTLY, _compare, _found
 from tests.flows.test_refunds_odd_answers import library_answers, provider_answers
 from tests.flows.truths import DUE, hear, load, of, paid
 
@@ -76,12 +78,12 @@ def test_a_list_of_several_pages_is_read_to_its_end(town):
     assert (_found(report), report.gaps) == ([], [])
 
 
-def test_a_provider_that_cannot_list_is_a_gap_that_names_it(town):
+def test_a_provider_that_cannot_list_is_left_to_a_person(town):
     settled_payment(town)
     known = town.desk.providers["stripe"].capabilities()
     provider_answers(town, capabilities=replace(known, listing=False))
     report = _compare(town)
-    assert report.gaps == ["provider stripe cannot list its payments"]
+    assert (report.gaps, report.beyond) == ([], ["provider stripe cannot list its payments"])
     assert report.counts["library_agrees"] == 1
 
 
@@ -145,11 +147,11 @@ def test_a_paid_payment_that_is_not_in_the_list_is_asked_for_by_itself(town, cha
 
 
 @pytest.mark.parametrize("less", [{"marker": MarkerSupport.WRITE_ONLY}, {"unattended_read": False}])
-def test_a_library_system_whose_markers_cannot_be_read_is_a_gap(town, less):
+def test_a_library_system_whose_markers_cannot_be_read_is_left_to_a_person(town, less):
     settled_payment(town)
     library_answers(town, capabilities=replace(town.desk.system.capabilities(), **less))
     report = _compare(town)
-    assert report.gaps == ["the library system's markers cannot be read"]
+    assert (report.gaps, report.beyond) == ([], ["the library system's markers cannot be read"])
     assert report.counts["provider_agrees"] == 1
 
 
@@ -296,7 +298,7 @@ def test_a_counter_debit_that_was_given_up_and_is_there_all_the_same_is_a_case(t
 def test_a_library_system_that_lost_the_ability_to_charge_has_no_charges_compared(town, monkeypatch):
     approved(town, settled_payment(town), Meaning.FEE_STAYS)
     town.run()
-    monkeypatch.setattr("ils_payment.flows.reconcile.Charging", type("Nothing", (), {}))
+    cannot_charge(monkeypatch)
     assert _found(_compare(town)) == []
 
 
@@ -314,3 +316,17 @@ def test_a_credit_that_came_so_late_that_persons_had_decided_already_is_a_case(t
     assert (facts["marker"], facts["found"], facts["cents"]) == (marker, 1, DUE)
     asked.answers["find_credits"] = []
     assert _found(_compare(town)) == []
+
+
+def test_a_restored_ledger_is_opened_by_a_person_where_no_program_can_compare(town):
+    with town.house.store.unit() as unit:
+        installation.set_unreconciled(unit, unreconciled=True)
+    provider_answers(town, capabilities=replace(town.desk.providers["stripe"].capabilities(), listing=False))
+    report = _compare(town)
+    assert not release(town.house, [report], NIGHTLY)
+    assert is_shut(town.house)
+    assert release(town.house, [report], NIGHTLY, by_hand="Weber, with the provider's own list")
+    assert not is_shut(town.house)
+    with town.house.store.read() as unit:
+        (row,) = journal.newest(unit, what="restored_ledger_compared", limit=5)
+    assert row["facts"] == {"by_hand": "Weber, with the provider's own list"}

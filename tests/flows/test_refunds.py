@@ -13,6 +13,7 @@ from tests.flows.decisions import (
     TREASURER,
     approved,
     books,
+    cannot_charge,
     case_of,
     held_payment,
     kinds,
@@ -89,7 +90,7 @@ def test_a_counter_debit_whose_answer_was_lost_is_looked_up_and_never_doubled(to
 
 def test_a_library_system_that_cannot_charge_leaves_a_case_that_says_what_to_do(town, monkeypatch):
     payment_id = settled_payment(town)
-    monkeypatch.setattr("ils_payment.flows.charge.Charging", type("Nothing", (), {}))
+    cannot_charge(monkeypatch)
     approved(town, payment_id, Meaning.FEE_STAYS)
     town.run()
     assert refunded(town) == DUE

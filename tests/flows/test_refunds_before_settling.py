@@ -11,7 +11,7 @@ from sqlalchemy import update
 from ils_payment.domain.decisions import Choice
 from ils_payment.domain.refunds import Meaning
 from ils_payment.flows import decide, show
-from ils_payment.flows.decide import Decision
+from ils_payment.flows.decision import Decision
 from ils_payment.flows.readback import MAX_UNCLEAR
 from ils_payment.flows.refund import LONGEST_PENDING
 from ils_payment.model import (
@@ -163,7 +163,7 @@ def test_a_refund_that_stays_pending_for_two_weeks_is_told_once_and_followed_on(
 @pytest.mark.parametrize(
     ("support", "line", "code"),
     [
-        (RefundSupport.NONE, None, "provider_cannot"),
+        (RefundSupport.NONE, None, "treasury"),
         (RefundSupport.FULL, 0, "provider_cannot"),
         (RefundSupport.FULL, None, "second_person"),
         (RefundSupport.PARTIAL, 0, "second_person"),

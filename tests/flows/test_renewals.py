@@ -7,6 +7,7 @@ from datetime import date, timedelta
 
 import pytest
 from ils_payment_koha.simulator.demo import RIGHTS
+from sqlalchemy import update
 
 from ils_payment.domain.decisions import Choice
 from ils_payment.domain.refunds import Meaning
@@ -14,6 +15,7 @@ from ils_payment.flows import decide, offer, verify
 from ils_payment.flows.advance import advance
 from ils_payment.flows.reconcile import reconcile
 from ils_payment.flows.views import Begun, NotBegun
+from ils_payment.store.tables import payments as payments_table
 from tests.flows.decisions import CLERK, TREASURER, books, case_of, refund, resolve
 from tests.flows.renewing import YEAR, RenewingTown
 from tests.flows.truths import ending, hear, load, trail
@@ -235,6 +237,33 @@ def test_settled_again_a_card_that_the_desk_renewed_is_extended_from_there(town)
     assert ending(town, payment_id)["state"] == "settled"
 
 
+def test_a_day_that_a_clerk_types_after_a_refused_try_is_not_taken_for_ours(each_town):
+    town = each_town
+    payment_id = town.sold()
+    town.koha.set_rights(API, READS)
+    pay_for(town, payment_id)
+    assert "renew_not_applied" in trail(town, payment_id)
+    town.koha.change(int(town.jan), expiry_date=town.until.isoformat())
+    town.koha.set_rights(API, RIGHTS)
+    town.run_for(hours=2, rounds=20)
+    end = ending(town, payment_id)
+    assert end["cases"] == ["renewed_elsewhere"]
+    assert end["books"] == {"provider": -YEAR, "case": YEAR}
+    assert town.koha_account("jan")["balance"] == 150, "no debit is written for what the desk did"
+    assert [by for by, _ in town.writes()] == ["desk"]
+
+
+def test_the_sold_day_after_a_refused_and_an_unanswered_try_is_ours(town):
+    payment_id = town.sold()
+    town.koha.set_rights(API, READS)
+    pay_for(town, payment_id)
+    town.koha.set_rights(API, RIGHTS)
+    town.koha.lose_answer(operation=PUT)
+    town.run_for(hours=2, rounds=20)
+    assert {"renew_not_applied", "renew_unclear"} <= set(trail(town, payment_id))
+    renewed(town, payment_id)
+
+
 def test_the_money_of_a_refused_renewal_goes_back_and_the_card_stays_as_it_was(town):
     payment_id = refused(town)
     asked = resolve(town, case_of(town, payment_id), Choice.REFUND, meaning=Meaning.FEE_DROPPED)
@@ -325,10 +354,39 @@ def test_a_debit_that_came_late_stops_the_refund_once(town):
     town.run_for(hours=1, rounds=10)
     case = case_of(town, payment_id)
     assert case.kind == "refund_failed"
+    # The debit is there now, so the fee can stay: it is owed as it stands.
     asked = resolve(town, case, Choice.REFUND, meaning=Meaning.FEE_STAYS)
     assert decide.approve(town.house, TREASURER, str(asked.refund_id)).ok
     town.run()
     assert books(town, payment_id) == {"provider": -YEAR, "returned": YEAR}
+    assert [fee["outstanding"] for fee in town.koha_account("jan")["fees"].values()] == [150, YEAR]
+
+
+def test_the_fee_of_a_card_whose_debit_never_got_through_cannot_stay_and_the_clerk_is_told(town):
+    payment_id = town.sold()
+    town.koha.fail_next(51, operation=DEBIT, status=403)
+    pay_for(town, payment_id)
+    town.run_for(days=1, rounds=60)
+    case = case_of(town, payment_id)
+    assert case.kind == "renewal_unbooked"
+    assert resolve(town, case, Choice.REFUND, meaning=Meaning.FEE_STAYS).code == "no_debt"
+    assert town.koha_account("jan")["balance"] == 150
+    assert resolve(town, case, Choice.REFUND, meaning=Meaning.FEE_DROPPED).code == "second_person"
+
+
+def test_the_fee_of_a_card_that_was_not_renewed_cannot_stay(town):
+    payment_id = refused(town)
+    case = case_of(town, payment_id)
+    assert resolve(town, case, Choice.REFUND, meaning=Meaning.FEE_STAYS).code == "no_debt"
+
+
+def test_the_fee_of_a_card_that_was_renewed_and_booked_stays_as_a_new_debit(town):
+    payment_id = town.sold()
+    pay_for(town, payment_id)
+    asked = refund(town, payment_id, Meaning.FEE_STAYS)
+    assert decide.approve(town.house, TREASURER, str(asked.refund_id)).ok
+    town.run()
+    assert [fee["outstanding"] for fee in town.koha_account("jan")["fees"].values()] == [150, 0, YEAR]
 
 
 def test_a_debit_that_a_sleeping_host_learns_of_after_the_refund_claims_nothing_and_is_told(town):
@@ -459,6 +517,64 @@ def test_comparison_and_verify_find_nothing_after_a_renewal(each_town):
     assert not report.differences
     assert not report.gaps
     assert verify.verify(each_town.house).findings == []
+
+
+def renewed_after_its_refund(town):
+    """A call without any answer, the money given back when nothing could come late any more, and it comes."""
+    payment_id = town.sold()
+    town.koha.fail_next(1000, operation=PUT, status=0)
+    pay_for(town, payment_id)
+    town.run_for(hours=1, rounds=30)
+    assert case_of(town, payment_id).kind == "renewal_unclear"
+    asked = resolve(town, case_of(town, payment_id), Choice.REFUND, meaning=Meaning.FEE_DROPPED)
+    assert decide.approve(town.house, TREASURER, str(asked.refund_id)).ok
+    town.run()
+    town.koha.faults.failures.clear()
+    assert ending(town, payment_id)["books"] == {"provider": -YEAR, "returned": YEAR}
+    return payment_id
+
+
+def compared(town, days=2):
+    now = town.world.now()
+    report = reconcile(town.house, town.desk, now - timedelta(days=days), now, CLERK)
+    return [(one.kind, one.new) for one in report.differences]
+
+
+def test_a_card_that_is_renewed_after_its_money_went_back_is_found_by_the_comparison_once(each_town):
+    town = each_town
+    payment_id = renewed_after_its_refund(town)
+    assert compared(town) == []
+    town.koha.change(int(town.jan), expiry_date=town.until.isoformat())
+    assert compared(town) == [("renewed_unpaid", True)]
+    assert compared(town) == [("renewed_unpaid", False)]
+    case = case_of(town, payment_id)
+    assert resolve(town, case, Choice.NO_ACTION).ok
+    assert compared(town) == [("renewed_unpaid", False)]
+    assert ending(town, payment_id)["cases"] == []
+
+
+def test_the_comparison_looks_at_a_card_whose_money_went_back_long_after_it_was_paid(town):
+    renewed_after_its_refund(town)
+    town.world.pass_time(hours=20)
+    town.koha.change(int(town.jan), expiry_date=town.until.isoformat())
+    with town.house.store.unit() as unit:
+        long_ago = unit.now - timedelta(days=60)
+        unit.connection.execute(update(payments_table).values(created_at=long_ago, paid_at=long_ago))
+    assert ("renewed_unpaid", True) in compared(town)
+
+
+def test_a_card_that_was_bought_again_after_a_refund_is_no_difference(town):
+    renewed_after_its_refund(town)
+    again = town.sold()
+    pay_for(town, again)
+    assert town.expiry() == town.until.isoformat()
+    assert compared(town) == []
+
+
+def test_a_card_that_the_desk_renewed_after_a_refund_is_no_difference(town):
+    renewed_after_its_refund(town)
+    town.koha.renew_account(int(town.jan))
+    assert compared(town) == []
 
 
 def test_every_step_stands_in_the_chain(town):

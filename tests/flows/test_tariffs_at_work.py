@@ -13,8 +13,9 @@ from ils_payment.errors import ConfigurationError, RemoteUnavailableError
 from ils_payment.flows import pay, see, show
 from ils_payment.flows.tariffs import FRESH_SECONDS, CategoryFees, KnownKind, known_kind, quote_for, today_at
 from ils_payment.flows.views import Begun, NotBegun
-from ils_payment.model import Card, CategoryFee
+from ils_payment.model import Card, CategoryFee, PatronRef
 from tests.conftest import Town
+from tests.flows.renewing import system_table
 
 TARIFF = """\
 [[versions]]
@@ -29,6 +30,7 @@ label = { de = "Vormerkung", en = "Reservation" }
 codes = ["RESERVE"]
 cost_centre = "2721"
 account = "43210020"
+tax_code = "V7"
 [versions.kinds.late]
 label = { de = "Versäumnis", en = "Late" }
 codes = ["OVERDUE"]
@@ -42,6 +44,7 @@ KEPT_OUT = TARIFF.replace(
     'codes = ["RESERVE"]', 'codes = ["RESERVE"]\nonline = false\nwhy = { de = "Nur bar.", en = "Cash only." }'
 )
 
+ERIKA = PatronRef("51")
 RESERVATION = {"de": "Vormerkung", "en": "Reservation"}
 
 
@@ -73,7 +76,7 @@ def test_the_configuration_names_a_fee_kind_before_the_tariff_does(town):
         for kind in ("OVERDUE", "RESERVE", "annual_fee", "X")
     }
     late = {"de": "Säumnisgebühr", "en": "Overdue fee"}
-    assert of["OVERDUE"] == KnownKind(label=late, cost_centre="4711", account="331100")
+    assert of["OVERDUE"] == KnownKind(label=late, cost_centre="4711", account="331100", tax_code="A1")
     assert (of["RESERVE"].label, of["RESERVE"].account) == (RESERVATION, "43210020")
     assert of["annual_fee"].cost_centre == "2720"
     assert (of["X"].label, of["X"].cost_centre) == (None, "")
@@ -90,6 +93,7 @@ def test_a_fee_is_shown_frozen_and_receipted_under_the_name_and_account_of_the_t
     assert payment is not None
     [paid] = payment.lines
     assert (paid.label, paid.cost_centre, paid.account) == (RESERVATION, "2721", "43210020")
+    assert paid.tax_code == "V7"
 
 
 def test_what_the_by_law_keeps_out_cannot_be_paid_and_says_why(town):
@@ -155,14 +159,14 @@ def priced(town):
 
 def test_one_price_on_both_sides_is_a_quote(priced):
     desk, _prices, _clock, card, today = priced(1500)
-    found = quote_for(desk, card, today)
+    found = quote_for(desk, ERIKA, card, today)
     assert isinstance(found, Quote)
     assert (found.cents, found.version) == (1500, "2020-01-01")
 
 
 def test_two_prices_refuse_the_renewal_in_plain_words(priced):
     desk, prices, _clock, card, today = priced(1400)
-    found = quote_for(desk, card, today)
+    found = quote_for(desk, ERIKA, card, today)
     assert isinstance(found, NoQuote)
     assert found.code == "differs"
     assert "Ihre Bibliothek hilft" in found.text["de"]
@@ -172,36 +176,80 @@ def test_two_prices_refuse_the_renewal_in_plain_words(priced):
 def test_the_library_system_is_asked_every_few_minutes_at_most(priced):
     desk, prices, clock, card, today = priced(1500)
     for _ in range(5):
-        quote_for(desk, card, today)
+        quote_for(desk, ERIKA, card, today)
     assert prices.asked == 1
     clock.seconds += FRESH_SECONDS + 1
     prices.cents = 1600
-    assert refused(quote_for(desk, card, today)) == "differs"
+    assert refused(quote_for(desk, ERIKA, card, today)) == "differs"
     assert prices.asked == 2
 
 
 def test_an_old_answer_is_not_used_for_want_of_a_new_one(priced):
     desk, prices, clock, card, today = priced(1500)
-    quote_for(desk, card, today)
+    quote_for(desk, ERIKA, card, today)
     clock.seconds += FRESH_SECONDS + 1
     prices.down = True
     with pytest.raises(RemoteUnavailableError):
-        quote_for(desk, card, today)
+        quote_for(desk, ERIKA, card, today)
     prices.down = False
-    assert isinstance(quote_for(desk, card, today), Quote)
+    assert isinstance(quote_for(desk, ERIKA, card, today), Quote)
 
 
 def test_nobody_is_asked_for_a_card_that_is_refused_anyway(priced):
     desk, prices, _clock, card, today = priced(1500)
-    assert refused(quote_for(desk, replace(card, category="X"), today)) == "unknown_category"
+    assert refused(quote_for(desk, ERIKA, replace(card, category="X"), today)) == "unknown_category"
     assert prices.asked == 0
+
+
+STUDENT = TARIFF.replace('codes = ["ERW"]', 'codes = ["ERW"]\nevidence = "date"')
+
+
+@pytest.fixture
+def student(town):
+    """Return a function that quotes the card of Erika, whose evidence stands in Koha as given."""
+
+    def quoted(*days: str, **table):
+        lindental = town(STUDENT, library_system={**system_table("sqlite:////unused"), **table})
+        for day in days:
+            lindental.koha.add_attribute(int(lindental.erika), "NACHWEIS", day)
+        today = today_at(lindental.house, lindental.desk)
+        card = Card(number=None, valid_until=today + timedelta(days=9), category="ERW")
+        before = len(lindental.world.requests)
+        found = quote_for(lindental.desk, lindental.erika, card, today)
+        return found, today, [url for _, url in lindental.world.requests[before:]]
+
+    return quoted
+
+
+def test_a_reduced_card_is_renewed_to_the_last_day_of_its_evidence_at_most(student):
+    found, today, _ = student("2099-01-01", evidence_attribute="NACHWEIS")
+    assert isinstance(found, Quote)
+    assert found.until == (today + timedelta(days=9)).replace(year=today.year + 1)
+    near = today + timedelta(days=100)
+    found, _, _ = student(near.strftime("%d.%m.%Y"), evidence_attribute="NACHWEIS")
+    assert isinstance(found, Quote)
+    assert found.until == near
+
+
+def test_evidence_that_is_over_missing_or_unreadable_is_refused_in_words_of_its_own(student):
+    chosen = {"evidence_attribute": "NACHWEIS"}
+    assert refused(student("2020-01-01", **chosen)[0]) == "evidence_over"
+    assert refused(student(**chosen)[0]) == "needs_evidence"
+    found = student("bald", **chosen)[0]
+    assert refused(found) == "evidence_unreadable"
+    assert "nicht lesbar" in found.text["de"]
+
+
+def test_without_the_setting_nobody_is_asked_for_evidence(student):
+    found, _, asked = student("2099-01-01")
+    assert (refused(found), asked) == ("needs_evidence", [])
 
 
 def test_without_a_tariff_no_card_is_renewed(database_url):
     bare = Town(database_url)
     try:
         card = Card(number=None, valid_until=None, category="ERW")
-        assert refused(quote_for(bare.desk, card, today_at(bare.house, bare.desk))) == "no_tariff"
+        assert refused(quote_for(bare.desk, ERIKA, card, today_at(bare.house, bare.desk))) == "no_tariff"
         assert bare.desk.category_fees is None
     finally:
         bare.close()

@@ -113,3 +113,17 @@ def test_a_row_replaced_past_the_triggers_of_sqlite_is_found(town):
     with _undone(town.house.store, triggers=True) as unit:
         unit.connection.execute(text(replace), {"id": payment_id})
         assert chain.broken_at(unit, payment_id) == 1
+
+
+def test_a_line_without_a_tax_code_is_frozen_as_before_tax_codes_were_kept():
+    row: dict[str, object] = dict.fromkeys(
+        ("library", "patron_id", "currency", "method", "provider", "receipt_number"), "x"
+    )
+    row |= {"cents": 450, "live": True}
+    line: dict[str, object] = dict.fromkeys(
+        ("id", "kind", "claim_key", "fee_ref", "cost_centre", "account"), "y"
+    )
+    line |= {"cents": 450, "tax_code": ""}
+    before = "d0d901aea908de2dd4283071254f777e49e65af750b502d962bd583f894c4efc"
+    assert chain.frozen(row, [line]) == before
+    assert chain.frozen(row, [{**line, "tax_code": "19"}]) != before

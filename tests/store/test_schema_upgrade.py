@@ -23,9 +23,9 @@ from ils_payment.testing.world import SimulatedWorld
 
 
 @pytest.fixture
-def bare(database_url):
+def bare(bare_database_url):
     """A database without any tables."""
-    store = Store(database_url, SimulatedWorld())
+    store = Store(bare_database_url, SimulatedWorld())
     yield store
     store.close()
 
@@ -119,8 +119,8 @@ def test_each_missing_trigger_is_refused_and_upgrade_makes_it_again(store):
 
 
 @pytest.mark.parametrize("how", ["DISABLE TRIGGER", "ENABLE REPLICA TRIGGER"])
-def test_a_trigger_that_never_fires_counts_as_missing(postgresql_url, how):
-    with closing(Store(postgresql_url, SimulatedWorld())) as store:
+def test_a_trigger_that_never_fires_counts_as_missing(bare_postgresql_url, how):
+    with closing(Store(bare_postgresql_url, SimulatedWorld())) as store:
         upgrade(store)
         _execute(store, f"ALTER TABLE audit {how} audit_no_update")
         assert "audit_no_update" in _refused(store)

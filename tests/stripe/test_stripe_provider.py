@@ -456,6 +456,17 @@ def test_a_session_is_found_however_late_one_looks(provider, simulator, attempt,
     assert len(simulator.truth()["sessions"]) == 1
 
 
+@pytest.mark.parametrize("wrong", [timedelta(minutes=12), timedelta(hours=2)])
+def test_a_session_is_found_although_our_clock_is_ahead(provider, simulator, clock, wrong):
+    # With a clock that is as much behind, Stripe refuses the session: it would end too soon.
+    clock.ahead = wrong
+    attempt = prepared(provider, clock)
+    clock.ahead = timedelta(0)
+    simulator.faults.fail_next(only=CREATE, status=500, after_effect=True)
+    assert isinstance(provider.start(attempt), Unclear)
+    assert [provider.find(attempt).session_ref] == list(simulator.truth()["sessions"])
+
+
 def test_the_payer_of_a_session_that_is_over_is_sent_to_our_own_page(provider, simulator, attempt, clock):
     provider.start(attempt)
     clock.ahead = timedelta(hours=25)

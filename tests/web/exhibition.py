@@ -133,7 +133,13 @@ PAYMENT = PaymentView(
     provider="stripe",
     lines=tuple(
         PaidLine(
-            kind=line.kind, label=line.label, text=line.text, cents=line.cents, cost_centre="", account=""
+            kind=line.kind,
+            label=line.label,
+            text=line.text,
+            cents=line.cents,
+            cost_centre="",
+            account="",
+            tax_code="",
         )
         for line in LINES
     ),
@@ -319,6 +325,7 @@ RENEWAL_LINE = PaidLine(
     cents=1000,
     cost_centre="",
     account="",
+    tax_code="",
     renews=True,
 )
 

@@ -12,6 +12,7 @@ from ils_payment.domain.decisions import Choice
 from ils_payment.domain.refunds import Meaning
 from ils_payment.flows import decide, inbox, show
 from ils_payment.flows import staff_accounts as accounts
+from ils_payment.flows.decision import Decision
 from ils_payment.flows.inbox import LibrarySide
 from ils_payment.model import Actor
 from ils_payment.store import staff
@@ -49,11 +50,11 @@ class Exhibition:
         """A case that is closed, and a refund that waits."""
         house, office = self.house, self.office
         self.open_payment, self.open_case = office.held, office.case
-        refund = decide.Decision(choice=Choice.REFUND, reason=REASON, meaning=Meaning.DOUBLE_PAYMENT)
+        refund = Decision(choice=Choice.REFUND, reason=REASON, meaning=Meaning.DOUBLE_PAYMENT)
         actor = Actor(self.clerk.id, "clerk")
         assert decide.refund(house, actor, office.settled, refund).code == "second_person"
         payment, self.closed_case = office.with_case()
-        by_hand = decide.Decision(choice=Choice.BOOKED_BY_HAND, reason=REASON, reference="Kasse 17")
+        by_hand = Decision(choice=Choice.BOOKED_BY_HAND, reason=REASON, reference="Kasse 17")
         assert decide.resolve(house, actor, self.closed_case, 1, by_hand).ok
         for what in ("case_viewed", "payment_viewed"):
             inbox.note(

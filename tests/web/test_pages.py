@@ -15,7 +15,7 @@ from ils_payment.flows import links
 from ils_payment.model import State
 from ils_payment.web import pages
 from ils_payment.web.app import create_app
-from tests.conftest import Town
+from tests.conftest import KOHA, Town
 
 PIN = {"21234000012345": "1111", "21234000012352": "0815", "21234000012383": "3456"}
 ERIKA, JAN, GRETA = PIN
@@ -505,8 +505,19 @@ def test_the_receipt_has_what_an_authority_prints(erika):
         "12,50 €",
         "Gebühr nach öffentlichem Recht; keine Umsatzsteuer.",
         "TEST \N{EN DASH} es ist kein Geld geflossen",
+        "Kostenstelle 4711 · Konto 331100 · Steuerschlüssel A1",
+        "•••• 2345",
     ):
         assert words in page
+    assert ERIKA not in page
+
+
+def test_the_receipt_is_there_without_the_payer_while_the_library_system_is_silent(erika):
+    payment_id = paid(erika)
+    del erika.town.world.remotes[KOHA]
+    page = erika.sees(f"/lindental/payments/{payment_id}/receipt")
+    assert erika.town.view(payment_id).receipt_number in page
+    assert "••••" not in page
 
 
 def test_an_unpaid_payment_has_no_receipt(erika):

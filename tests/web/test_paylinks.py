@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from ils_payment.flows import paylink, subject
+from ils_payment.flows import paylink, see, subject
 from ils_payment.flows.views import NotBegun
 from ils_payment.model import Actor
 from ils_payment.store import doors as store_doors
@@ -339,7 +339,7 @@ def test_two_tabs_of_a_link_start_one_payment(place):
     [("21234000012376", "•••• 2376"), ("1234", "•••• 34"), ("1", "••••"), ("", "••••"), (None, "••••")],
 )
 def test_a_number_is_masked_by_half_at_least(number, shown):
-    assert paylink.masked(number) == shown
+    assert see.masked(number) == shown
 
 
 def test_no_link_is_made_for_a_card_that_cannot_be_renewed(place):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
+from sqlalchemy import update
 from starlette.testclient import TestClient
 
 from ils_payment.domain.roles import Role
 from ils_payment.flows import factors
 from ils_payment.model import State
-from ils_payment.store import inbox, journal
+from ils_payment.store import inbox, journal, payments
+from ils_payment.store.tables import private_payments
 from tests.conftest import Town
 from tests.web.conftest import prepared
 from tests.web.doors import CARD, csrf_of
@@ -181,6 +184,25 @@ def test_an_account_of_another_library_finds_nothing_in_lists_and_searches(readi
         data={"csrf": csrf, "version": "1", "choice": "no_action", "reason": "x"},
     )
     assert decided.status_code == 404
+
+
+def test_a_stored_name_of_a_fee_is_shown_once_and_with_it_where_the_fee_is_booked(office):
+    """The payment of a German patron keeps the German name, and the page is read in English."""
+    line = next(one for one in office.town.view(office.settled).lines if one.kind == "OVERDUE")
+    with office.house.store.unit() as unit:
+        found = payments.load(unit, office.settled)
+        assert found is not None
+        stored = json.dumps(dict.fromkeys([one.id for one in found.lines], line.label["de"]))
+        unit.connection.execute(
+            update(private_payments)
+            .where(private_payments.c.payment_id == office.settled)
+            .values(lines=stored)
+        )
+    browser, _ = office.staff_browser("clerk")
+    told = browser.get(f"/staff/payments/{office.settled}?lang=en").text
+    assert line.label["en"] in told
+    assert line.label["de"] not in told
+    assert "Cost centre 4711 · Booking account 331100 · Tax code A1" in told
 
 
 def private_of(office):

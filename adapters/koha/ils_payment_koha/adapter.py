@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar
 from zoneinfo import ZoneInfo
 
-from ils_payment.errors import RemoteAbsentError, RemoteError
+from ils_payment.errors import RemoteAbsentError, RemoteError, RemoteRefusedError
 from ils_payment.model import (
     Binding,
     MarkerSupport,
@@ -24,7 +24,7 @@ from ils_payment.model import (
     Unavailable,
     Unclear,
 )
-from ils_payment_koha import charging, checks, contacts, lookups, renewing, settling, wire
+from ils_payment_koha import charging, checks, contacts, evidence, lookups, renewing, settling, wire
 from ils_payment_koha.client import KohaClient, NotSentError
 from ils_payment_koha.config import KohaConfig
 
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         RenewOrder,
         RenewOutcome,
         SettleOutcome,
+        Unreadable,
     )
     from ils_payment.ports import Host, PluginConfig
 
@@ -86,6 +87,7 @@ class KohaSystem:
             prices_categories=self._config.category_fees,
             titles=self._config.titles,
             shows_contact=True,
+            shows_evidence=self._config.evidence_attribute is not None,
             identity=self._config.url,
         )
 
@@ -101,6 +103,8 @@ class KohaSystem:
         wrong passwords knows no time, only the next right one ends it (read in the code); so it is
         asked about nobody who is near its end, by whichever name, and nobody can be locked from here.
         """
+        if not self._config.sign_in:
+            return Unavailable("koha_sign_in_switched_off")
         if not card or not pin:
             return Refused()
         # What Koha's database takes for the same name counts: the validation asks the same database.
@@ -149,9 +153,15 @@ class KohaSystem:
         """Read the patron's record with one call, for the patron's own eyes."""
         return contacts.contact(self._client.read(f"/patrons/{_path(patron)}"))
 
+    def evidence_until(self, patron: PatronRef) -> date | Unreadable | None:
+        """Read the patron's attributes with one call; the path is read in the specification, not seen."""
+        path = f"/patrons/{_path(patron)}/extended_attributes"
+        listed = self._client.read(path, query={"_per_page": "-1"})
+        return evidence.last_day(listed, self._config.evidence_attribute or "")
+
     def titles(self, fees: Sequence[Fee]) -> Mapping[str, str]:
         """Look titles up by item and record; what cannot be had is left out and never hinders paying."""
-        return lookups.titles(self._client, self._host, fees)
+        return lookups.titles(self._client, self._host, fees) if self._config.titles else {}
 
     def settle(self, order: CreditOrder) -> SettleOutcome:
         """Post one credit for all lines: **money moves here**, with a single request.
@@ -218,7 +228,7 @@ class KohaSystem:
         changes between the two calls, the expiry included, is overwritten. It charges nothing and leaves
         ``date_renewed`` alone (both seen). The outcomes are :data:`renewing.OUTCOMES`.
         """
-        problem = renewing.order_problem(order)
+        problem = renewing.order_problem(order) if self._config.renew else "koha_renewals_switched_off"
         if problem is not None:
             return NotApplied(reason=problem, permanent=True)
         path = f"/patrons/{order.patron}"
@@ -307,6 +317,11 @@ class KohaSystem:
 
     def category_fees(self) -> Sequence[CategoryFee]:
         """Read what Koha itself would take for each patron category; needs a Koha that shows them."""
+        if not self._config.category_fees:
+            raise RemoteRefusedError(
+                "Koha is not asked what its categories cost.",
+                mend="If it shows that, write category_fees = true.",
+            )
         return lookups.category_fees(self._client, self._host.library.currency)
 
 

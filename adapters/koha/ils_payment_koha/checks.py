@@ -15,6 +15,7 @@ from ils_payment_koha.probes import (
     CATALOGUE,
     CATEGORIES,
     CIRCULATION,
+    EVIDENCE,
     FIND,
     NEEDED,
     SIGN_IN,
@@ -42,6 +43,7 @@ _PATHS = (
 )
 _SIGN_IN_PATH = ("post", "/auth/password/validation")
 _RENEW_PATH = ("put", "/patrons/{patron_id}")
+_EVIDENCE_PATH = ("get", "/patrons/{patron_id}/extended_attributes")
 _CATEGORIES_PATH = "/patron_categories"
 _SELF_RENEWAL_PATH = "/public/patrons/{patron_id}/self_renewal"
 
@@ -81,7 +83,12 @@ def _address(spec: Answer, config: KohaConfig) -> Finding:
             f"The configured address answers ({spec.status}), but not as a Koha REST API does.",
             "Correct url: a browser shows JSON with Koha's paths there, with a slash behind the address.",
         )
-    wanted = [*_PATHS, *([_SIGN_IN_PATH] if config.sign_in else []), *([_RENEW_PATH] if config.renew else [])]
+    wanted = [
+        *_PATHS,
+        *([_SIGN_IN_PATH] if config.sign_in else []),
+        *([_RENEW_PATH] if config.renew else []),
+        *([_EVIDENCE_PATH] if config.evidence_attribute else []),
+    ]
     missing = [f"{verb.upper()} {path}" for verb, path in wanted if verb not in (paths.get(path) or {})]
     if missing:
         return Finding(
@@ -141,6 +148,8 @@ def _renewing(client: KohaClient, config: KohaConfig, paths: dict[str, object]) 
     findings = []
     if config.category_fees:
         findings.append(_categories(client, paths))
+    if config.evidence_attribute:
+        findings.append(_evidence(client, config.evidence_attribute))
     if not config.renew:
         return findings
     found = needed(WRITE_PATRONS, client)
@@ -159,6 +168,18 @@ def _renewing(client: KohaClient, config: KohaConfig, paths: dict[str, object]) 
         )
         findings.append(Finding(Level.OK, "Koha: self-renewal", seen))
     return findings
+
+
+def _evidence(client: KohaClient, attribute: str) -> Finding:
+    """Look whether patron attributes can be read; that one of this code exists, no path of the API tells."""
+    found = needed(EVIDENCE, client)
+    if found.level is not Level.OK:
+        return found
+    seen = (
+        f"{found.seen} Whether Koha has the patron attribute {attribute} cannot be asked: without it, every "
+        "card that needs evidence until a day is sent to the desk."
+    )
+    return Finding(Level.OK, found.subject, seen)
 
 
 def _categories(client: KohaClient, paths: dict[str, object]) -> Finding:

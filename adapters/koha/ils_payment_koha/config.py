@@ -111,6 +111,14 @@ class KohaConfig(PluginConfig):
         description="Compare the tariff with the fees of Koha's patron categories. Only newer versions show "
         "them over the API (26.02 does, 23.05 does not).",
     )
+    evidence_attribute: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=64,
+        description="Code of the patron attribute in which the desk writes until when evidence for a reduced "
+        "fee is good, such as 2027-03-31 or 31.03.2027. Without it, cards that need evidence until a day are "
+        "renewed at the desk.",
+    )
     titles: bool = Field(
         default=True, description="Show the titles of the items behind fees (needs the right catalogue)."
     )

@@ -119,6 +119,14 @@ WRITE_PATRONS = Probe(
     (400, 404),
     body={},
 )
+EVIDENCE = Probe(
+    "Koha: read evidence",
+    "borrowers: edit_borrowers",
+    "GET",
+    "/patrons/0/extended_attributes",
+    # For a patron who is not there the specification has a 404 (read).
+    (404,),
+)
 CATEGORIES = Probe(
     "Koha: read patron categories",
     "parameters: manage_patron_categories",

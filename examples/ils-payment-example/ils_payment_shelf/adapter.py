@@ -11,7 +11,13 @@ from urllib.parse import quote
 import requests
 from pydantic import Field
 
-from ils_payment.errors import RemoteError, RemoteGarbledError, RemoteRefusedError, RemoteUnavailableError
+from ils_payment.errors import (
+    RemoteAbsentError,
+    RemoteError,
+    RemoteGarbledError,
+    RemoteRefusedError,
+    RemoteUnavailableError,
+)
 from ils_payment.model import (
     Binding,
     Finding,
@@ -110,8 +116,13 @@ class ShelfSystem:
 
     def settle(self, order: CreditOrder) -> SettleOutcome:
         """Write the order's fees as paid: money moves here, once. Unclear is the default."""
+        problem = wire.order_problem(order, self._host.library.currency)
+        if problem is not None:
+            return NotApplied(reason=problem, permanent=True)
+        if order.send_before is not None and self._host.now() > order.send_before:
+            return NotApplied(reason="shelf_not_sent_in_time")
         try:
-            answer = self._send("POST", f"/patrons/{order.patron}/payments", wire.payment(order))
+            answer = self._send("POST", f"{_path(order.patron)}/payments", wire.payment(order))
         except requests.ConnectTimeout:
             return NotApplied(reason="shelf_not_reached")
         except requests.RequestException as error:
@@ -132,10 +143,10 @@ class ShelfSystem:
         return recent[::-1]
 
     def _credits(self, patron: PatronRef) -> list[Credit]:
-        return wire.credits_of(self._read(f"/patrons/{patron}/payments"), self._host.library.currency)
+        return wire.credits_of(self._read(f"{_path(patron)}/payments"), self._host.library.currency)
 
     def _patron(self, patron: PatronRef) -> dict[str, Any]:
-        return self._read(f"/patrons/{patron}")
+        return self._read(_path(patron))
 
     def _read(self, path: str) -> dict[str, Any]:
         return self._content(self._call("GET", path))
@@ -158,6 +169,8 @@ class ShelfSystem:
     def _content(answer: requests.Response) -> dict[str, Any]:
         if answer.status_code in {401, 403}:
             raise RemoteRefusedError("Shelf does not accept the token.", mend="Make a new one in Shelf.")
+        if answer.status_code == 404:
+            raise RemoteAbsentError("Shelf has no such patron.", mend="Look the patron up in Shelf.")
         if answer.status_code >= 500:
             raise RemoteUnavailableError(
                 f"Shelf answered {answer.status_code}.", mend="Look into Shelf's log."
@@ -167,6 +180,11 @@ class ShelfSystem:
                 f"Shelf answered {answer.status_code}.", mend="Is url that of Shelf's service?"
             )
         return _decode(answer)
+
+
+def _path(patron: PatronRef) -> str:
+    """Return where Shelf has a patron, whatever stands in the reference."""
+    return f"/patrons/{quote(patron, safe='')}"
 
 
 def _decode(answer: requests.Response) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ils_payment.errors import RemoteGarbledError
 from ils_payment.model import Account, Applied, Block, Card, Credit, Fee, NotApplied, Unclear
-from ils_payment.money import MoneyError, parse, to_decimal
+from ils_payment.money import MAX_CENTS, MoneyError, parse, to_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -57,6 +57,17 @@ def card(patron: Mapping[str, Any]) -> Card:
         return Card(number=str(patron["card"]), valid_until=until, blocks=blocks)
 
     return _understood(translate)
+
+
+def order_problem(order: CreditOrder, currency: str) -> str | None:
+    """Say what can be seen to be wrong with an order without asking Shelf; None if nothing."""
+    if order.currency != currency:
+        return "order_currency_differs"
+    if not order.lines or any(line.ref is None or line.cents <= 0 for line in order.lines):
+        return "order_lines_malformed"
+    if not 0 < order.cents <= MAX_CENTS or sum(line.cents for line in order.lines) != order.cents:
+        return "order_amount_malformed"
+    return None
 
 
 def payment(order: CreditOrder) -> dict[str, Any]:

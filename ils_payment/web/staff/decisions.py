@@ -15,7 +15,7 @@ from ils_payment.domain.refunds import Meaning
 from ils_payment.domain.roles import Right
 from ils_payment.flows import decide, inbox
 from ils_payment.flows import staff_accounts as accounts
-from ils_payment.flows.decide import Decision
+from ils_payment.flows.decision import Decision
 from ils_payment.flows.house import House
 from ils_payment.model import Actor
 from ils_payment.store.records import Refund

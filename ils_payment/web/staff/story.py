@@ -18,6 +18,7 @@ STEPS: Mapping[str, str] = {
     "start_refused": N_("The provider refused the payment"),
     "start_absent": N_("The provider has no such payment"),
     "redirect_refused": N_("The provider named an address that is not its own"),
+    "told": N_("A notice of the provider was heard"),
     "pending": N_("The provider says: the bank has not confirmed yet"),
     "paid_right": N_("The provider says: paid"),
     "paid_wrong": N_("The provider says: paid, but not as it was asked for"),
@@ -39,6 +40,7 @@ STEPS: Mapping[str, str] = {
     "patron_erased": N_("The patron's data were erased"),
     "reversed": N_("Money went back at the provider"),
     "came_back": N_("Money that was given back has come back"),
+    "treasury_pays": N_("The treasury has to give the money back"),
     "refund_wanted": N_("A refund was asked for before the booking"),
     "refund_asked": N_("A refund was asked for"),
     "refund_approved": N_("A refund was approved"),
@@ -222,17 +224,28 @@ PROBLEMS: Mapping[str, str] = {
     "no_reason": N_("Please write why you decide so."),
     "no_reference": N_("Please write the number of the booking or of the voucher."),
     "no_meaning": N_("Please say what becomes of the fee."),
+    "no_debt": N_(
+        "The fee of this card is not in the library system, so it cannot stay. Please choose that it is "
+        "dropped; if it is owed all the same, charge it there by hand."
+    ),
     "no_choice": N_("Please choose what is to be given back."),
     "nothing_left": N_("Nothing more can be given back of this."),
-    "provider_cannot": N_("This provider cannot give back, or only the whole payment."),
+    "provider_cannot": N_(
+        "This provider cannot give back, or only the whole payment. Please order the treasury to pay it "
+        "out, and close the case as refunded by the treasury with the number of its voucher."
+    ),
     "same_person": N_("You have asked for this refund yourself. Another person has to approve it."),
     "code": N_("Please type a new code of your authenticator: money is to be sent away."),
     "fresh": N_("Please sign in once more: money is to be sent away."),
 }
-"""Why a decision was not carried out: the codes of ``decide.CODES``, and what the pages ask themselves."""
+"""Why a decision was not carried out: the codes of ``decision.CODES``, and what the pages ask themselves."""
 
 NOTES: Mapping[str, str] = {
     "done": N_("Your decision was recorded and is being carried out."),
+    "treasury": N_(
+        "This provider gives nothing back. Please order the treasury to pay it out; a case was opened, and "
+        "is closed with the number of the voucher."
+    ),
     "second_person": N_("The refund is reserved. It is sent as soon as a second person approves it."),
     "approved": N_("The refund was approved and is being sent."),
     "withdrawn": N_("The refund was not approved. The money can be decided about again."),

@@ -13,7 +13,7 @@ from ils_payment.domain.decisions import Choice
 from ils_payment.domain.refunds import Meaning
 from ils_payment.errors import ILSPaymentError
 from ils_payment.flows import decide, show
-from ils_payment.flows.decide import Decision
+from ils_payment.flows.decision import Decision
 from ils_payment.model import Actor
 from tests.faults.instance import BrokenError
 from tests.faults.invariants.base import Broken

@@ -8,6 +8,7 @@ from tests.faults.invariants.books import EachCentInOnePlace, LedgerIsWhole
 from tests.faults.invariants.cards import CARDS
 from tests.faults.invariants.credits import NoDoubleCredit, NothingOverpaidUnseen, SettledIsCredited
 from tests.faults.invariants.guards import GUARDS
+from tests.faults.invariants.lending import LendingIsAskedAndTold
 from tests.faults.invariants.liveness import EverythingEnds
 from tests.faults.invariants.provider import NothingForgedCounts, ReversalsAreSeen, SettledOnlyWhatWasPaid
 from tests.faults.invariants.telling import CasesAreComplete, NothingPersonalGetsOut
@@ -27,6 +28,7 @@ INVARIANTS: tuple[type[Invariant], ...] = (
     *GUARDS,
     *AFTERWARDS,
     *CARDS,
+    LendingIsAskedAndTold,
 )
 
 __all__ = ["INVARIANTS", "Broken", "Invariant"]

@@ -71,8 +71,8 @@ class SettledIsCredited(Invariant):
         beyond = sum(cents) - booked
         known = of.get("by_hand", 0)
         if not booked and payment["any_case"]:
-            # Its money left while a person had the unfit credit before the eyes: who closed that case knows.
-            known += of.get("returned", 0) + of.get("outside", 0)
+            # Its money leaves while a person has the unfit credit in view: who closed that case knows.
+            known += of.get("to_return", 0) + of.get("returned", 0) + of.get("outside", 0)
         twice = any(
             marker in self.setting.koha_gate.doubled for marker in (payment["markers"] or "").split(",")
         )

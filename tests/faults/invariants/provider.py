@@ -41,7 +41,8 @@ class SettledOnlyWhatWasPaid(Invariant):
             self.seen += 1
             rows = self.setting.query(
                 "SELECT p.id, o.position, "
-                "EXISTS (SELECT 1 FROM renewals r WHERE r.payment_id = p.id) AS card "
+                "EXISTS (SELECT 1 FROM renewals r WHERE r.payment_id = p.id) AS card, "
+                "EXISTS (SELECT 1 FROM audit a WHERE a.payment_id = p.id AND what = 'settle_again') AS again "
                 "FROM payments p JOIN credit_orders o ON o.payment_id = p.id WHERE o.marker = ?",
                 call.marker,
             )
@@ -50,7 +51,7 @@ class SettledOnlyWhatWasPaid(Invariant):
             cents = round(float(call.amount) * 100)
             # What is settled again after a decision may be a part: the rest went back to the payer.
             # So may be what is settled beside a card, whose own debit has a credit of its own.
-            whole = rows[0]["position"] == 0 and not rows[0]["card"]
+            whole = not (rows[0]["position"] or rows[0]["card"] or rows[0]["again"])
             self.hold(
                 len(paid) == 1
                 and paid[0][0] == "eur"

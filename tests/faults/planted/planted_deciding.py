@@ -8,7 +8,7 @@ from ils_payment_koha.adapter import KohaSystem
 from ils_payment_stripe.provider import StripeProvider
 
 from ils_payment.domain import refunds as rules
-from ils_payment.flows import decide, reconcile, refund, reversals
+from ils_payment.flows import decide, deciding, reconcile, refund, reversals
 from ils_payment.model import RefundOrder
 from ils_payment.store import cases, installation
 from tests.faults.planted.registry import defect, instead
@@ -19,7 +19,7 @@ ASKED = ("refund_asked", "clerk_decides")
 @defect(*ASKED)
 def second_person_not_needed(patch):
     """A refund goes out as soon as one person has asked for it."""
-    patch.setattr(decide, "needs_second_person", lambda *_args: False)
+    patch.setattr(deciding, "needs_second_person", lambda *_args: False)
 
 
 @defect(*ASKED)
@@ -59,7 +59,7 @@ def refund_not_looked_for_before_repeating(patch):
 def refund_without_waiting_for_settling(patch):
     """Money is given back while a settle call may still take effect."""
     patch.setattr(refund, "_wait_for_settling", lambda *_args: None)
-    patch.setattr(decide, "_may_still_settle", lambda *_args: False)
+    patch.setattr(deciding, "_may_still_settle", lambda *_args: False)
 
 
 @defect(*ASKED)

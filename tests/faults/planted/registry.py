@@ -11,7 +11,10 @@ import pytest
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 
-GROUPS = ("hearing", "starting", "settling", "reading_back", "hands", "books", "wire", "deciding", "renewing")
+GROUPS = (
+    "hearing", "starting", "settling", "reading_back", "hands", "books", "wire", "deciding", "renewing",
+    "following",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ one only, ``PLANTED_TABLE=docs/reliability.md`` writes the table between its mar
 that this table names for a defect is tried first; with ``PLANTED_FRESH=1`` the hunt begins anew.
 ``PROCESSES=2`` defects are hunted at the same time.
 
-Defects of renewing play from the first seed on that may sell cards. Schedules that have none of the
-faults without which a defect does not matter are counted, but not played: what is printed is the number
-of the schedule in the whole sequence.
+Defects of renewing play from the first seed on that may sell cards, those of following from the first that
+may have an eLending platform. Schedules that have none of the faults without which a defect does not matter
+are counted, but not played: what is printed is the number of the schedule in the whole sequence.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from tests.faults.kit import MEMORY, Kit
-from tests.faults.mix import CARDS_FROM, Mix
+from tests.faults.mix import CARDS_FROM, PLATFORMS_FROM, Mix
 from tests.faults.planted.registry import Defect, every_defect
 from tests.faults.play import play
 
@@ -63,6 +63,7 @@ def matters(defect: Defect, seed: int) -> bool:
     # As a schedule's setting draws them.
     mix.add_people(random.Random(f"{seed} afterwards"))
     mix.add_cards(seed)
+    mix.add_platforms(seed)
     return not defect.needs or any(name in mix.chance for name in defect.needs)
 
 
@@ -83,7 +84,7 @@ def caught_before(document: str) -> dict[str, int]:
 
 def first(defect: Defect) -> int:
     """Return the first seed that a defect is hunted with."""
-    return CARDS_FROM if defect.group == "renewing" else 0
+    return {"renewing": CARDS_FROM, "following": PLATFORMS_FROM}.get(defect.group, 0)
 
 
 def catch(kit: Kit, defect: Defect, seeds: range) -> Catch:

@@ -80,6 +80,13 @@ class Desk:
                 self.accounts.charge(patron_id, category.fee, "ACCOUNT", interface="opac")
             return patron_id
 
+    def add_attribute(self, patron_id: int, kind: str, value: str | None) -> None:
+        """Give a patron an extended attribute of the type *kind*, beside those that there are."""
+        with self.tables.lock:
+            taken = [number for one in self.tables.patrons.values() for number, _, _ in one.attributes]
+            number = max(taken, default=0) + 1
+            self.tables.patrons[patron_id].attributes.append((number, kind, value))
+
     def add_client(self, client_id: str, secret: str, patron_id: int) -> None:
         """Give a patron an API key."""
         with self.tables.lock:

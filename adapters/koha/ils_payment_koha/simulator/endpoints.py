@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from ils_payment_koha.simulator.state import Biblio, Patron, Tables
 
 
+ATTRIBUTE_FIELDS = ("extended_attribute_id", "type", "value")
+
+
 @dataclass(frozen=True)
 class Call:
     """One admitted request: its parameters are checked against the route, its user is known."""
@@ -74,6 +77,7 @@ class Endpoints:
             "patrons.list": self._list_patrons,
             "patrons.get": self._get_patron,
             "patrons.put": self._put_patron,
+            "attributes.list": self._list_attributes,
             "patrons.delete": self._delete_patron,
             "account.get": self._account,
             "credits.list": partial(self._list_lines, credit=True),
@@ -108,6 +112,10 @@ class Endpoints:
 
     def _get_patron(self, call: Call) -> Reply:
         return reply(200, patron(self.patrons.get(call.number("patron_id"))))
+
+    def _list_attributes(self, call: Call) -> Reply:
+        rows = self.patrons.attributes(call.number("patron_id"))
+        return query.answer(self._listing(call, path=("patron_id",)), rows, ATTRIBUTE_FIELDS)
 
     def _put_patron(self, call: Call) -> Reply:
         patron_id = call.number("patron_id")

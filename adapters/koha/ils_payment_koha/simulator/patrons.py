@@ -63,11 +63,18 @@ class Patrons:
         values: dict[str, Any] = {
             "account_balance": self.renderer.total(debits),
             "checkouts+count": 0,
-            "extended_attributes": [],
+            "extended_attributes": self.attributes(row["patron_id"]),
             "library": self.tables.libraries.get(row["library_id"]),
             "overdues+count": 0,
         }
         return row | {name.replace("+", "_"): values[name] for name in names}
+
+    def attributes(self, patron_id: int) -> list[dict[str, Any]]:
+        """Return a patron's extended attributes as the specification has them (read, not seen)."""
+        return [
+            {"extended_attribute_id": number, "type": kind, "value": value}
+            for number, kind, value in self.get(patron_id).attributes
+        ]
 
     def put(self, patron_id: int, body: dict[str, Any], *, user: Patron) -> dict[str, Any]:
         """Set the fields that were sent, over any change made meanwhile (seen); charge for a new category."""

@@ -55,6 +55,7 @@ ROUTES = (
     Route("GET", "/patrons", "patrons.list", _LIST),
     Route("GET", "/patrons/{patron_id}", "patrons.get", _READ),
     Route("PUT", "/patrons/{patron_id}", "patrons.put", _WHOLE),
+    Route("GET", "/patrons/{patron_id}/extended_attributes", "attributes.list", _READ),
     Route("DELETE", "/patrons/{patron_id}", "patrons.delete", {"borrowers": "delete_borrowers"}),
     Route("GET", "/patrons/{patron_id}/account", "account.get", _ACCOUNT),
     Route("GET", "/patrons/{patron_id}/account/credits", "credits.list", _ACCOUNT),

@@ -82,6 +82,8 @@ class Patron:
     password: str
     rights: frozenset[str] = frozenset()
     password_expired: bool = False
+    attributes: list[tuple[int, str, str | None]] = field(default_factory=list)
+    """Extended attributes: their id, the code of their type, their value."""
 
     @property
     def login_attempts(self) -> int:

@@ -88,6 +88,10 @@ class StripeSimulator(Payer):
     def webhook_url(self, url: str | None) -> None:
         self._outbox.url = url
 
+    def roll_key(self, api_key: str) -> None:
+        """Replace the secret key, as somebody does in the dashboard; the old one is refused from now on."""
+        self._api.api_key = api_key
+
     def handle(self, request: RawRequest) -> Reply:
         """Answer one request to the API or the hosted page."""
         self.tick()
