@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
+import subprocess
+import sys
 import tomllib
 from importlib.resources import files
 from pathlib import Path
@@ -84,7 +86,7 @@ def test_every_preset_is_marked_and_says_what_it_rests_on(name):
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_request_of_a_preset_can_be_made(name):
-    enable = {"symphony": ["credits"], "ncip": ["renew"]}.get(name, [])
+    enable = {"symphony": ["credits"], "ncip": ["renew", "unblock"]}.get(name, [])
     findings = Stand(name, enable=enable).system.check()
     requests = [one for one in findings if one.subject.startswith("request ")]
     assert len(requests) == len(dict(Preset.model_validate(read_builtin(name)).operations.all()))
@@ -120,6 +122,10 @@ PAID = 'ok = [{ path = "*/feePaymentRecorded" }, { path = "*/feePaymentProblem",
         ("verified = false", 'verified = false\nsurprise = "x"', "surprise"),
         ('money = "point"', 'money = "dots"', "money"),
         (PAID, "ok = []", "pay.ok"),
+        ('billKey = ["{ref}"]', 'billKey = ["1"]', "names no {ref}"),
+        ('{ "#text" = "{line_amount}" }', '{ "#text" = "4.50" }', "names no {amount}"),
+        ('per = "fee"', 'per = "order"\nmoney = "text"', "operations.pay.money"),
+        ('per = "fee"\ninput = {', 'per = "order"\ninput = { x = "{ref}",', "stand in lists"),
         ('title = "Sirsi', "title = Sirsi", "no TOML file"),
     ],
 )  # fmt: skip
@@ -292,3 +298,13 @@ def test_the_page_tells_of_every_preset_and_of_every_absent_payment():
     without = {name for name in builtin() if "pay" not in read_builtin(name)["operations"]}
     assert without == {"libero", "sunrise-rpc"}
     assert "`libero` and `sunrise-rpc` cannot pay" in text
+
+
+def test_zeep_is_loaded_for_libraries_that_need_it_only():
+    program = (
+        "import sys; import ils_payment.cli.main; from ils_payment.plugins import Plugins; Plugins({'koha'});"
+        "print([name for name in ('zeep', 'lxml', 'ils_payment_opac_soap') if name in sys.modules]);"
+        "Plugins({'opac-soap'}); print('zeep' in sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ran.stdout.split("\n")[:2] == ["[]", "True"]

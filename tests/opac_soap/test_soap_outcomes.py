@@ -167,6 +167,14 @@ def test_a_status_alone_never_says_that_nothing_was_paid(status):
     assert stand.system.settle(order) == Unclear(reason="soap_unreadable")
 
 
+@pytest.mark.parametrize("status", [301, 404, 500, 503])
+def test_a_receipt_under_a_status_of_failure_is_unclear(status):
+    stand = Stand("symphony")
+    order = stand.order()
+    Canned(stand, status, recorded(paid()))
+    assert stand.system.settle(order) == Unclear(reason="soap_answer_not_classified")
+
+
 def fault(code: str) -> Answer:
     return Answer(500, {"Envelope": [{"Body": [{"Fault": [{"faultcode": [code]}]}]}]})
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
+from importlib.resources import files
+from typing import Any
 
 import pytest
 from ils_payment_opac_soap.adapter import SOAPSystem
@@ -18,6 +21,7 @@ from ils_payment.errors import (
 )
 from ils_payment.model import (
     Applied,
+    Lifted,
     MarkerSupport,
     NotApplied,
     PatronRef,
@@ -133,8 +137,6 @@ def test_what_can_be_seen_to_be_wrong_is_not_sent(preset):
     stand = Stand(preset)
     good = stand.order()
     [line] = good.lines
-    from dataclasses import replace
-
     two = replace(line, ref="G999", claim_key="G999")
     for order in (
         replace(good, currency="CHF"),
@@ -269,6 +271,39 @@ def test_a_card_is_renewed_from_the_day_that_was_read_and_never_otherwise():
     again = stand.system.renew_card(order)
     assert again == NotApplied(reason="soap_card_changed_meanwhile", permanent=True)
     assert stand.sent("UpdateUser") == 1
+
+
+def own_ncip(tmp_path) -> dict[str, Any]:
+    """A copy of the preset in which a block may be lifted."""
+    text = (files("ils_payment_opac_soap") / "presets" / "ncip.toml").read_text(encoding="utf-8")
+    path = tmp_path / "own.toml"
+    path.write_text(text.replace('kind = "restriction"', 'kind = "fees"\nlift = "Block Check Out"'), "utf-8")
+    return {"preset_file": str(path), "enable": ["unblock"]}
+
+
+def test_a_block_is_lifted_where_the_library_says_which(tmp_path):
+    stand = Stand("ncip", **own_ncip(tmp_path))
+    assert stand.system.capabilities().can_lift
+    selma = stand.patron(SELMA)
+    [block] = stand.system.card(selma).blocks
+    assert (block.kind, block.liftable) == ("fees", True)
+    assert stand.system.lift_block(selma, block) == Lifted()
+    assert stand.system.card(selma).blocks == ()
+    assert stand.system.lift_block(selma, block) == Lifted()
+
+
+def test_a_block_is_left_alone_where_nobody_said_so(tmp_path):
+    stand = Stand("ncip")
+    selma = stand.patron(SELMA)
+    [block] = stand.system.card(selma).blocks
+    assert not block.liftable
+    assert isinstance(stand.system.lift_block(selma, block), NotApplied)
+    stand = Stand("ncip", **own_ncip(tmp_path))
+    by_hand = replace(block, kind="fees", manual=True)
+    assert isinstance(stand.system.lift_block(selma, by_hand), NotApplied)
+    assert stand.sent("UpdateUser") == 0
+    stand.server.go_wrong(Fault.LOST, "UpdateUser")
+    assert isinstance(stand.system.lift_block(selma, replace(by_hand, manual=False)), Unclear)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from ils_payment.errors import (
 )
 from ils_payment.model import (
     Binding,
+    Lifted,
     MarkerSupport,
     NotApplied,
     Partial,
@@ -34,6 +35,7 @@ from ils_payment_opac_soap import checks, mapping, outcomes, reading, texts, tre
 from ils_payment_opac_soap.client import NotSentError, PINRefusedError, SOAPClient
 from ils_payment_opac_soap.config import SOAPConfig
 from ils_payment_opac_soap.outcomes import Error, Sent, error_of, succeeded
+from ils_payment_opac_soap.templates import names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,11 +43,13 @@ if TYPE_CHECKING:
 
     from ils_payment.model import (
         Account,
+        Block,
         Card,
         Credit,
         CreditOrder,
         Fee,
         Finding,
+        LiftOutcome,
         PatronRef,
         RenewOrder,
         RenewOutcome,
@@ -78,7 +82,7 @@ class SOAPSystem:
         return SystemCapabilities(
             unattended_read=not self._preset.needs_pin,
             fee_ids=with_ids,
-            marker=MarkerSupport.READABLE if self._does.credits else MarkerSupport.WRITE_ONLY,
+            marker=self._marker(),
             bound=Binding.DIRECTED if with_ids else Binding.LUMP,
             batch=pay is None or pay.per == "order",
             partial=pay.partial if pay else Partial.NONE,
@@ -87,8 +91,16 @@ class SOAPSystem:
             late_apply_max=timedelta(minutes=self._config.late_apply_minutes),
             sign_in=self._does.sign_in is not None,
             can_renew=RenewSupport.GIVEN_DATE if self._does.renew else RenewSupport.NO,
+            can_lift=self._does.unblock is not None,
             identity=self._config.url,
         )
+
+    def _marker(self) -> MarkerSupport:
+        """A marker can be read back where a list of payments shows it, and only if it was written at all."""
+        pay = self._does.pay
+        if pay is None or "marker" not in names(pay.input):
+            return MarkerSupport.NONE
+        return MarkerSupport.READABLE if self._does.credits else MarkerSupport.WRITE_ONLY
 
     def check(self) -> list[Finding]:
         """Show each question as it is sent and as its answer is read; nothing here can pay."""
@@ -193,6 +205,22 @@ class SOAPSystem:
         if succeeded(answer, renewing):
             return Renewed(valid_until=order.until)
         return outcomes.without_success(answer, renewing.errors or outcomes.NOTHING_IS_CERTAIN)
+
+    def lift_block(self, patron: PatronRef, block: Block) -> LiftOutcome:
+        """Take one block away with one call, if the preset says how."""
+        lifting, text = self._does.unblock, self._preset.lifts.get(block.kind, "")
+        if lifting is None or not text or block.manual:
+            return NotApplied(reason="soap_preset_cannot_lift", permanent=True)
+        try:
+            prepared = self._client.prepare_write(lifting, {**self._known(patron), "block": text})
+        except (RemoteError, ConfigurationError) as error:
+            return NotApplied(reason=f"soap_not_sent: {error}")
+        answer = self._send_once("lift", prepared, None)
+        if not isinstance(answer, outcomes.Answer):
+            return answer
+        if succeeded(answer, lifting):
+            return Lifted()
+        return outcomes.without_success(answer, lifting.errors or outcomes.NOTHING_IS_CERTAIN)
 
     def find_credits(self, patron: PatronRef, marker: str) -> Sequence[Credit]:
         """Look for the marker among the patron's payments."""

@@ -34,6 +34,7 @@ _SAMPLE = {
     "marker": "ILSP-000000-0",
     "method": "X",
     "until": "2030-12-31",
+    "block": "X",
     "today": "2030-01-01",
     "currency": "EUR",
     "language": "de",

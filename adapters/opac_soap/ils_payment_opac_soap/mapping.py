@@ -147,6 +147,7 @@ def card(number: str, read: Tree | None, blocked: Tree | None, preset: Preset, t
     known = preset.operations.card
     until = _until(read, known, preset) if known and read is not None else None
     kinds: dict[str, bool] = {}
+    lifts = preset.lifts if preset.operations.unblock else {}
     for rules, answer in ((known, read), (preset.operations.blocks, blocked)):
         for rule in rules.blocks if rules and answer is not None else ():
             if rule.when.holds(answer or ""):
@@ -157,7 +158,10 @@ def card(number: str, read: Tree | None, blocked: Tree | None, preset: Preset, t
         number=number,
         valid_until=until,
         category=texts.line(tree.first(read, known.category)) if known and read is not None else "",
-        blocks=tuple(Block(kind=kind, manual=kinds[kind]) for kind in sorted(kinds)),
+        blocks=tuple(
+            Block(kind=kind, manual=kinds[kind], liftable=kind in lifts and not kinds[kind])
+            for kind in sorted(kinds)
+        ),
     )
 
 

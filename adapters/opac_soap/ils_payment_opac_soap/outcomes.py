@@ -76,6 +76,7 @@ def succeeded(answer: Answer, operation: Operation) -> bool:
     """Tell whether an answer is a success of *operation*."""
     return (
         answer.document is not None
+        and 200 <= answer.status < 300
         and not answer.is_fault
         and all(one.holds(answer.content) for one in operation.ok)
     )

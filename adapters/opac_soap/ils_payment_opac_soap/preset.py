@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from ils_payment.model import Partial, Surplus
 from ils_payment_opac_soap import tree
-from ils_payment_opac_soap.templates import VARIABLES, names
+from ils_payment_opac_soap.templates import VARIABLES, names, outside_lists
 
 Money = Literal["minor", "point", "comma", "text"]
 Dates = Literal["iso", "german", "compact"]
@@ -150,11 +150,15 @@ class Fees(Operation):
 
 
 class BlockRule(_Part):
-    """When the condition holds, the card is blocked by ``kind``."""
+    """When the condition holds, the card is blocked by ``kind``.
+
+    ``lift``: such a block may be lifted when neither fees nor expiry are left; ``{block}`` then says this.
+    """
 
     when: Condition
     kind: str
     manual: bool = False
+    lift: str = ""
 
 
 class CardRead(Operation):
@@ -193,6 +197,10 @@ class Renew(Operation):
     """Writes a new expiry of the card."""
 
 
+class Unblock(Operation):
+    """Takes a block away."""
+
+
 class Value(_Part):
     """What a library has to say for itself: ``text`` tells what it is; without a default it must be given."""
 
@@ -212,6 +220,7 @@ class Operations(_Part):
     pay: Pay | None = None
     credits: Credits | None = None
     renew: Renew | None = None
+    unblock: Unblock | None = None
 
     def all(self) -> Iterator[tuple[str, Operation]]:
         """Return the operations that are there, by the names of their tables."""
@@ -230,6 +239,7 @@ ALLOWED = {
     "find_patron": _FOR_EVERY | {"card"},
     "pay": _ORDER,
     "renew": _OF_PATRON | {"until", "marker"},
+    "unblock": _OF_PATRON | {"block"},
 }
 """Which variables an operation may name; those that read may name ``{pin}``, which makes them need one."""
 _READS = _OF_PATRON | {"card", "pin"}
@@ -266,9 +276,34 @@ class Preset(_Part):
             if wrong:
                 known = ", ".join(f"{{{name}}}" for name in sorted(allowed))
                 raise ValueError(f"operations.{place}: {{{wrong[0]}}} cannot be filled in; there is {known}")
-        if self.operations.pay and not self.operations.fees:
-            raise ValueError("operations.pay needs operations.fees")
         return self
+
+    @model_validator(mode="after")
+    def _check_pay(self) -> Self:
+        """Refuse a way of paying that could not say what is paid, or how much."""
+        pay, fees = self.operations.pay, self.operations.fees
+        if pay is None:
+            return self
+        used = names(pay.input)
+        if fees is None:
+            raise ValueError("operations.pay needs operations.fees")
+        if fees.ref and not used & {"ref", "refs"}:
+            raise ValueError("operations.pay.input names no {ref} or {refs}: nobody would know what is paid")
+        if not used & {"amount", "line_amount"}:
+            raise ValueError("operations.pay.input names no {amount} or {line_amount}")
+        if pay.per == "order" and outside_lists(pay.input) & {"ref", "line_amount"}:
+            raise ValueError(
+                'operations.pay.input: with per = "order", {ref} and {line_amount} stand in lists'
+            )
+        if self.money_for(pay) == "text":
+            raise ValueError('operations.pay.money: amounts are written as "minor", "point" or "comma"')
+        return self
+
+    @property
+    def lifts(self) -> dict[str, str]:
+        """Return the kinds of blocks that may be lifted, with what ``{block}`` says for each."""
+        reads = (self.operations.card, self.operations.blocks)
+        return {rule.kind: rule.lift for one in reads if one for rule in one.blocks if rule.lift}
 
     @property
     def needs_pin(self) -> bool:

@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 VARIABLES = {
-    "amount", "card", "currency", "language", "line_amount", "marker", "method", "password", "patron",
+    "amount", "block", "card",
+    "currency", "language", "line_amount", "marker", "method", "password", "patron",
     "pin", "ref", "refs", "today", "token", "until", "user",
 }  # fmt: skip
 """What the program itself fills in; a preset's ``values`` come on top."""
@@ -28,6 +29,13 @@ def names(template: object) -> set[str]:
     if isinstance(template, list | tuple):
         return set().union(*(names(one) for one in template), set())
     return {found[1] for found in _PLACE.finditer(template)} if isinstance(template, str) else set()
+
+
+def outside_lists(template: object) -> set[str]:
+    """Return the variables that a template names where nothing is repeated."""
+    if isinstance(template, dict):
+        return set().union(*(outside_lists(one) for one in template.values()), set())
+    return set() if isinstance(template, list | tuple) else names(template)
 
 
 def filled(template: Any, values: Mapping[str, str], lines: Sequence[Mapping[str, str]] = ()) -> Any:  # noqa: ANN401 - a template has any shape

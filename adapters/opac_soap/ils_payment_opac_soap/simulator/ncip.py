@@ -12,6 +12,7 @@ from ils_payment_opac_soap.simulator.voices import Call, Said, Voice
 if TYPE_CHECKING:
     from ils_payment.testing.books import Patron
 
+_BLOCK = "Block Check Out"
 _NAMESPACE = "http://www.niso.org/2008/ncip"
 
 
@@ -83,7 +84,11 @@ class NCIP(Voice):
         patron = self.patron(card)
         if patron is None:
             return _problem("UpdateUser", "Unknown User")
-        patron.valid_until = date.fromisoformat(call.first("AddUserFields/UserPrivilege/ValidToDate"))
+        until = call.first("AddUserFields/UserPrivilege/ValidToDate")
+        if until:
+            patron.valid_until = date.fromisoformat(until)
+        if call.first("DeleteUserFields/BlockOrTrap/BlockOrTrapType") == _BLOCK:
+            patron.flags = " " * 14
         told = {"UserId": {"AgencyId": "LINDENTAL", "UserIdentifierValue": card}}
         return Said("UpdateUserResponse", told, _NAMESPACE)
 
@@ -140,5 +145,5 @@ def _optional(patron: Patron) -> dict[str, Any]:
         }
     }
     if patron.flags[0] == "Y":
-        told["BlockOrTrap"] = {"AgencyId": "LINDENTAL", "BlockOrTrapType": "Block Check Out"}
+        told["BlockOrTrap"] = {"AgencyId": "LINDENTAL", "BlockOrTrapType": _BLOCK}
     return told
