@@ -62,7 +62,7 @@ def test_what_lists_speaks_json():
     look(cli, "")
     assert without == [
         *("init", "db upgrade", "serve", "worker", "pause", "resume"),
-        *("subject erase", "subject export", "staff add", "staff disable", "staff reset", "demo"),
+        *("subject erase", "subject export", "staff add", "staff disable", "staff reset"),
     ]
 
 
