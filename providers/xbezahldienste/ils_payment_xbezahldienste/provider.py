@@ -19,6 +19,7 @@ from ils_payment.errors import (
 from ils_payment.model import (
     CannotTell,
     Forged,
+    NoticeOutcome,
     ProviderCapabilities,
     ReadSupport,
     Redirect,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from ils_payment.model import Attempt, Finding, Notice, NoticeOutcome, Observation, RawRequest
+    from ils_payment.model import Attempt, Finding, Notice, Observation, RawRequest
     from ils_payment.ports import Host, PluginConfig
     from ils_payment_xbezahldienste.client import Answer
 
@@ -50,6 +51,8 @@ The payment service ends it by a time limit of its own (documented); how long th
 
 LONGEST_PENDING = timedelta(days=7)
 """The interface has no state for a slow bank; the days are for a word that it may get (inferred)."""
+
+_STATUS = {NoticeOutcome.STORED: 200, NoticeOutcome.FORGED: 404, NoticeOutcome.BUSY: 503}
 
 
 class XBezahldiensteProvider:
@@ -152,8 +155,8 @@ class XBezahldiensteProvider:
         return Forged("XBezahldienste sends no notices")
 
     def reply(self, outcome: NoticeOutcome) -> Reply:
-        """Answer that there is nothing here."""
-        return Reply(status=404)
+        """Answer as for any other provider; only somebody else would ever read it."""
+        return Reply(status=_STATUS[outcome])
 
     def _post(self, attempt: Attempt) -> Answer:
         return self._client.send("POST", f"paymenttransaction/{self._path}", attempt.request)

@@ -73,6 +73,10 @@ class XBezahldiensteSimulator:
             return self.public_url.rstrip("/")
         return f"http://{request.headers.get('host', 'localhost')}"
 
+    def change_password(self, password: str) -> None:
+        """Let another password, or secret of the client, be the right one."""
+        self._api.change_password(password)
+
     def revoke_tokens(self) -> None:
         """Let every token end before its time."""
         with self.book.lock:

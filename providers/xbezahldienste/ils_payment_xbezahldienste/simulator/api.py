@@ -42,6 +42,13 @@ class Api:
         self.requests: Counter[str] = Counter()
         self.tokens: dict[str, datetime] = {}
 
+    def change_password(self, password: str) -> None:
+        """Let another password be the right one; tokens of before end."""
+        with self.book.lock:
+            if self.door.pair is not None:
+                self.door = Door(way=self.door.way, pair=(self.door.pair[0], password))
+            self.tokens.clear()
+
     def handle(self, request: RawRequest, base: str) -> Reply:
         """Answer one request; ``status=0`` stands for a connection that was dropped."""
         operation, ids = _operation(request)

@@ -124,6 +124,11 @@ class Book:
         """Give up on the page."""
         self._end(transaction_id, "CANCELED")
 
+    def decline(self, transaction_id: str) -> None:
+        """Let one try fail: the payer is still there, and the transaction stays as it is (documented)."""
+        with self.lock:
+            self._open(transaction_id)
+
     def fail(self, transaction_id: str) -> None:
         """Let the payment service give up, as it does with a suspicion of fraud."""
         self._end(transaction_id, "FAILED")
