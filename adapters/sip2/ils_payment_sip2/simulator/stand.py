@@ -14,7 +14,8 @@ from ils_payment_sip2.adapter import SIP2System
 from ils_payment_sip2.config import SIP2Config
 from ils_payment_sip2.dialect import dialect_of
 from ils_payment_sip2.simulator.faults import Fault, Habits
-from ils_payment_sip2.simulator.server import SIP2Simulator, Talk
+from ils_payment_sip2.simulator.server import SIP2Simulator
+from ils_payment_sip2.simulator.talk import Talk
 
 _PASSWORD, _KEY = "canary-of-the-terminal", "canary-of-the-key-" + "k" * 32
 _CODES = {Call.READ: "63", Call.SETTLE: "37"}
