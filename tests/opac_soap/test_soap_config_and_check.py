@@ -49,6 +49,8 @@ def refused(preset: str = "symphony", **changes: Any) -> str:
         ({"wsdl": {"patron": {"file": "/nowhere.wsdl", "sha256": "0" * 64}}}, "wsdl.patron"),
         ({"wsdl": {"patron": {"file": "/x.wsdl", "sha256": "1"}}}, "sha256"),
         ({"surprise": 1}, "surprise"),
+        ({"errors": {"paths": ["x"]}}, "errors.paths"),
+        ({"errors": {"nonesuch": ["x"]}}, "errors.nonesuch"),
     ],
 )
 def test_what_cannot_work_is_refused_with_a_mend(changes, said):

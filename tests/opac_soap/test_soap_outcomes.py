@@ -75,17 +75,14 @@ def test_what_cannot_be_reached_was_certainly_not_paid_and_may_be_tried_again(pr
     ("preset", "expected"),
     [
         ("symphony", NotApplied(reason="soap_refused_in_answer", permanent=True)),
-        # What its words for a failure leave behind is not known.
-        ("arena", Unclear(reason="soap_answer_not_classified")),
-        ("ncip", Unclear(reason="soap_answer_not_classified")),
+        ("arena", NotApplied(reason="soap_refused_in_answer", permanent=True)),
+        ("ncip", NotApplied(reason="soap_refused_in_answer", permanent=True)),
     ],
 )
 def test_a_fee_that_is_paid_already_is_refused_as_far_as_that_is_documented(preset, expected):
     stand = Stand(preset)
     order = stand.order()
     stand.server.books.pay(CARD, 450, at=stand.world.now(), fee_ids=["G101"])
-    if preset == "arena":
-        stand.server.voice.fails_with = "DebtNotFound"
     assert stand.system.settle(order) == expected
 
 
@@ -193,7 +190,7 @@ MAP = Errors(
         ("R", NotApplied(reason="soap_refused_for_now")),
         ("P", NotApplied(reason="soap_refused", permanent=True)),
         ("N", NotApplied(reason="soap_patron_missing", permanent=True)),
-        ("U", Unclear(reason="soap_fault_not_classified")),
+        ("U", Unclear(reason="soap_unclear_by_preset")),
         ("PS", Unclear(reason="soap_fault_not_classified")),
     ],
 )
@@ -211,7 +208,7 @@ def test_a_payment_never_borrows_the_error_map_of_the_questions():
     stand = Stand("arena")
     order = stand.order()
     stand.server.voice.fails_with = "BackendError"
-    assert isinstance(stand.system.settle(order), Unclear)
+    assert stand.system.settle(order) == Unclear(reason="soap_unclear_by_preset")
     assert stand.booked() == [(450, MARKER)]
 
 

@@ -401,6 +401,13 @@ def test_a_patron_who_is_not_there_is_told_from_one_who_is():
         stand.system.account(stand.system._refs.ref("99999999999999"))
 
 
+def test_a_library_adds_words_that_the_preset_does_not_know():
+    word = "com.sirsidynix.symws.service.exceptions.PatronServiceException.other"
+    with pytest.raises(RemoteUnavailableError):
+        Stand("symphony").system.find_patron("99999999999999")
+    assert Stand("symphony", errors={"absent": [word]}).system.find_patron("99999999999999") is None
+
+
 @pytest.mark.parametrize("preset", PAYING)
 def test_over_real_http_fees_are_read_and_paid(preset):
     simulator = SOAPSimulator.demo(preset=preset)

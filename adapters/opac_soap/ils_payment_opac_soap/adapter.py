@@ -190,6 +190,8 @@ class SOAPSystem:
         renewing = self._does.renew
         if renewing is None or order.until is None:
             return NotApplied(reason="soap_preset_cannot_renew", permanent=True)
+        if order.base is not None and order.until <= order.base:
+            return NotApplied(reason="order_expiry_not_later", permanent=True)
         try:
             known = self._known(order.patron)
             if self._read_card(known).valid_until != order.base:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ils_payment.errors import ConfigurationError, PinNeededError, RemoteError
+from ils_payment.errors import ConfigurationError, PinNeededError, RemoteAbsentError, RemoteError
 from ils_payment.model import Finding, Level
 from ils_payment_opac_soap import mapping, reading, tree
 from ils_payment_opac_soap.client import PINRefusedError
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
 _DOTS = "..."
 _SHOWN = 900
+_NOBODY = "0"
 _WRONG_PIN = "0"
-"""No library gives out a PIN of one character."""
+"""No library gives out a card or a PIN of one character."""
 _SAMPLE = {
     "amount": "1",
     "line_amount": "1",
@@ -107,6 +108,8 @@ class _Questions:
         found = []
         if self._does.login is not None:
             found.append(self._tried("answer to login", self._login))
+        if self._does.login is None and self._does.sign_in is not None and not self._card:
+            found.append(self._reached())
         if not self._card or (self._config.spoken.needs_pin and not self._pin):
             mend = "Set check_card and check_pin to those of a test card."
             return [
@@ -140,6 +143,21 @@ class _Questions:
     def _sign_in(self) -> str:
         self._patron()
         return "Card and PIN of the test card are accepted, and the answer names the patron."
+
+    def _reached(self) -> Finding:
+        """Sign in with a card that no library has, where nothing else tells whether anybody answers."""
+        subject, proving = "answer to nobody", self._does.sign_in
+        try:
+            if proving is not None:
+                self._client.ask(proving, {"card": _NOBODY, "pin": _WRONG_PIN})
+        except (PINRefusedError, RemoteAbsentError):
+            return Finding(Level.OK, subject, "The service answers, and refuses a card that does not exist.")
+        except RemoteError as error:
+            mend = error.mend or "Name a test card, and look at the answers then."
+            return Finding(Level.ERROR, subject, error.what, mend)
+        return Finding(
+            Level.ERROR, subject, "A card that does not exist is accepted.", "Correct ok in sign_in."
+        )
 
     def _wrong_pin(self) -> Finding:
         """Look whether a wrong PIN is refused: else anybody could sign in with a card number."""

@@ -174,7 +174,7 @@ class SOAPClient:
         name = operation.name
         if kind is Error.REFUSED:
             return PINRefusedError(f"The library system refuses {name}: card and PIN do not fit.")
-        if kind in {None, Error.UNCLEAR} and _refuses(operation, answer):
+        if kind in {None, Error.UNKNOWN} and _refuses(operation, answer):
             return PINRefusedError(f"The library system refuses {name}: card and PIN do not fit.")
         if kind is Error.ABSENT:
             return RemoteAbsentError("The library system has no such patron.")

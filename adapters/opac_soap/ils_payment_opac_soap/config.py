@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from ils_payment.ports import PluginConfig, Secret
-from ils_payment_opac_soap.preset import Preset, builtin, read_builtin, read_wsdl
+from ils_payment_opac_soap.preset import Errors, Preset, builtin, read_builtin, read_wsdl
 
 _KEY_LENGTH = 32
 
@@ -61,6 +61,11 @@ class SOAPConfig(PluginConfig):
     )
     values: dict[str, str] = Field(
         default_factory=dict, description="What the preset wants to know, such as a client id; no secrets."
+    )
+    errors: dict[str, list[str]] = Field(
+        default_factory=dict,
+        description="Words of your system that the preset does not know, for questions only, such as "
+        '{ absent = ["..."] }; see docs/opac-soap.md.',
     )
     enable: list[str] = Field(
         default_factory=list,
@@ -189,10 +194,20 @@ class SOAPConfig(PluginConfig):
         services = {**whole.services}
         for name, own in self.wsdl.items():
             if name in services:
-                update: dict[str, Any] = {"wsdl": own.file, "sha256": own.sha256}
-                update |= {"binding": own.binding} if own.binding else {}
-                services[name] = services[name].model_copy(update=update)
-        return whole.model_copy(update={"operations": operations, "services": services})
+                named = {"wsdl": own.file, "sha256": own.sha256}
+                named |= {"binding": own.binding} if own.binding else {}
+                services[name] = services[name].model_copy(update=named)
+        update = {"operations": operations, "services": services, "errors": self._errors(whole.errors)}
+        return whole.model_copy(update=update)
+
+    def _errors(self, known: Errors) -> Errors:
+        """Return the error map for questions, with the library's own words."""
+        wrong = sorted(set(self.errors) - (set(Errors.model_fields) - {"paths"}))
+        if wrong:
+            raise ValueError(f"errors.{wrong[0]}: there is session, refused, absent, authentication, ...")
+        return known.model_copy(
+            update={name: (*getattr(known, name), *words) for name, words in self.errors.items()}
+        )
 
     def _raw(self) -> dict[str, Any]:
         if (self.preset is None) == (self.preset_file is None):

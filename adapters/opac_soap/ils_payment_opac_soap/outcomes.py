@@ -37,6 +37,7 @@ class Error(StrEnum):
     PERMANENT = "permanent"
     RETRYABLE = "retryable"
     UNCLEAR = "unclear"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -61,15 +62,15 @@ class Answer:
 
 
 def error_of(answer: Answer, errors: Errors) -> Error | None:
-    """Return what went wrong, None if the answer names nothing; a fault of unknown code is unclear."""
+    """Return what went wrong, None if the answer names nothing; UNKNOWN for a word of no list."""
     codes = [code for path in _FAULT_CODES for code in tree.texts(answer.document or {}, path)]
     codes += [code for path in errors.paths for code in tree.texts(answer.content, path)]
     for kind in Error:
-        known = getattr(errors, kind.value)
+        known = getattr(errors, kind.value, ())
         # The prefix of a fault's code is the server's own choice and may change.
         if any(code in known or code.partition(":")[2] in known for code in codes):
             return kind
-    return Error.UNCLEAR if codes or answer.is_fault else None
+    return Error.UNKNOWN if codes or answer.is_fault else None
 
 
 def succeeded(answer: Answer, operation: Operation) -> bool:
@@ -174,6 +175,7 @@ OUTCOMES: tuple[Row, ...] = (
     Row(_says(Error.RETRYABLE), Verdict.NOT_DONE, "soap_refused_for_now"),
     Row(_says(Error.PERMANENT), Verdict.NEVER, "soap_refused"),
     Row(_says(Error.ABSENT), Verdict.NEVER, "soap_patron_missing"),
+    Row(_says(Error.UNCLEAR), Verdict.UNCLEAR, "soap_unclear_by_preset"),
     Row(_refused, Verdict.NEVER, "soap_refused_in_answer"),
     Row(lambda answer, _: answer.is_fault, Verdict.UNCLEAR, "soap_fault_not_classified"),
     Row(lambda *_: True, Verdict.UNCLEAR, "soap_answer_not_classified"),

@@ -10,7 +10,7 @@ from ils_payment_opac_soap import tree
 from ils_payment_opac_soap.simulator.voices import Call, Said, Voice
 
 if TYPE_CHECKING:
-    from ils_payment.testing.books import Patron
+    from ils_payment.testing.books import Books, Patron
 
 _BLOCK = "Block Check Out"
 _NAMESPACE = "http://www.niso.org/2008/ncip"
@@ -21,6 +21,10 @@ class NCIP(Voice):
 
     root = "NCIPMessage"
     pays = "CreateUserFiscalTransaction"
+
+    def __init__(self, books: Books) -> None:
+        super().__init__(books)
+        self.expiries: dict[str, list[date]] = {}
 
     @property
     def answers(self) -> Mapping[str, Callable[[Call], Said]]:
@@ -87,6 +91,7 @@ class NCIP(Voice):
         until = call.first("AddUserFields/UserPrivilege/ValidToDate")
         if until:
             patron.valid_until = date.fromisoformat(until)
+            self.expiries.setdefault(card, []).append(patron.valid_until)
         if call.first("DeleteUserFields/BlockOrTrap/BlockOrTrapType") == _BLOCK:
             patron.flags = " " * 14
         told = {"UserId": {"AgencyId": "LINDENTAL", "UserIdentifierValue": card}}
