@@ -107,9 +107,9 @@ def demo(  # noqa: PLR0913 - each is an option of the command line
     if matrix:
         if not auto:
             raise click.UsageError("--matrix walks by itself: add --auto.")
-        from ils_payment.cli.demo_matrix import play
+        from ils_payment.cli.demo_matrix import every_pair, play
 
-        sys.exit(0 if play(as_json=as_json) else 1)
+        sys.exit(0 if play(every_pair(), as_json=as_json) else 1)
     wanted = (0 if auto else DEMO_PORT) if port is None else port
     with (
         tempfile.TemporaryDirectory(prefix="ils-payment-demo-") as folder,

@@ -27,7 +27,7 @@ from ils_payment.plugins import SIMULATOR_GROUP, installed
 from ils_payment.testing.demo import Stageable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from ils_payment.flows.decision import Decided
 
@@ -45,10 +45,15 @@ class Cell:
     reason: str = ""
 
 
-def play(*, as_json: bool) -> bool:
-    """Walk all journeys of all pairs, print them, and tell whether none failed."""
+def every_pair() -> list[tuple[str, str]]:
+    """Return each library system that can be staged with each provider."""
     systems = [name for name in sorted(installed(SIMULATOR_GROUP)) if isinstance(simulator(name), Stageable)]
-    cells = [cell for system in systems for provider in PROVIDERS for cell in _pair(system, provider)]
+    return [(system, provider) for system in systems for provider in PROVIDERS]
+
+
+def play(pairs: Iterable[tuple[str, str]], *, as_json: bool) -> bool:
+    """Walk all journeys of *pairs*, print them, and tell whether none failed."""
+    cells = [cell for system, provider in pairs for cell in _pair(system, provider)]
     if as_json:
         click.echo(json.dumps({"cells": [asdict(cell) for cell in cells]}))
     else:
