@@ -165,7 +165,9 @@ def _ask(
 
 def gives_back(desk: Desk, payment: Payment) -> bool:
     """Tell whether the payment's provider can give anything back."""
-    return desk.providers[payment.provider].capabilities().refund is not RefundSupport.NONE
+    provider = desk.providers.get(payment.provider)
+    # What was free has no provider, and nothing to give back.
+    return provider is None or provider.capabilities().refund is not RefundSupport.NONE
 
 
 def order_treasury(unit: Unit, desk: Desk, payment: Payment, actor: Actor, decision: Decision) -> Decided:
