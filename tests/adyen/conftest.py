@@ -12,14 +12,14 @@ from ils_payment_adyen.simulator import KEY, AdyenSimulator
 from ils_payment_koha.simulator import KohaSimulator
 from pydantic import SecretStr
 
-from ils_payment.flows.house import House, open_house, open_store
+from ils_payment.flows.house import House, open_house
 from ils_payment.model import Attempt, AttemptLine, Forged, PatronRef
 from ils_payment.ports import LibraryInfo
 from ils_payment.store import intake
-from ils_payment.store.upgrade import upgrade
 from ils_payment.testing.world import SimulatedWorld
 from ils_payment.world import PluginHost
 from tests.conftest import KOHA, Town, settings_for
+from tests.ledgers import lay_down
 
 ADYEN = "127.0.0.1:12112"
 ACCOUNT = "LibraryECOM"
@@ -111,9 +111,7 @@ class AdyenTown(Town):
                 {"method": "instant_bank_transfer", "provider": "adyen"},
             ],
         )
-        store = open_store(self.settings, self.world)
-        upgrade(store)
-        store.close()
+        lay_down(url)
         self.house: House = open_house(self.settings, self.world)
         self.desk = self.house.libraries["lindental"]
         self.erika = PatronRef(str(self.koha.patron_ids["erika"]))

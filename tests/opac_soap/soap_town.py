@@ -7,11 +7,11 @@ from typing import Any
 from ils_payment_opac_soap.simulator import SOAPSimulator
 from ils_payment_stripe.simulator import StripeSimulator
 
-from ils_payment.flows.house import House, open_house, open_store
+from ils_payment.flows.house import House, open_house
 from ils_payment.model import PatronRef
-from ils_payment.store.upgrade import upgrade
 from ils_payment.testing.world import SimulatedWorld
 from tests.conftest import STRIPE, Town, settings_for
+from tests.ledgers import lay_down
 from tests.opac_soap.conftest import CARD, PIN, PLACE, table
 
 
@@ -25,9 +25,7 @@ class SOAPTown(Town):
         self.world.remotes = {STRIPE: self.stripe, PLACE: self.server}
         written = table(preset, **changes)
         self.settings = settings_for(url, library_system={"plugin": "opac-soap", **written})
-        store = open_store(self.settings, self.world)
-        upgrade(store)
-        store.close()
+        lay_down(url)
         self.house: House = open_house(self.settings, self.world)
         self.desk = self.house.libraries["lindental"]
 

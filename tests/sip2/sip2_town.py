@@ -9,11 +9,11 @@ from ils_payment_sip2.dialect import dialect_of
 from ils_payment_sip2.simulator import Habits, SIP2Simulator
 from ils_payment_stripe.simulator import StripeSimulator
 
-from ils_payment.flows.house import House, open_house, open_store
+from ils_payment.flows.house import House, open_house
 from ils_payment.model import PatronRef
-from ils_payment.store.upgrade import upgrade
 from ils_payment.testing.world import SimulatedWorld
 from tests.conftest import STRIPE, Town, settings_for
+from tests.ledgers import lay_down
 from tests.sip2.conftest import CARD, PASSWORD, PIN, SERVER, table
 
 
@@ -30,9 +30,7 @@ class SIP2Town(Town):
         self.stripe = StripeSimulator.demo(world=self.world, public_url=f"http://{STRIPE}")
         self.world.remotes = {STRIPE: self.stripe}
         self.settings = settings_for(url, library_system={"plugin": "sip2", **written})
-        store = open_store(self.settings, self.world)
-        upgrade(store)
-        store.close()
+        lay_down(url)
         self.house: House = open_house(self.settings, self.world)
         self.desk = self.house.libraries["lindental"]
 

@@ -8,11 +8,11 @@ from typing import Any
 from ils_payment_sisis.simulator import Habits, SISISSimulator
 from ils_payment_stripe.simulator import StripeSimulator
 
-from ils_payment.flows.house import House, open_house, open_store
+from ils_payment.flows.house import House, open_house
 from ils_payment.model import PatronRef
-from ils_payment.store.upgrade import upgrade
 from ils_payment.testing.world import SimulatedWorld
 from tests.conftest import STRIPE, Town, settings_for
+from tests.ledgers import lay_down
 from tests.sisis.conftest import CARD, PASSWORD, PIN, connect, table
 
 
@@ -35,9 +35,7 @@ class SISISTown(Town):
         connect(self.world, self.sisis)
         written = {"plugin": "sisis", **table(**changes)}
         self.settings = settings_for(url, library_system=written, **(library or {}))
-        store = open_store(self.settings, self.world)
-        upgrade(store)
-        store.close()
+        lay_down(url)
         self.house: House = open_house(self.settings, self.world)
         self.desk = self.house.libraries["lindental"]
 
