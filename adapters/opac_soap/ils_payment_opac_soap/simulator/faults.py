@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 class Fault(StrEnum):
@@ -32,32 +25,6 @@ class Fault(StrEnum):
     BOMB = "entities that would grow to gigabytes"
     EXTERNAL = "an entity from a file of the machine"
     DEEP = "elements within elements without end"
-
-
-@dataclass
-class Faults:
-    """The faults that wait, and the effects that come late."""
-
-    waiting: deque[tuple[Fault, str, float]] = field(default_factory=deque)
-    late: list[tuple[datetime, Callable[[], object]]] = field(default_factory=list)
-
-    def take(self, operation: str) -> tuple[Fault, float] | None:
-        """Return, and use up, the first fault that is meant for *operation*."""
-        for waiting in self.waiting:
-            if waiting[1] == operation:
-                self.waiting.remove(waiting)
-                return waiting[0], waiting[2]
-        return None
-
-    def postpone(self, now: datetime, seconds: float, effect: Callable[[], object]) -> None:
-        """Keep *effect* until *seconds* after *now*."""
-        self.late.append((now + timedelta(seconds=seconds), effect))
-
-    def due(self, now: datetime) -> list[Callable[[], object]]:
-        """Return, and forget, what was to take effect by *now*, oldest first."""
-        ripe = sorted((one for one in self.late if one[0] <= now), key=lambda one: one[0])
-        self.late = [one for one in self.late if one[0] > now]
-        return [effect for _, effect in ripe]
 
 
 _BOMB = b'<!DOCTYPE x [<!ENTITY a "ha">' + b"".join(

@@ -12,10 +12,11 @@ from ils_payment.model import Reply
 from ils_payment.testing import town
 from ils_payment.testing.books import Books
 from ils_payment.testing.demo import DemoLibrary
+from ils_payment.testing.faults import Faults
 from ils_payment.testing.simulator import DROPPED, RealWorld, serve
 from ils_payment_opac_soap import tree
 from ils_payment_opac_soap.simulator.arena import Arena
-from ils_payment_opac_soap.simulator.faults import Fault, Faults, damaged
+from ils_payment_opac_soap.simulator.faults import Fault, damaged
 from ils_payment_opac_soap.simulator.ncip import NCIP
 from ils_payment_opac_soap.simulator.others import Libero, SunRise
 from ils_payment_opac_soap.simulator.symphony import Symphony
@@ -51,7 +52,7 @@ class SOAPSimulator:
         # Each maker's voice has switches of its own.
         self.voice: Any = VOICES[preset](self.books)
         self.last_body = b""
-        self._faults = Faults()
+        self._faults: Faults[Fault] = Faults()
         self._requests: Counter[str] = Counter()
         self._lock = threading.RLock()
 

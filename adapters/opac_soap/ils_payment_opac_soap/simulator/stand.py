@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import SecretStr
 
-from ils_payment.testing.stands import Call, LibraryStand, Person, SeenCredit, long_ahead
+from ils_payment.testing.books import Books
+from ils_payment.testing.books_stand import BooksStand
+from ils_payment.testing.stands import Call, Person
 from ils_payment_opac_soap.adapter import SOAPSystem
 from ils_payment_opac_soap.config import SOAPConfig
 from ils_payment_opac_soap.simulator.server import SOAPSimulator
@@ -22,7 +24,7 @@ _NOBODY = {"absent": ["com.sirsidynix.symws.service.exceptions.PatronServiceExce
 """The simulator's own word for a patron who is not there; that of the real system is not public."""
 
 
-class SymphonyStand(LibraryStand):
+class SymphonyStand(BooksStand):
     """A session, one call for each fee, no marker that is found again."""
 
     name = "opac-soap"
@@ -39,6 +41,11 @@ class SymphonyStand(LibraryStand):
         self.server = SOAPSimulator(self.simulated, preset=self.preset)
         self.server.voice.staff = ("kasse", _PASSWORD)
         self.serve("localhost:6002", self.server)
+
+    @property
+    def books(self) -> Books:
+        """The books behind the simulated library system."""
+        return self.server.books
 
     def open(self) -> SOAPSystem:
         """Return the adapter."""
@@ -65,39 +72,6 @@ class SymphonyStand(LibraryStand):
             super().refuse_us()
         self.server.voice.staff = ("kasse", "another")
         self.server.end_sessions()
-
-    def add_patron(
-        self, *, name: str = "Erika Mustermann", valid_until: date | None = None, email: str = ""
-    ) -> Person:
-        """Register a patron."""
-        card = f"29999{len(self.server.books.patrons):09}"
-        self.server.books.add_patron(card, f"pin-{card}", name, valid_until or long_ahead(self))
-        return Person(card=card, pin=f"pin-{card}", key=card)
-
-    def add_fee(self, person: Person, cents: int, *, text: str = "Gebühr", since: date | None = None) -> None:
-        """Charge a fee."""
-        self.server.books.add_fee(person.key, cents, text, since=since or self.world.now().date())
-
-    def grow(self, person: Person, cents: int) -> None:
-        """Let the only fee rise."""
-        [fee] = self.server.books.patrons[person.key].fees
-        fee.open += cents
-        fee.cents += cents
-
-    def pay_at_desk(self, person: Person, cents: int) -> None:
-        """Take cash for the oldest fee."""
-        self.server.books.pay(person.key, cents, at=self.world.now())
-
-    def open_fees(self, person: Person) -> list[int]:
-        """Return what is open of each fee."""
-        return [fee.open for fee in self.server.books.patrons[person.key].fees]
-
-    def credits(self, person: Person) -> list[SeenCredit]:
-        """Return every payment."""
-        return [
-            SeenCredit(cents=one.cents, marker=one.marker, unapplied=one.unapplied)
-            for one in self.server.books.patrons[person.key].payments
-        ]
 
 
 class MarkerStand(SymphonyStand):

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 class Fault(StrEnum):
@@ -48,29 +42,3 @@ class Habits:
     shows_sum: bool = True
     currency: str = "EUR"
     refuses_surplus: bool = True
-
-
-@dataclass
-class Faults:
-    """The faults that wait, and the effects that come late."""
-
-    waiting: deque[tuple[Fault, str, float]] = field(default_factory=deque)
-    late: list[tuple[datetime, Callable[[], object]]] = field(default_factory=list)
-
-    def take(self, code: str) -> tuple[Fault, float] | None:
-        """Return, and use up, the first fault that is meant for messages with this code."""
-        for waiting in self.waiting:
-            if waiting[1] == code:
-                self.waiting.remove(waiting)
-                return waiting[0], waiting[2]
-        return None
-
-    def postpone(self, now: datetime, seconds: float, effect: Callable[[], object]) -> None:
-        """Keep *effect* until *seconds* after *now*."""
-        self.late.append((now + timedelta(seconds=seconds), effect))
-
-    def due(self, now: datetime) -> list[Callable[[], object]]:
-        """Return, and forget, what was to take effect by *now*, oldest first."""
-        ripe = sorted((one for one in self.late if one[0] <= now), key=lambda one: one[0])
-        self.late = [one for one in self.late if one[0] > now]
-        return [effect for _, effect in ripe]

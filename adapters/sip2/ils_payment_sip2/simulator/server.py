@@ -12,10 +12,11 @@ from ils_payment.model import RawRequest, Reply
 from ils_payment.testing import town
 from ils_payment.testing.books import Books
 from ils_payment.testing.demo import DemoLibrary
+from ils_payment.testing.faults import Faults
 from ils_payment.testing.simulator import RealWorld, serve
 from ils_payment.testing.streams import serve_stream
 from ils_payment_sip2.dialect import PRESETS, dialect_of
-from ils_payment_sip2.simulator.faults import Fault, Faults, Habits
+from ils_payment_sip2.simulator.faults import Fault, Habits
 from ils_payment_sip2.simulator.talk import Talk
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class SIP2Simulator:
         self.user, self.password = user, password
         self.habits = habits or Habits()
         self.books = Books()
-        self._faults = Faults()
+        self._faults: Faults[Fault] = Faults()
         self._requests: Counter[str] = Counter()
         self._lock = threading.RLock()
 

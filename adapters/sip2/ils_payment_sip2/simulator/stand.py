@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Any, ClassVar
 
 from pydantic import SecretStr
 
+from ils_payment.testing.books import Books
+from ils_payment.testing.books_stand import BooksStand
 from ils_payment.testing.line import LATE_SECONDS
 from ils_payment.testing.line import Fault as KitFault
-from ils_payment.testing.stands import Call, LibraryStand, Person, SeenCredit, long_ahead
+from ils_payment.testing.stands import Call, Person
 from ils_payment_sip2.adapter import SIP2System
 from ils_payment_sip2.config import SIP2Config
 from ils_payment_sip2.dialect import dialect_of
@@ -56,7 +57,7 @@ class _Door:
             talk.over = True
 
 
-class SIP2Stand(LibraryStand):
+class SIP2Stand(BooksStand):
     """A server that names no fees and answers without a PIN."""
 
     name = "sip2"
@@ -72,6 +73,15 @@ class SIP2Stand(LibraryStand):
         self.server = SIP2Simulator(self.simulated, dialect=dialect, password=_PASSWORD, habits=habits)
         self.door = _Door(self.server)
         self.simulated.streams[_ADDRESS] = self.door
+
+    @property
+    def books(self) -> Books:
+        """The books behind the simulated library system."""
+        return self.server.books
+
+    def catch_up(self) -> None:
+        """Let payments that come late have come."""
+        self.server.truth()
 
     def open(self) -> SIP2System:
         """Return the adapter."""
@@ -114,44 +124,9 @@ class SIP2Stand(LibraryStand):
         self.server.password = "another"
         self.door.close_all()
 
-    def add_patron(
-        self, *, name: str = "Erika Mustermann", valid_until: date | None = None, email: str = ""
-    ) -> Person:
-        """Register a patron."""
-        card = f"29999{len(self.server.books.patrons):09}"
-        self.server.books.add_patron(card, f"pin-{card}", name, valid_until or long_ahead(self))
-        return Person(card=card, pin=f"pin-{card}", key=card)
-
-    def add_fee(self, person: Person, cents: int, *, text: str = "Gebühr", since: date | None = None) -> None:
-        """Charge a fee."""
-        self.server.books.add_fee(person.key, cents, text, since=since or self.world.now().date())
-
-    def grow(self, person: Person, cents: int) -> None:
-        """Let the only fee rise."""
-        [fee] = self.server.books.patrons[person.key].fees
-        fee.open += cents
-        fee.cents += cents
-
-    def pay_at_desk(self, person: Person, cents: int) -> None:
-        """Take cash for the oldest fee."""
-        self.server.books.pay(person.key, cents, at=self.world.now())
-
     def block(self, person: Person) -> None:
         """Take the right to borrow away."""
         self.server.books.patrons[person.key].flags = "Y" + " " * 13
-
-    def open_fees(self, person: Person) -> list[int]:
-        """Return what is open of each fee."""
-        self.server.truth()
-        return [fee.open for fee in self.server.books.patrons[person.key].fees]
-
-    def credits(self, person: Person) -> list[SeenCredit]:
-        """Return every payment."""
-        self.server.truth()
-        return [
-            SeenCredit(cents=one.cents, marker=one.marker, unapplied=one.unapplied)
-            for one in self.server.books.patrons[person.key].payments
-        ]
 
 
 class GossipStand(SIP2Stand):

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter, deque
+from collections import Counter
 from contextlib import contextmanager
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from ils_payment_sip2.dialect import dialect_of
 from ils_payment_sip2.simulator import SIP2Simulator
 
 from ils_payment.testing.demo import DemoLibrary
+from ils_payment.testing.faults import Faults
 from ils_payment.testing.simulator import RealWorld, serve
 from ils_payment.testing.streams import serve_stream
 from ils_payment_sisis.simulator import ncip
@@ -58,8 +59,7 @@ class SISISSimulator:
         }
         self.renewals: dict[str, list[date]] = {}
         self._password = password
-        self._faults: deque[tuple[Fault, str, float]] = deque()
-        self._late: list[tuple[datetime, Callable[[], object]]] = []
+        self._faults: Faults[Fault] = Faults()
         self._delay = 0.0
         self._requests: Counter[str] = Counter()
         self._lock = threading.RLock()
@@ -116,24 +116,23 @@ class SISISSimulator:
     def go_wrong(self, fault: Fault, question: str, n: int = 1, *, seconds: float = 0.0) -> None:
         """Let the next *n* answers to *question* (a command; fiscal, data, blocks) go wrong."""
         with self._lock:
-            self._faults.extend([(fault, question, seconds)] * n)
+            self._faults.waiting.extend([(fault, question, seconds)] * n)
 
     def take_fault(self, question: str) -> Fault | None:
         """Count *question*; return, and use up, the first fault that is meant for it."""
         self._catch_up()
         with self._lock:
             self._requests[question] += 1
-            for waiting in self._faults:
-                if waiting[1] == question:
-                    self._faults.remove(waiting)
-                    self._delay = waiting[2]
-                    return waiting[0]
-        return None
+            found = self._faults.take(question)
+            if found is None:
+                return None
+            fault, self._delay = found
+            return fault
 
     def postpone(self, effect: Callable[[], object]) -> None:
         """Let *effect* come as late as its fault says."""
         with self._lock:
-            self._late.append((self.world.now() + timedelta(seconds=self._delay), effect))
+            self._faults.postpone(self.world.now(), self._delay, effect)
 
     def patron(self, card: str) -> Patron | None:
         """Return the patron with this number, whatever its case."""
@@ -162,8 +161,6 @@ class SISISSimulator:
 
     def _catch_up(self) -> None:
         with self._lock:
-            now = self.world.now()
-            ripe = [effect for at, effect in self._late if at <= now]
-            self._late = [one for one in self._late if one[0] > now]
+            ripe = self._faults.due(self.world.now())
         for effect in ripe:
             effect()

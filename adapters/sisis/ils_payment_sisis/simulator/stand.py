@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 from ils_payment_sip2.simulator import Fault as TillFault
 from pydantic import SecretStr
 
-from ils_payment.testing.books import Paid
+from ils_payment.testing.books import Books
+from ils_payment.testing.books_stand import BooksStand
 from ils_payment.testing.line import LATE_SECONDS, Fault
-from ils_payment.testing.stands import Call, CannotStageError, LibraryStand, Person, SeenCredit, long_ahead
+from ils_payment.testing.stands import Call, CannotStageError, Person
 from ils_payment_sisis.adapter import SISISSystem
 from ils_payment_sisis.config import SISISConfig
 from ils_payment_sisis.simulator import faults
@@ -47,7 +48,7 @@ _PAYS = {
 _WORDS = {Call.READ: "SLNPBenutzerKurzKonto", Call.RENEW: RENEW, Call.SETTLE: "37"}
 
 
-class SISISStand(LibraryStand):
+class SISISStand(BooksStand):
     """A SISIS that is read through SLNP, whose library has commands of its own."""
 
     name = "sisis"
@@ -78,6 +79,11 @@ class SISISStand(LibraryStand):
         )
         self.simulated.streams = {"slnp.test:9001": self.town.slnp, "sip2.test:6001": self.town.till}
         self.simulated.remotes["ncip.test"] = self.town
+
+    @property
+    def books(self) -> Books:
+        """The books behind the simulated library system."""
+        return self.town.books
 
     def open(self) -> SISISSystem:
         """Return an adapter with connections of its own."""
@@ -123,28 +129,6 @@ class SISISStand(LibraryStand):
         """Change the passwords, and shut the gateway, which has none."""
         self.town.refuse_us()
 
-    def add_patron(
-        self, *, name: str = "Erika Mustermann", valid_until: date | None = None, email: str = ""
-    ) -> Person:
-        """Register an adult; SISIS has an address nowhere that is read."""
-        card = f"29999{len(self.town.books.patrons):09}"
-        self.town.books.add_patron(card, f"pin-{card}", name, valid_until or long_ahead(self))
-        return Person(card=card, pin=f"pin-{card}", key=card)
-
-    def add_fee(self, person: Person, cents: int, *, text: str = "Gebühr", since: date | None = None) -> None:
-        """Charge a fee."""
-        self.town.books.add_fee(person.key, cents, text, since=since or self.world.now().date())
-
-    def grow(self, person: Person, cents: int) -> None:
-        """Let the fee rise."""
-        [fee] = self.town.books.patrons[person.key].fees
-        fee.cents += cents
-        fee.open += cents
-
-    def pay_at_desk(self, person: Person, cents: int) -> None:
-        """Take cash for the oldest open fee."""
-        self.town.books.pay(person.key, cents, at=self.world.now())
-
     def add_open_credit(self, person: Person, cents: int) -> None:
         """Refuse: the one fee stands for what is owed after credit, so that none is shown beside it."""
         raise CannotStageError("SISIS takes open credit off before anything is shown")
@@ -156,17 +140,6 @@ class SISISStand(LibraryStand):
     def renew_at_desk(self, person: Person) -> None:
         """Renew as a clerk does."""
         self.town.renew(self.town.books.patrons[person.key], None)
-
-    def open_fees(self, person: Person) -> list[int]:
-        """Return what is open of each fee."""
-        self.catch_up()
-        return [fee.open for fee in self.town.books.patrons[person.key].fees]
-
-    def credits(self, person: Person) -> list[SeenCredit]:
-        """Return every payment that came in."""
-        self.catch_up()
-        paid: list[Paid] = self.town.books.patrons[person.key].payments
-        return [SeenCredit(cents=one.cents, marker=one.marker, unapplied=one.unapplied) for one in paid]
 
     def expiries(self, person: Person) -> list[date]:
         """Return every new end of the card."""
