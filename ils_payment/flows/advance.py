@@ -16,7 +16,7 @@ from ils_payment.flows.observe import observe
 from ils_payment.flows.refund import send as send_refunds
 from ils_payment.flows.renew_late import last_look
 from ils_payment.flows.settle import settle
-from ils_payment.flows.work import tell_observers
+from ils_payment.flows.work import WHILE_SHUT, tell_observers
 from ils_payment.model import State
 from ils_payment.store import attempts, evidence, installation, patrons, payments
 
@@ -96,7 +96,7 @@ def _follow_up(house: House, desk: Desk, payment: Payment) -> datetime | None:
         return None
     if waits:
         # A restored ledger writes nothing outside, and a lifted block is such a thing.
-        return house.world.now() + timedelta(minutes=1)
+        return house.world.now() + WHILE_SHUT
     again = last_look(house, desk, current, patron) if current.renewal_line else None
     later = unblock.follow(house, desk, current)
     return min((one for one in (again, later) if one is not None), default=None)

@@ -13,6 +13,7 @@ from ils_payment.domain.evidence import weigh
 from ils_payment.domain.states import ENDED, UNPAID, decide
 from ils_payment.errors import InvariantError, RemoteError
 from ils_payment.flows import reversals
+from ils_payment.flows.work import WHILE_SHUT
 from ils_payment.model import Attempt, CannotTell, Input, PayState, ReadSupport, Started, State
 from ils_payment.store import attempts, evidence, installation, payments
 from ils_payment.store.payments import AlreadyClaimedError
@@ -114,7 +115,7 @@ def _look_up(house: House, desk: Desk, payment: Payment, attempt: AttemptRow) ->
     with house.store.read() as unit:
         if installation.is_unreconciled(unit):
             # Looking may repeat the start, and a restored ledger writes nothing outside.
-            return unit.now + timedelta(minutes=1)
+            return unit.now + WHILE_SHUT
     found = provider.find(_as_attempt(payment, attempt))
     if isinstance(found, CannotTell):
         log.warning("start_still_unclear", payment=payment.id, library=desk.key, reason=found.reason)

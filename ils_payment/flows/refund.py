@@ -25,7 +25,7 @@ from ils_payment.flows.charge import charge
 from ils_payment.flows.hands import backoff
 from ils_payment.flows.renew_late import came_late, doubt_no_more
 from ils_payment.flows.reversals import catch_up
-from ils_payment.flows.work import SEND_WITHIN, quarantine
+from ils_payment.flows.work import SEND_WITHIN, WHILE_SHUT, quarantine
 from ils_payment.model import (
     MarkerSupport,
     Refunded,
@@ -71,7 +71,7 @@ def send(house: House, desk: Desk, payment: Payment) -> datetime | None:
     """Bring the approved refunds of a payment as far as they get now; return when to come back."""
     with house.store.read() as unit:
         if installation.is_unreconciled(unit):
-            return unit.now + timedelta(minutes=1)
+            return unit.now + WHILE_SHUT
         running = refunds.running(unit, payment.id)
         payment = (payments.load(unit, payment.id) if running else None) or payment
     due: list[datetime] = []

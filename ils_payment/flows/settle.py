@@ -11,7 +11,6 @@ its marker; read again afterwards. What no rule decides becomes a case.
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import structlog
@@ -24,7 +23,7 @@ from ils_payment.errors import RemoteAbsentError, RemoteError
 from ils_payment.flows import renew
 from ils_payment.flows.hands import LEASE_SECONDS, backoff
 from ils_payment.flows.readback import earlier_is_there, look_back, next_look, read_back
-from ils_payment.flows.work import SEND_WITHIN, Work, hold, is_patient, quarantine, step
+from ils_payment.flows.work import SEND_WITHIN, WHILE_SHUT, Work, hold, is_patient, quarantine, step
 from ils_payment.model import Applied, CreditOrder, Input, NotApplied, Partial, Unclear
 from ils_payment.store import chain, installation, orders, patrons, payments, renewals
 
@@ -49,7 +48,7 @@ def settle(house: House, desk: Desk, payment: Payment) -> datetime | None:
     with house.store.unit() as unit:
         if installation.is_unreconciled(unit):
             # A restored ledger may lack what was settled since its backup.
-            return unit.now + timedelta(minutes=1)
+            return unit.now + WHILE_SHUT
         patron = patrons.patron_ref(unit, payment.patron_id)
         if patron is None:
             payments.move(unit, payment, "patron_erased", case="unexpected")

@@ -27,6 +27,9 @@ SEND_WITHIN = timedelta(seconds=60)
 A host may sleep between the two; much later, somebody else may have made the call instead.
 """
 
+WHILE_SHUT = timedelta(minutes=5)
+"""So long a payment waits, again and again, until a restored ledger was compared: a person may take days."""
+
 
 @dataclass(slots=True)
 class Work:
