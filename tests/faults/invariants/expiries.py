@@ -12,6 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ils_payment.flows.work import SEND_WITHIN
 from tests.faults.actors.cards import PATRON
 from tests.faults.invariants.base import Broken, Invariant
 from tests.faults.reports import Truth
@@ -54,7 +55,7 @@ class NewExpiries(Invariant):
         super().__init__(setting)
         self.writes: list[Write] = []
         self.problem: Broken | None = None
-        self.seen: dict[str, str | None] = {}
+        self.seen: dict[str, list[tuple[float, str | None]]] = {}
         self.catching = False
         self.unanswered: set[str] = set()
         """Payments of whose call we got no answer."""
@@ -100,7 +101,8 @@ class NewExpiries(Invariant):
             return []
         if raw.method == "GET":
             row = self.setting.koha.tables.patrons.get(int(card[1]))
-            self.seen[card[1]] = row.record["expiry_date"] if row else None
+            read = row.record["expiry_date"] if row else None
+            self.seen.setdefault(card[1], []).append((self.setting.scheduler.seconds, read))
         elif raw.method == "PUT":
             body = json.loads(raw.body)
             try:
@@ -120,9 +122,10 @@ class NewExpiries(Invariant):
         if MAY_SLEEP & set(self.setting.mix.chance):
             return
         bases = {row["base"] for row in rows}
-        self.hold(
-            self.seen.get(patron) in bases, f"{patron} was read as {self.seen.get(patron)}, not {bases}"
-        )
+        # Another reader may have come between, who is not the one that writes.
+        since = self.setting.scheduler.seconds - SEND_WITHIN.total_seconds()
+        read = {value for at, value in self.seen.get(patron, []) if at >= since}
+        self.hold(bool(read & bases), f"{patron} was read as {read}, not {bases}")
         now = int(self.setting.world.now().timestamp() * 1_000_000)
         for row in rows:
             in_hands = (
@@ -150,7 +153,8 @@ class NewExpiries(Invariant):
             self.problem = self.problem or Broken(self.name, f"patron {patron}: nobody bought {after}")
             return
         row = next((one for one in rows if one["state"] == "tried"), rows[-1])
-        raced = not self.catching and before != self.seen.get(patron)
+        last = self.seen[patron][-1][1] if patron in self.seen else None
+        raced = not self.catching and before != last
         over_desk = record["date_renewed"] != row["renewed_on"]
         self.writes.append(Write(patron, row["id"], before, after, self.catching, raced, over_desk))
         backwards = before is not None and after < before
