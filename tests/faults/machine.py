@@ -13,6 +13,7 @@ at the first that breaks. ``run`` is the same without stopping, and gives all co
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 from collections import Counter
@@ -72,6 +73,9 @@ def _begin(patch: str | None, folder: str) -> None:
         module, _, name = patch.partition(":")
         _open.enter_context(getattr(import_module(module), name)())
     _kit = Kit(folder)
+    # What a schedule leaves behind dies with it: looking for garbage more seldom saves a tenth of the time.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 def _chunk(seeds: Sequence[int]) -> Tally:
