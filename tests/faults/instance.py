@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ils_payment.store.unit import Store
     from tests.faults.scheduler import Task
-    from tests.faults.setting import Setting
+    from tests.faults.stage import Stage
 
 log = structlog.get_logger(__name__)
 
@@ -30,7 +30,7 @@ class BrokenError(Exception):
 class Instance:
     """A process. ``house`` is None while it is dead."""
 
-    def __init__(self, setting: Setting, number: int, store: Store) -> None:
+    def __init__(self, setting: Stage, number: int, store: Store) -> None:
         self.setting = setting
         self.number = number
         self.store = store

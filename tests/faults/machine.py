@@ -23,8 +23,9 @@ from importlib import import_module
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from tests.faults.hub import Outcome
 from tests.faults.kit import MEMORY, Kit
-from tests.faults.play import Outcome, play
+from tests.faults.play import play
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

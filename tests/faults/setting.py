@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import replace
-from datetime import UTC, date, datetime
-from random import Random
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ils_payment_koha.simulator import KohaSimulator
@@ -14,20 +12,18 @@ from ils_payment_stripe.simulator import StripeSimulator
 
 from ils_payment.model import PatronRef
 from tests.conftest import KOHA, STRIPE
-from tests.faults.fault_world import FaultWorld, RemoteWorld
-from tests.faults.instance import Instance
-from tests.faults.kit import CARDS, Kit
+from tests.faults.fault_world import RemoteWorld
+from tests.faults.kit import CARDS
 from tests.faults.lending import Lending
-from tests.faults.mix import Mix, has_platforms
+from tests.faults.mix import has_platforms
 from tests.faults.remotes import KohaGate, StripeGate
-from tests.faults.scheduler import Scheduler
-from tests.faults.size import draw
+from tests.faults.stage import Stage
 from tests.flows.renewing import tariff
 
 if TYPE_CHECKING:
     from ils_payment.flows.house import Desk
     from ils_payment.model import RawRequest, Reply
-    from tests.faults.actors.bookkeeping import Lost
+    from tests.faults.kit import Kit
 
 _STARTS = {
     "": datetime(2026, 11, 21, 21, 0, tzinfo=UTC),
@@ -36,28 +32,16 @@ _STARTS = {
 }
 
 
-class Setting:
-    """Everything of one schedule. Closing is the kit's matter: the next schedule starts afresh."""
+class Setting(Stage):
+    """A library with Koha and Stripe. Closing is the kit's matter: the next schedule starts afresh."""
 
     def __init__(self, kit: Kit, seed: int) -> None:
-        self.kit = kit
-        self.seed = seed
-        self.rng = Random(seed)
-        self.scheduler = Scheduler(self.rng)
-        self.mix = Mix(self.rng)
-        self.mix.add_people(Random(f"{seed} afterwards"))
+        super().__init__(kit, seed)
         self.mix.add_cards(seed)
         self.mix.add_platforms(seed)
         self.settings = kit.selling if self.sells_cards else kit.settings
-        self.lost: Lost | None = None
-        self.exported: dict[tuple[date, date], list[str]] = {}
-        self.size = draw(self.rng)
-        start = _STARTS[self._calendar()]
-        kit.fresh_ledger()
-        kit.strings.mix, kit.strings.scheduler = self.mix, self.scheduler
-        self.world = FaultWorld(self.scheduler, self.mix, start, seed=seed)
-        kit.strings.failpoint = self.world.failpoint
-        outside = RemoteWorld(self.scheduler, self.mix, start)
+        self.begin(lambda: _STARTS[self._calendar()])
+        outside = RemoteWorld(self.scheduler, self.mix, self.world.start)
         self.koha = KohaSimulator(outside, seed=seed)
         self.stripe = StripeSimulator.demo(world=outside, public_url=f"http://{STRIPE}", seed=seed)
         self.gates: dict[str, Any] = {
@@ -69,12 +53,7 @@ class Setting:
         self.lending = Lending(self.mix) if has_platforms(seed) else None
         self.canaries: list[str] = [f"kanari{seed}x", *CARDS, "demo-secret", "sk_test_sim", "whsec_sim"]
         self.patrons: list[PatronRef] = self._populate()
-        count = self.rng.choice(self.size.processes)
-        self.instances = [Instance(self, number, kit.stores[number]) for number in range(count)]
-        self._zero = start.timestamp()
-        self._due = float("inf")
-        self.rows = sqlite3.connect(kit.path, isolation_level=None)
-        self.rows.row_factory = sqlite3.Row
+        self.open_processes()
 
     @property
     def sells_cards(self) -> bool:
@@ -86,15 +65,14 @@ class Setting:
         desk = replace(desk, tariff=tariff()) if self.sells_cards else desk
         return self.lending.connected(desk) if self.lending else desk
 
-    def reopen(self) -> None:
-        """Read the file that lies where the ledger was, after it was put back from a backup."""
-        self.rows.close()
-        self.rows = sqlite3.connect(self.kit.path, isolation_level=None)
-        self.rows.row_factory = sqlite3.Row
-        self.kit.strings.changed = True
+    def bank_decides_at(self) -> float:
+        """Return when Stripe decides the next pending payment; infinite where none is."""
+        decided = [at for at, _ in self.stripe.book.pending.values() if at is not None]
+        return min(decided) - self._zero if decided else float("inf")
 
-    def close(self) -> None:
-        self.rows.close()
+    def bank_decides(self) -> None:
+        """Let Stripe decide what is to be decided by now."""
+        self.stripe.tick()
 
     def _calendar(self) -> str:
         for name in ("dst_change", "year_end"):
@@ -129,26 +107,3 @@ class Setting:
         text = f"Kanari{self.seed}x Titel"
         cents = self.rng.choice((100, 150, 250, 333, 1000, self.rng.randint(101, 5000)))
         return self.koha.add_fee(patron, cents, "MANUAL", text, library_id="ZENTRALE", days_ago=3)
-
-    def alive(self) -> Instance | None:
-        """Return a process that answers, as a load balancer finds one."""
-        living = [one for one in self.instances if one.house is not None]
-        return self.rng.choice(living) if living else None
-
-    def query(self, sql: str, *parameters: Any) -> list[sqlite3.Row]:
-        """Read the ledger as an outsider, past the program's own code."""
-        return self.rows.execute(sql, parameters).fetchall()
-
-    def next_due(self) -> float:
-        """Return when a runner has something to do, in the scheduler's seconds."""
-        if self.kit.strings.changed:
-            self.kit.strings.changed = False
-            ready, news = self.rows.execute(_NEXT_DUE).fetchone()
-            self._due = 0.0 if news else float("inf") if ready is None else ready / 1_000_000
-        return self._due - self._zero - self.world.offset
-
-
-_NEXT_DUE = """
-SELECT (SELECT min(max(due_at, coalesce(lease_until + 1, 0))) FROM payments WHERE due_at IS NOT NULL),
-       EXISTS (SELECT 1 FROM notices WHERE handled IS NULL)
-"""
