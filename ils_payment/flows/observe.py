@@ -59,13 +59,19 @@ def observe(
         return None
     if attempt.session_ref is None and (attempt.outcome == "unclear" or not told):
         return _look_up(house, desk, payment, attempt)
+    read = failed = None
     try:
         read = _read(house, payment, provider, attempt, return_params)
     except RemoteError as error:
+        failed = error
+    if decides:
+        # A notice that came while the provider answered may say more than the answer.
+        with house.store.read() as unit:
+            told = evidence.told(unit, payment.id)
+    if failed is not None:
         if not told:
-            raise
-        log.warning("told_but_not_read", payment=payment.id, library=desk.key, reason=str(error))
-        read = None
+            raise failed
+        log.warning("told_but_not_read", payment=payment.id, library=desk.key, reason=str(failed))
     seen = weigh(read, told)
     if seen is None:
         _take_reversals(house, payment, reversals_in(one for each in told for one in each.reversals))

@@ -28,6 +28,10 @@ class Faults(Generic[Fault]):
                 return waiting[0], waiting[2]
         return None
 
+    def mend(self) -> None:
+        """Let no fault wait any more; what is to come late still comes."""
+        self.waiting.clear()
+
     def postpone(self, now: datetime, seconds: float, effect: Callable[[], object]) -> None:
         """Keep *effect* until *seconds* after *now*."""
         self.late.append((now + timedelta(seconds=seconds), effect))

@@ -67,6 +67,10 @@ class Line:
         """Let *fault* happen to the next request that *matches*."""
         self._breaks.append(_Break(matches, fault))
 
+    def mend(self) -> None:
+        """Let no fault wait any more."""
+        self._breaks.clear()
+
     def handle(self, request: RawRequest) -> Reply:
         """Answer as the remote does, or as the fault has it that waits for such a request."""
         self.catch_up()

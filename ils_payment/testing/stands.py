@@ -92,6 +92,11 @@ class Stand:
         for line in self.lines:
             line.break_next(lambda request: self.is_call(call, request), fault)
 
+    def mend(self) -> None:
+        """Let no fault wait any more; what is to come late still comes."""
+        for line in self.lines:
+            line.mend()
+
     def calls(self, call: Call) -> int:
         """Return how often *call* was sent."""
         self._has_lines()

@@ -8,7 +8,8 @@ From Python, under a patch that plants a defect::
 
 ``patch`` is a context manager, named as ``module:attribute`` because it is entered in each worker process
 before the first schedule. ``hunt`` plays seeds in the order ``base``, ``base + 1``, ... in chunks, and stops
-at the first that breaks. ``run`` is the same without stopping, and gives all counts.
+at the first that breaks. ``run`` is the same without stopping, and gives all counts. ``plugin`` is the name
+of a library system or provider: its schedules are played by pairs of it and others; "": by Koha and Stripe.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import TYPE_CHECKING
 
 from tests.faults.hub import Outcome
 from tests.faults.kit import MEMORY, Kit
+from tests.faults.pairs import play as pairs
 from tests.faults.play import play
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 CHUNK = 10
 _open = ExitStack()
 _kit: Kit | None = None
+_plugin = ""
 
 
 @dataclass(frozen=True)
@@ -67,9 +70,10 @@ class Tally:
         self.found += other.found
 
 
-def _begin(patch: str | None, folder: str) -> None:
+def _begin(patch: str | None, folder: str, plugin: str) -> None:
     """Make this process ready to play: plant the defect, then build the kit."""
-    global _kit  # noqa: PLW0603 - a worker process has one kit for its whole life
+    global _kit, _plugin  # noqa: PLW0603 - a worker process has one kit for its whole life
+    _plugin = plugin
     if patch is not None:
         module, _, name = patch.partition(":")
         _open.enter_context(getattr(import_module(module), name)())
@@ -84,12 +88,16 @@ def _chunk(seeds: Sequence[int]) -> Tally:
     if _kit is None:
         raise RuntimeError("the process was not made ready")
     for seed in seeds:
-        tally.add(play(_kit, seed))
+        tally.add(_play(_kit, seed, _plugin))
     return tally
 
 
+def _play(kit: Kit, seed: int, plugin: str, *, told: bool = False) -> Outcome:
+    return pairs.play(kit, seed, plugin, told=told) if plugin else play(kit, seed, told=told)
+
+
 def tallies(
-    seeds: Sequence[int], *, patch: str | None = None, processes: int | None = None
+    seeds: Sequence[int], *, patch: str | None = None, processes: int | None = None, plugin: str = ""
 ) -> Iterator[Tally]:
     """Play *seeds* and yield what each chunk of them came to, in order."""
     chunks = [seeds[at : at + CHUNK] for at in range(0, len(seeds), CHUNK)]
@@ -98,30 +106,37 @@ def tallies(
     # Whoever stops early ends the processes at once, so their databases are removed from here.
     with (
         TemporaryDirectory(prefix="ils-payment-faults-", dir=MEMORY if MEMORY.is_dir() else None) as folder,
-        context.Pool(count, _begin, (patch, folder)) as pool,
+        context.Pool(count, _begin, (patch, folder, plugin)) as pool,
     ):
         yield from pool.imap(_chunk, chunks)
 
 
-def run(seeds: Sequence[int], *, patch: str | None = None, processes: int | None = None) -> Tally:
+def run(
+    seeds: Sequence[int], *, patch: str | None = None, processes: int | None = None, plugin: str = ""
+) -> Tally:
     """Play all *seeds*; return all counts and all violations."""
     total = Tally()
-    for tally in tallies(seeds, patch=patch, processes=processes):
+    for tally in tallies(seeds, patch=patch, processes=processes, plugin=plugin):
         total.merge(tally)
     return total
 
 
 def hunt(
-    patch: str | None, *, schedules: int = 3000, base: int = 1, processes: int | None = None
+    patch: str | None,
+    *,
+    schedules: int = 3000,
+    base: int = 1,
+    processes: int | None = None,
+    plugin: str = "",
 ) -> Found | None:
     """Play up to *schedules* seeds from *base* on under *patch*; return the first that breaks, or None."""
-    for tally in tallies(range(base, base + schedules), patch=patch, processes=processes):
+    for tally in tallies(range(base, base + schedules), patch=patch, processes=processes, plugin=plugin):
         if tally.found:
             return tally.found[0]
     return None
 
 
-def replay(seed: int, *, patch: str | None = None, told: bool = False) -> Outcome:
+def replay(seed: int, *, patch: str | None = None, told: bool = False, plugin: str = "") -> Outcome:
     """Play one seed in this process; *told*: keep its story also when it holds."""
     with ExitStack() as stack:
         if patch is not None:
@@ -129,4 +144,4 @@ def replay(seed: int, *, patch: str | None = None, told: bool = False) -> Outcom
             stack.enter_context(getattr(import_module(module), name)())
         kit = Kit()
         stack.callback(kit.close)
-        return play(kit, seed, told=told)
+        return _play(kit, seed, plugin, told=told)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tests.faults.machine import Tally, replay, tallies
 from tests.faults.mix import sells_cards
+from tests.faults.pairs.pairing import PLUGINS
 from tests.faults.switches import SWITCHES
 
 FAILED = Path(__file__).with_name("failed_seeds.txt")
@@ -24,31 +25,33 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="base seed; without it one is rolled")
     parser.add_argument("--replay", type=int, help="play this one seed and tell its story")
     parser.add_argument("--cards", action="store_true", help="play only schedules in which cards are sold")
+    parser.add_argument("--plugin", choices=PLUGINS, help="play pairs of this plugin and others")
     parser.add_argument("--processes", type=int)
     parser.add_argument("--patch", help="plant a defect first: module:attribute of a context manager")
     parser.add_argument("--failed", type=Path, default=FAILED, help="the seeds to play again, one a line")
     parser.add_argument("--report", action="store_true", help="print how often each fault struck")
     asked = parser.parse_args()
+    plugin = asked.plugin or ""
     if asked.replay is not None:
-        return _replay(asked.replay, asked.patch)
+        return _replay(asked.replay, asked.patch, plugin)
     base = asked.seed if asked.seed is not None else secrets.randbelow(10**9) * 1000
-    failed = failed_seeds(asked.failed)
+    failed = failed_seeds(asked.failed, plugin)
     print(f"{asked.schedules} schedules from seed {base} on, and {len(failed)} that failed once.")
     fitting = (seed for seed in count(base) if not asked.cards or sells_cards(seed))
     seeds = [*failed, *islice(fitting, asked.schedules)]
     began = time.monotonic()
     total = Tally()
-    for tally in tallies(seeds, patch=asked.patch, processes=asked.processes):
+    for tally in tallies(seeds, patch=asked.patch, processes=asked.processes, plugin=plugin):
         total.merge(tally)
         for found in tally.found:
             print(f"\nSeed {found.seed} breaks {found.invariant}: {found.what}")
-            print(f"Replay it: make simulate REPLAY={found.seed}")
+            print(f"Replay it: make simulate REPLAY={found.seed}{f' PLUGIN={plugin}' if plugin else ''}")
             sys.stdout.flush()
     seconds = time.monotonic() - began
     for found in total.found[:3]:
-        _replay(found.seed, asked.patch)
+        _replay(found.seed, asked.patch, plugin)
     if asked.report:
-        print(report(total))
+        print(report_of_pairs(total) if plugin else report(total))
     line = {
         "schedules": total.numbers["schedules"],
         "violations": len(total.found),
@@ -60,18 +63,23 @@ def main() -> int:
         "switches": sum(1 for switch in SWITCHES if total.fired[switch.name]),
         "seed": base,
     }
+    if plugin:
+        line |= {"plugin": plugin, "switches": len(total.fired), "pairs": len(pairs_of(total))}
     print(json.dumps(line))
     return 1 if total.found else 0
 
 
-def failed_seeds(file: Path = FAILED) -> list[int]:
-    """Return every seed that ever failed: one a line, with the reason behind it."""
+def failed_seeds(file: Path = FAILED, plugin: str = "") -> list[int]:
+    """Return every seed that ever failed: one a line, behind the plugin if there is one, with the reason."""
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    return [int(line.split()[0]) for line in lines if line.strip() and not line.startswith("#")]
+    words = [line.split() for line in lines if line.strip() and not line.startswith("#")]
+    if plugin:
+        return [int(word[1]) for word in words if word[0] == plugin]
+    return [int(word[0]) for word in words if word[0].isdigit()]
 
 
-def _replay(seed: int, patch: str | None) -> int:
-    outcome = replay(seed, patch=patch, told=True)
+def _replay(seed: int, patch: str | None, plugin: str) -> int:
+    outcome = replay(seed, patch=patch, told=True, plugin=plugin)
     print(f"\nThe story of seed {seed}:")
     for line in outcome.story:
         print(f"  {line}")
@@ -90,6 +98,19 @@ def report(total: Tally) -> str:
         struck = f"not here: {switch.absent}" if switch.absent else str(total.fired[switch.name])
         lines.append(f"| {switch.name} | {switch.group} | {struck} |")
     return "\n".join(lines)
+
+
+def pairs_of(total: Tally) -> dict[str, int]:
+    """Return how many schedules each pair had."""
+    return {name: times for name, times in sorted(total.numbers.items()) if " " in name}
+
+
+def report_of_pairs(total: Tally) -> str:
+    """Return the tables of the pairs, and of the faults that struck between them."""
+    lines = ["| library system and provider | schedules |", "|---|---|"]
+    lines += [f"| {name} | {times} |" for name, times in pairs_of(total).items()]
+    lines += ["", "| fault that was to strike | schedules |", "|---|---|"]
+    return "\n".join(lines + [f"| {name} | {times} |" for name, times in sorted(total.fired.items())])
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from ils_payment.flows.house import House
     from tests.faults.setting import Setting
+    from tests.faults.stage import Stage
 
 log = structlog.get_logger(__name__)
 
@@ -77,7 +78,7 @@ class Post:
         if instance is None:
             return None
         try:
-            status: int = instance.call("webhook", lambda house: _answer(house, request))
+            status: int = instance.call("webhook", lambda house: answer(house, request))
         except BrokenError:
             return None
         return status
@@ -131,7 +132,7 @@ class _AtOnce(Intake):
         return self._write([_Waiting(found, None)])[0]  # type: ignore[arg-type]  # nobody waits for it
 
 
-def _answer(house: House, request: RawRequest) -> int:
+def answer(house: House, request: RawRequest) -> int:
     """Answer one webhook by the endpoint's own code, from the verified bytes on."""
     endpoint = Webhooks(house, _AtOnce(house), _Count())  # type: ignore[arg-type]  # it counts alike
     provider = house.libraries["lindental"].providers["stripe"]
@@ -143,7 +144,7 @@ def _answer(house: House, request: RawRequest) -> int:
     raise RuntimeError("the intake waited")
 
 
-def chores(setting: Setting) -> None:
+def chores(setting: Stage) -> None:
     """Do what the runner does about every half minute, now and then."""
     for seconds in setting.size.chores:
         setting.scheduler.sleep(seconds * setting.rng.uniform(0.5, 1.5))

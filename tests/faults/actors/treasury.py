@@ -14,6 +14,7 @@ from tests.faults.instance import BrokenError
 if TYPE_CHECKING:
     from ils_payment.flows.house import House
     from tests.faults.setting import Setting
+    from tests.faults.stage import Stage
 
 DAYS = 8
 """How far back it looks: longer than any storm."""
@@ -25,7 +26,7 @@ def start(setting: Setting) -> None:
         setting.scheduler.spawn("treasury", partial(compare, setting), after=setting.rng.uniform(50, 4000))
 
 
-def compare(setting: Setting) -> None:
+def compare(setting: Stage) -> None:
     """Compare everything once; remotes that do not answer are asked again tomorrow."""
 
     def work(house: House) -> None:

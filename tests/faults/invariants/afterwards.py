@@ -191,7 +191,7 @@ class CasesTellEverything(Invariant):
     name = "I11 cases"
 
     def at_end(self) -> None:
-        house = _house(self.setting)
+        house = a_house(self.setting)
         for row in self.setting.query("SELECT * FROM cases"):
             view = show.case(house, row["id"])
             if view is None or not view.next_steps:
@@ -245,7 +245,7 @@ class LedgerProvesItself(Invariant):
     name = "verify"
 
     def at_end(self) -> None:
-        found = verify(_house(self.setting)).findings
+        found = verify(a_house(self.setting)).findings
         self.hold(not found, "; ".join(found))
 
 
@@ -253,7 +253,7 @@ def _key(refund: dict[str, Any]) -> str:
     return str(refund["metadata"].get(KEY) or "")
 
 
-def _house(setting: Setting) -> House:
+def a_house(setting: Setting) -> House:
     """Return a process that runs; one that was dead is started."""
     for instance in setting.instances:
         if instance.house is None:

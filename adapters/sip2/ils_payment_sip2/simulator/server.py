@@ -102,6 +102,11 @@ class SIP2Simulator:
         with self._lock:
             self._faults.waiting.extend([(fault, code, seconds)] * n)
 
+    def mend(self) -> None:
+        """Let nothing go wrong any more; what is to come late still comes."""
+        with self._lock:
+            self._faults.mend()
+
     def truth(self) -> dict[str, Any]:
         """Return every patron's books in cents, and how often each message came."""
         self._catch_up()

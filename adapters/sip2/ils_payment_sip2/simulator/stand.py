@@ -65,6 +65,7 @@ class SIP2Stand(BooksStand):
     charset = "cp850"
     preset: ClassVar[str] = "evergreen"
     dialect: ClassVar[dict[str, Any]] = {}
+    connections: ClassVar[int] = 2
 
     def __init__(self) -> None:
         super().__init__()
@@ -97,6 +98,7 @@ class SIP2Stand(BooksStand):
                 "password": SecretStr(_PASSWORD),
                 "institution": "LINDENTAL",
                 "location": "ZENTRALE",
+                "connections": self.connections,
             }
         )
         return SIP2System(config, self.host)
@@ -105,6 +107,10 @@ class SIP2Stand(BooksStand):
         """Let the next message with this code go wrong."""
         kind, seconds = _FAULTS[fault]
         self.server.go_wrong(kind, _CODES[call], seconds=seconds)
+
+    def mend(self) -> None:
+        """Let nothing go wrong any more."""
+        self.server.mend()
 
     def calls(self, call: Call) -> int:
         """Count the messages with this code."""

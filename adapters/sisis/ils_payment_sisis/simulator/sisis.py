@@ -118,6 +118,11 @@ class SISISSimulator:
         with self._lock:
             self._faults.waiting.extend([(fault, question, seconds)] * n)
 
+    def mend(self) -> None:
+        """Let nothing go wrong any more; what is to come late still comes."""
+        with self._lock:
+            self._faults.mend()
+
     def take_fault(self, question: str) -> Fault | None:
         """Count *question*; return, and use up, the first fault that is meant for it."""
         self._catch_up()

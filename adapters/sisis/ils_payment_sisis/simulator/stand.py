@@ -72,6 +72,8 @@ class SISISStand(BooksStand):
         }
     }
 
+    connections: ClassVar[int] = 2
+
     def __init__(self) -> None:
         super().__init__()
         self.town = SISISSimulator.demo(
@@ -95,6 +97,7 @@ class SISISStand(BooksStand):
             "user": self.town.till.user,
             "password": SecretStr(_SECRET),
             "patron_key": SecretStr(_KEY),
+            "connections": self.connections,
         }
         unknown = ("OpsBenutzerErfundenUnbekannt",)
         config = SISISConfig.model_validate({**self.reads, "absent_errors": unknown, "writes": writes})
@@ -107,6 +110,11 @@ class SISISStand(BooksStand):
             self.town.till.go_wrong(_PAYS[fault], seconds=seconds)
         else:
             self.town.go_wrong(_READS[fault], _WORDS[call], seconds=seconds)
+
+    def mend(self) -> None:
+        """Let nothing go wrong any more."""
+        self.town.mend()
+        self.town.till.mend()
 
     def calls(self, call: Call) -> int:
         """Return how often a command or message came."""
