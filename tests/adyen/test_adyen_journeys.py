@@ -66,6 +66,22 @@ def test_bad_habits_of_delivery_settle_once(adyen_town, habit):
     assert kinds(adyen_town, payment_id) == []
 
 
+def test_a_notice_that_another_worker_hears_while_the_link_is_read_is_weighed(town_with):
+    town = town_with()
+    payment_id = town.started()
+    town.adyen.book.pay(town.session_of(payment_id), cents=777)
+
+    def hear_elsewhere(name: str) -> None:
+        if name == "observe.after_read":
+            town.deliver_webhooks()
+            due(town.house, 10)
+
+    town.world.on_failpoint = hear_elsewhere
+    advance(town.house, payment_id)
+    assert town.credits() == []
+    assert kinds(town, payment_id) == ["paid_wrong"]
+
+
 def test_a_notice_that_comes_before_our_own_answer_is_not_lost(adyen_town):
     way = "links" if adyen_town.desk.providers["adyen"].capabilities().close else "sessions"
     adyen_town.adyen.faults.lose_answer(only=way)
