@@ -53,12 +53,14 @@ class Wish:
 class Choice:
     """The chosen fees with the most that may be paid for fees, and what the renewal costs (None: none).
 
-    ``card`` is the card as it was read for the quote; ``read_at`` is when the account was read.
+    ``card`` is the card as it was read for the quote; ``read_at`` is when the account was read, as whoever
+    read it says, and ``asked_at`` when we asked for it, by our clock.
     """
 
     fees: tuple[Fee, ...]
     limit: int
     read_at: datetime
+    asked_at: datetime
     quote: Quote | None = None
     card: Card | None = None
 
@@ -70,6 +72,7 @@ def choose(house: House, desk: Desk, patron: PatronRef, wish: Wish) -> Choice | 
     """
     if not wish.keys and wish.until is None:
         return NotBegun(code="nothing_chosen")
+    asked_at = house.world.now()
     try:
         account = desk.account(patron)
         card = desk.system.card(patron) if wish.until else None
@@ -87,7 +90,12 @@ def choose(house: House, desk: Desk, patron: PatronRef, wish: Wish) -> Choice | 
     if problem is not None:
         return NotBegun(code=problem)
     return Choice(
-        fees=tuple(chosen), limit=payable.limit(account), read_at=account.read_at, quote=price, card=card
+        fees=tuple(chosen),
+        limit=payable.limit(account),
+        read_at=account.read_at,
+        asked_at=asked_at,
+        quote=price,
+        card=card,
     )
 
 

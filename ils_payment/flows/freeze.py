@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ils_payment.domain.renewing import CARD
 from ils_payment.errors import PinNeededError
@@ -33,8 +33,22 @@ _UNNAMED = {"de": "Bibliotheksgebühr", "en": "Library fee"}
 """What the payer reads at the provider for a fee kind without a configured label."""
 
 
-class AboveBalanceError(Exception):
+class NotFrozenError(Exception):
+    """Nothing was committed; ``code`` is the reason for the page."""
+
+    code: ClassVar[str]
+
+
+class AboveBalanceError(NotFrozenError):
     """Another payment of the patron will take what is owed."""
+
+    code = "above_balance"
+
+
+class OutdatedError(NotFrozenError):
+    """Another payment of the patron was settled while the account was read: its fees may be gone."""
+
+    code = "changed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +64,8 @@ def freeze(house: House, desk: Desk, patron: PatronRef, choice: Choice, wish: Wi
     """Commit the payment, its claims and the attempt.
 
     AlreadyClaimedError when a fee or the card is held; AboveBalanceError when this and the patron's
-    other open payments are more than is owed. PinNeededError when the account was read, with the PIN, before
+    other open payments are more than is owed. OutdatedError when a payment of the patron was settled while
+    the account was read. PinNeededError when the account was read, with the PIN, before
     another payment of the patron: what it shows may be paid already.
     """
     name = FREE if wish.free else desk.provider_of(wish.method)
@@ -68,6 +83,8 @@ def freeze(house: House, desk: Desk, patron: PatronRef, choice: Choice, wish: Wi
             unit, patron_id, choice.read_at
         ):
             raise PinNeededError("The account was read before the patron's last payment.")
+        if payments.settled_since(unit, patron_id, choice.asked_at):
+            raise OutdatedError
         running = payments.claimed_cents(unit, patron_id)
         values: dict[str, Any] = {
             "id": payment_id,

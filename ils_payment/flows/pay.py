@@ -16,7 +16,7 @@ from ils_payment.domain.states import UNPAID
 from ils_payment.errors import RemoteError
 from ils_payment.flows import show
 from ils_payment.flows.choose import Wish, choose, may_pay, minimum
-from ils_payment.flows.freeze import AboveBalanceError, freeze
+from ils_payment.flows.freeze import NotFrozenError, freeze
 from ils_payment.flows.hands import in_hands
 from ils_payment.flows.observe import learn, observe, record_start
 from ils_payment.flows.views import Begun, NotBegun
@@ -74,8 +74,8 @@ def begin(
         frozen = freeze(house, desk, patron, choice, wish, language)
     except AlreadyClaimedError as held:
         return NotBegun(code="already_running", payment_id=held.payment_id)
-    except AboveBalanceError:
-        return NotBegun(code="above_balance")
+    except NotFrozenError as found:
+        return NotBegun(code=found.code)
     house.world.failpoint("pay.frozen")
     if frozen.attempt is None:
         house.wake()

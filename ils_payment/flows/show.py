@@ -67,6 +67,10 @@ NEXT_STEPS = {
         "if a marker is named, the fee was charged again, or may have been: look, and take that back",
         "book by hand, or refund again",
     ),
+    "refund_stuck": (
+        "a refund has not ended: look at the provider whether the money has left; it is tried on",
+        "if it has not left and cannot, let the treasury pay it out: refunded-outside",
+    ),
     "refund_failed": ("read why the refund did not happen", "refund again, or let the treasury pay it out"),
     "treasury_pays": (
         "the provider gives nothing back: give the order to the treasury (amount, payment's number)",

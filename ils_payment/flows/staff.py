@@ -62,6 +62,10 @@ _WORDS: dict[str, dict[str, Any]] = {
                 "Eine Erstattung oder Rückbuchung wurde rückgängig gemacht: Das Geld ist wieder da.",
                 "Steht eine Nummer dabei, so ist die Gebühr wohl neu berechnet: Bitte sehen Sie nach, nehmen Sie das zurück, und verbuchen oder erstatten Sie dann.",
             ),
+            "refund_stuck": (
+                "Eine Erstattung kommt nicht zu ihrem Ende; sie wird weiter versucht.",
+                "Bitte sehen Sie beim Zahlungsdienst nach, ob das Geld gegangen ist. Geht es dort nicht mehr, lassen Sie die Kasse auszahlen.",
+            ),
             "refund_failed": (
                 "Eine Erstattung ist nicht ausgeführt worden.",
                 "Bitte erstatten Sie noch einmal, oder lassen Sie die Kasse auszahlen.",
@@ -208,6 +212,10 @@ _WORDS: dict[str, dict[str, Any]] = {
             "came_back": (
                 "A refund or chargeback was undone: the money is with us again.",
                 "If a number is named, the fee was probably charged again: please look, take that back, then book it by hand or refund it again.",
+            ),
+            "refund_stuck": (
+                "A refund does not come to its end; it is tried on.",
+                "Please look at the provider whether the money has left. If it cannot leave there any more, let the treasury pay it out.",
             ),
             "refund_failed": (
                 "A refund was not carried out.",

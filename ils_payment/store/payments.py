@@ -180,6 +180,12 @@ def any_since(unit: Unit, patron: str, at: datetime) -> bool:
     return unit.connection.execute(later.limit(1)).first() is not None
 
 
+def settled_since(unit: Unit, patron: str, at: datetime) -> bool:
+    """Tell whether a payment of the patron was settled after *at*."""
+    later = select(payments.c.id).where(payments.c.patron_id == patron, payments.c.settled_at > at)
+    return unit.connection.execute(later.limit(1)).first() is not None
+
+
 def settled_meanwhile(unit: Unit, payment: Payment) -> bool:
     """Tell whether another payment has settled one of the same fees since this one was frozen."""
     keys = [line.claim_key for line in payment.lines]

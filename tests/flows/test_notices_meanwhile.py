@@ -1,7 +1,9 @@
-"""What the provider tells while a payment is on its way into the library system is heard, too."""
+"""What happens meanwhile: notices during a settle call, a settle call during a reading."""
 
 from __future__ import annotations
 
+from ils_payment.flows import pay, see
+from ils_payment.flows.views import NotBegun
 from tests.flows.truths import ending, hear, paid
 
 
@@ -37,3 +39,23 @@ def test_a_refund_is_told_although_its_notice_was_spent_while_the_provider_was_a
     assert ending(town, payment_id)["state"] == "settled"
     town.run_for(rounds=3, minutes=1)
     assert ending(town, payment_id)["cases"] == ["reversed"]
+
+
+def test_fees_that_are_settled_while_another_tab_reads_them_are_not_paid_again(each_town, monkeypatch):
+    town = each_town
+    lines = [line for line in see.fees(town.house, town.desk, town.erika).lines if line.payable]
+    first = paid(town)
+    read = town.desk.system.account
+
+    def read_and_settle(patron):
+        found = read(patron)
+        monkeypatch.setattr(town.desk.system, "account", read)
+        town.world.pass_time(seconds=1)
+        hear(town)
+        return found
+
+    monkeypatch.setattr(town.desk.system, "account", read_and_settle)
+    keys, cents = [line.key for line in lines], sum(line.cents for line in lines)
+    second = pay.begin(town.house, town.desk, town.erika, keys, "card", "de", cents)
+    assert ending(town, first)["state"] == "settled"
+    assert second == NotBegun(code="changed")

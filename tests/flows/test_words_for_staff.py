@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
+import ils_payment
 from ils_payment.flows import show, staff, tell
 from ils_payment.flows.show import NEXT_STEPS
 
@@ -13,6 +17,21 @@ def test_every_kind_of_case_says_what_happened_and_what_to_do(language):
     words = staff.words(language)["cases"]
     assert set(words) == set(NEXT_STEPS)
     assert all(len(what) > 20 and len(to_do) > 20 for what, to_do in words.values())
+
+
+def _kinds():
+    """Every kind of case that the program opens, as far as it stands there as a text."""
+    for path in Path(ils_payment.__file__).parent.rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        held = re.findall(r"(?:hold_late\(\s*unit,\s*[\w.]+|\b_?hold\(\s*work),(.+?),", text, re.DOTALL)
+        for told in [*held, *re.findall(r"\bcase=([^,)]+)", text)]:
+            yield from re.findall(r'"([a-z_]+)"', told)
+
+
+def test_every_kind_of_case_that_the_program_opens_has_words():
+    kinds = set(_kinds())
+    assert {"refund_stuck", "unclear", "not_renewed", "broken_rule"} <= kinds
+    assert kinds - set(NEXT_STEPS) == set()
 
 
 def test_both_languages_have_the_same_words():

@@ -48,6 +48,7 @@ STEPS: Mapping[str, str] = {
     "refund_try": N_("The provider was asked to give the money back"),
     "refund_pending": N_("The provider is giving the money back"),
     "refunded": N_("The provider has given the money back"),
+    "refund_stuck": N_("A refund does not come to its end"),
     "refund_failed": N_("The money could not be given back"),
     "charge_try": N_("The library system was asked to owe the fee again"),
     "charged": N_("The fee is owed again in the library system"),

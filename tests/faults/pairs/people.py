@@ -132,7 +132,9 @@ class Payer(Visitor):
             self.scheduler.sleep(self.rng.choice((5, 900)))
             try:
                 self.stage.provider.refund_by_hand(session, 1)
-            except CannotStageError:
+            except (CannotStageError, NotPayable, ValueError) as error:
+                # There is no such thing at this provider, or the staff was faster.
+                self.scheduler.note(f"provider: {error!r}")
                 return
             back = self.stage.truth.taken_back
             back[payment_id] = back.get(payment_id, 0) + 1
