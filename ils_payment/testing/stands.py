@@ -291,7 +291,7 @@ class ProviderStand(Stand):
         raise CannotStageError("sessions of this stand do not expire")
 
     def refund_by_hand(self, session_ref: str, cents: int) -> None:
-        """Give money back as a person does in the provider's own pages."""
+        """Give money back as a person does in the provider's own pages; NotPayable where none is left."""
         raise CannotStageError("nobody refunds by hand on this stand")
 
     def charge_back(self, session_ref: str) -> None:

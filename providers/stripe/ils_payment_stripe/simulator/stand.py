@@ -92,7 +92,8 @@ class StripeStand(ProviderStand):
 
     def refund_by_hand(self, session_ref: str, cents: int) -> None:
         """Refund in the dashboard."""
-        self.stripe.refund_in_dashboard(session_ref, cents)
+        with _payer():
+            self.stripe.refund_in_dashboard(session_ref, cents)
 
     def charge_back(self, session_ref: str) -> None:
         """Let the payer dispute the charge."""
@@ -159,7 +160,7 @@ class StripeStand(ProviderStand):
 
 @contextmanager
 def _payer() -> Iterator[None]:
-    """Say in the kit's word that a session cannot be paid."""
+    """Say in the kit's word that a session cannot be paid, or given back."""
     try:
         yield
     except NotPayableError as error:
