@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Annotated
+from urllib.parse import urlencode
 
 import anyio
 import structlog
@@ -70,7 +72,7 @@ def _let_in(request: Request, house: House, desk: Desk, visit: sessions.Visit | 
             return RedirectResponse(f"/{desk.key}/fees", 303)
         return render.message(request, f"token_{error.code}", 403)
     log.info("signed_in", library=desk.key, by="token", kid=handed.kid)
-    response = _welcome(house, desk, value)
+    response = _welcome(house, desk, value, fees=handed.fees)
     if handed.language is not None:
         # The catalogue knows the language of now better than a cookie from yesterday.
         cookies.take_back(house, response, render.LANGUAGE_COOKIE)
@@ -96,9 +98,15 @@ def spend(  # the one transaction in which a token becomes a session
         )[0]
 
 
-def _welcome(house: House, desk: Desk, value: str, to: str = "") -> RedirectResponse:
-    """Send a patron who has just come in to the fees or the payment *to*; the address carries no token."""
-    response = RedirectResponse(_first(desk, to), 303)
+def _welcome(
+    house: House, desk: Desk, value: str, to: str = "", *, fees: Sequence[str] = ()
+) -> RedirectResponse:
+    """Send a patron who has just come in to the fees or the payment *to*; the address carries no token.
+
+    *fees* are ticked there. Their ids stand in the address, as they do when the choice is sent on.
+    """
+    chosen = "?" + urlencode([("fee", fee) for fee in fees]) if fees else ""
+    response = RedirectResponse(_first(desk, to) + chosen, 303)
     cookies.give(house, response, cookies.session(desk.key), value)
     cookies.take_back(house, response, cookies.FORM)
     return response
