@@ -41,10 +41,6 @@ def doors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Doors]:
 @pytest.fixture
 def koha(bare_koha: KohaOPAC, doors: Doors) -> KohaOPAC:
     """The same Koha that the program asks, as its OPAC sees it; the plugin is configured."""
-    for number, patron in doors.town.koha.truth()["patrons"].items():
-        for line, fee in patron["fees"].items():
-            open_now = int(fee["outstanding"]) / 100
-            row = {"accountlines_id": int(line), "borrowernumber": int(number), "amountoutstanding": open_now}
-            bare_koha.lines.append(row)
+    bare_koha.take_lines_of(doors.town)
     assert "plugins-home.pl" in bare_koha.configure(**SETTINGS).printed
     return bare_koha

@@ -11,9 +11,12 @@ import sys
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.conftest import Town
 
 ROOT = Path(__file__).resolve().parents[2]
 STAND_INS = Path(__file__).with_name("koha_stand_ins")
@@ -76,6 +79,13 @@ class KohaOPAC:
     data: dict[str, Any] = field(default_factory=dict)
     language: str = "de-DE"
     encryption_key: str | None = ENCRYPTION_KEY
+
+    def take_lines_of(self, town: Town) -> None:
+        """Be the OPAC of the Koha that the town's program asks: the same patrons, the same lines."""
+        for number, patron in town.koha.truth()["patrons"].items():
+            for line, fee in patron["fees"].items():
+                row = {"accountlines_id": int(line), "borrowernumber": int(number)}
+                self.lines.append({**row, "amountoutstanding": int(fee["outstanding"]) / 100})
 
     def ask(self, method: str, patron: str | None = None, **params: Any) -> Answer:
         """Call *method* of the plugin as Koha does for one request; a list gives a parameter repeatedly."""
