@@ -56,7 +56,7 @@ class Street:
 
 @pytest.fixture(scope="module")
 def street(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
-    assert chromium, "it has to be there before a server has a loop of its own"
+    """One street for all tests; the browser comes before the server, whose loop runs in another thread."""
     folder = tmp_path_factory.mktemp("street")
     koha = KohaOPAC(unpacked(folder))
     later = Later()
