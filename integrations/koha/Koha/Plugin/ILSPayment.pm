@@ -24,7 +24,6 @@ use base qw(Koha::Plugins::Base);
 use C4::Auth                        ();
 use C4::Languages                   ();
 use C4::Output                      ();
-use Cwd                             ();
 use Koha::Account::Lines            ();
 use Koha::Encryption                ();
 use Koha::Plugin::ILSPayment::Token ();
@@ -185,7 +184,7 @@ sub _opac_page {
     my ($self) = @_;
     my ( $template, $patron, $cookie ) = C4::Auth::get_template_and_user(
         {
-            template_name   => Cwd::abs_path( $self->mbf_path('opac.tt') ),
+            template_name   => $self->mbf_path('opac.tt'),
             query           => $self->{cgi},
             type            => 'opac',
             authnotrequired => 0,

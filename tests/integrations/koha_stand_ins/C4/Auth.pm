@@ -11,6 +11,7 @@ use StandIn::Template;
 sub get_template_and_user {
     my ($of) = @_;
     die "this is the OPAC\n" if $of->{type} ne 'opac' || $of->{authnotrequired};
+    die "a template of a plugin is named by its whole path\n" if $of->{template_name} !~ m{\A/.*\.tt\z};
     die "SIGN IN\n" if !$StandIn::koha{patron};
     return ( StandIn::Template->new( $of->{template_name} ), $StandIn::koha{patron}, 'CGISESSID=kept' );
 }
