@@ -91,6 +91,7 @@ def test_the_token_says_no_more_than_the_hand_over_asks_for(koha, doors):
     assert claims["exp"] - claims["iat"] <= handover.LONGEST_LIFE
     assert jwt.get_unverified_header(answer.token) == {"alg": "HS256", "typ": "JWT", "kid": "opac-1"}
     assert koha.begin(id_of(doors, "jan"), *fees).token != answer.token
+    assert SECRET not in answer.printed + answer.log
 
 
 @pytest.mark.parametrize("patron", ["expired", "blocked"])
