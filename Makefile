@@ -15,7 +15,7 @@ endif
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test pages contracts lint format simulate failpoints planted machine kill crowd fuzz audit sbom coverage mutate bench clean .venv
+.PHONY: help demo test pages contracts lint format simulate failpoints planted machine kill crowd fuzz audit sbom kpz coverage mutate bench clean .venv
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[.a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,6 +78,9 @@ audit: $(AUDITED) ## Look through the workflows with zizmor, where there are any
 
 sbom: .venv ## Write the bill of materials of the locked components to dist/sbom.json
 	@$(BIN)/python scripts/sbom.py
+
+kpz: ## Pack the plugin for Koha's OPAC into dist/ (docs/handing-over.md)
+	@$(PYTHON) scripts/kpz.py
 
 coverage: .venv ## Measure the branches of money, domain, flows and store that narrow tests take (ARGS="--least 100")
 	@$(BIN)/python scripts/coverage_of_rooms.py $(ARGS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from typing import Annotated
+from urllib.parse import urlencode
 
 import anyio
 import structlog
@@ -70,7 +71,7 @@ def _let_in(request: Request, house: House, desk: Desk, visit: sessions.Visit | 
             return RedirectResponse(f"/{desk.key}/fees", 303)
         return render.message(request, f"token_{error.code}", 403)
     log.info("signed_in", library=desk.key, by="token", kid=handed.kid)
-    response = _welcome(house, desk, value)
+    response = _welcome(house, desk, value, _first(desk, fees=handed.fees))
     if handed.language is not None:
         # The catalogue knows the language of now better than a cookie from yesterday.
         cookies.take_back(house, response, render.LANGUAGE_COOKIE)
@@ -96,9 +97,9 @@ def spend(  # the one transaction in which a token becomes a session
         )[0]
 
 
-def _welcome(house: House, desk: Desk, value: str, to: str = "") -> RedirectResponse:
-    """Send a patron who has just come in to the fees or the payment *to*; the address carries no token."""
-    response = RedirectResponse(_first(desk, to), 303)
+def _welcome(house: House, desk: Desk, value: str, address: str) -> RedirectResponse:
+    """Send a patron who has just come in to *address*, which carries no token."""
+    response = RedirectResponse(address, 303)
     cookies.give(house, response, cookies.session(desk.key), value)
     cookies.take_back(house, response, cookies.FORM)
     return response
@@ -121,9 +122,14 @@ def start(
     return _form(request, house, 200, None, to=to)
 
 
-def _first(desk: Desk, to: str) -> str:
-    """Return the address that a patron sees first: of the payment *to* if it may be one, else of the fees."""
-    return f"/{desk.key}/payments/{to}" if sessions.PAYMENT_ID.fullmatch(to) else f"/{desk.key}/fees"
+def _first(desk: Desk, to: str = "", fees: tuple[str, ...] = ()) -> str:
+    """Return the address that a patron sees first: of the payment *to* if it may be one, else of the fees.
+
+    *fees* are ticked there; their ids stand in the address, as they do when the choice is sent on.
+    """
+    if sessions.PAYMENT_ID.fullmatch(to):
+        return f"/{desk.key}/payments/{to}"
+    return f"/{desk.key}/fees" + ("?" + urlencode({"fee": fees}, doseq=True) if fees else "")
 
 
 def _form(
@@ -179,7 +185,7 @@ async def sign_in(  # what a dependency brings, and the form
         return _form(request, house, 503, "unavailable", card, to=to)
     value = await run_in_threadpool(_begin, house, desk, answer, render.language(request), visit)
     log.info("signed_in", library=desk.key, by="card_and_pin")
-    return _welcome(house, desk, value, to)
+    return _welcome(house, desk, value, _first(desk, to))
 
 
 async def _ask(

@@ -66,10 +66,18 @@ _Contact = Annotated[ContactData | None, Depends(_contact)]
 
 
 @router.get("/fees")
-def fees(request: Request, house: HouseHere, desk: DeskHere, visit: VisitHere, seen: _OpenFees) -> Response:
+def fees(
+    request: Request,
+    house: HouseHere,
+    desk: DeskHere,
+    visit: VisitHere,
+    seen: _OpenFees,
+    fee: Annotated[list[str] | None, Query(max_length=500)] = None,
+) -> Response:
     """Show every open fee, read fresh from the library system, and the renewal of the card beside them.
 
-    ``?cancelled=1`` after a cancelled payment; ``?renew=1`` when the patron has asked for the renewal.
+    ``?cancelled=1`` after a cancelled payment; ``?renew=1`` when the patron has asked for the renewal;
+    ``?fee=`` once for each fee that the patron ticked in the catalogue, which is ticked here then.
     """
     cancelled = False
     if "cancelled" in request.query_params:
@@ -78,7 +86,7 @@ def fees(request: Request, house: HouseHere, desk: DeskHere, visit: VisitHere, s
         cancelled = last is not None and last.state is State.VOID and not last.held
     view, its_card = seen
     until = its_card.quote.until if its_card and its_card.quote and "renew" in request.query_params else None
-    return screens.fees(request, view, its_card, cancelled=cancelled, until=until)
+    return screens.fees(request, view, its_card, chosen=fee, cancelled=cancelled, until=until)
 
 
 @router.get("/card")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -22,14 +23,23 @@ LEEWAY = 10
 MAX_LENGTH = 4096
 PURPOSE = "pay"
 _LONGEST_ID = 200
+MOST_FEES = 200
+"""So many chosen fees a token may name; they fit into one that may be sent in an address."""
+_FEE = re.compile(r"[\x21-\x7e]{1,60}")
+"""A library system's id of a fee, as text without spaces; other ids stand in no token."""
 
 
 @dataclass(frozen=True, slots=True)
 class HandedOver:
-    """A patron whom the OPAC vouches for; the token must still be used up under ``digest``."""
+    """A patron whom the OPAC vouches for; the token must still be used up under ``digest``.
+
+    ``fees`` are the fees that the patron ticked in the OPAC, by the library system's ids: a wish that
+    ticks boxes, and no proof that they exist, belong to the patron or may be paid. Empty: no wish.
+    """
 
     patron: PatronRef
     language: str | None
+    fees: tuple[str, ...]
     digest: str
     forget_at: datetime
     kid: str
@@ -128,7 +138,19 @@ def _handed_over(desk: Desk, claims: dict[str, Any], expires: int, kid: str) -> 
     return HandedOver(
         patron=PatronRef(claims["sub"]),
         language=language if language in desk.settings.languages else None,
+        fees=_fees(claims.get("fees", []), kid),
         digest=hashlib.sha256(once.encode()).hexdigest(),
         forget_at=datetime.fromtimestamp(expires, UTC) + timedelta(seconds=LEEWAY + 60),
         kid=kid,
     )
+
+
+def _fees(named: Any, kid: str) -> tuple[str, ...]:  # noqa: ANN401 - whatever the token says
+    """Return the ticked fees, or raise TokenError: half a choice would be another one than the patron's."""
+    if (
+        not isinstance(named, list)
+        or len(named) > MOST_FEES
+        or not all(isinstance(fee, str) and _FEE.fullmatch(fee) for fee in named)
+    ):
+        raise TokenError("refused", f"fees must be a list of at most {MOST_FEES} ids as text", kid)
+    return tuple(named)

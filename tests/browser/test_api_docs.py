@@ -2,22 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ils_payment.web.app import create_app
-from tests.browser.conftest import served
-
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Receive, Scope, Send
-
-
-class Later:
-    """An application that is built once its address is known."""
-
-    app: ASGIApp
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.app(scope, receive, send)
+from tests.browser.conftest import Later, served
 
 
 def test_swagger_works_without_anything_inline_or_from_elsewhere(chromium, town):

@@ -98,7 +98,7 @@ def test_the_configuration_of_the_page_is_a_configuration(tmp_path: Path) -> Non
 def test_the_table_of_claims_is_what_the_code_asks_for(doors: Doors) -> None:
     rows = dict(re.findall(r"^\| `(\w+)` \| (required|optional) \|", PAGE, re.MULTILINE))
     header = {"alg": "HS256", "typ": "JWT", "kid": "opac-2026"}
-    extra = {"lang": "en", "purpose": "pay", "nbf": int(doors.world.now().timestamp())}
+    extra = {"lang": "en", "fees": ["101"], "purpose": "pay", "nbf": int(doors.world.now().timestamp())}
     desk = doors.house.libraries["lindental"]
     assert set(rows) == {*doors.claims(), *extra}
     for claim, need in rows.items():
@@ -113,6 +113,7 @@ def test_the_table_of_claims_is_what_the_code_asks_for(doors: Doors) -> None:
 def test_the_numbers_of_the_page_are_those_of_the_code() -> None:
     assert f"at most {handover.LONGEST_LIFE} seconds" in PAGE
     assert f"1 to {handover.LONGEST_LIFE} seconds after iat" in PAGE
+    assert f"at most {handover.MOST_FEES} ids" in PAGE
     assert {10: "ten"}[handover.LEEWAY] + " seconds" in PAGE
     assert handover.ALGORITHM in PAGE
 
@@ -125,6 +126,7 @@ def test_the_numbers_of_the_page_are_those_of_the_code() -> None:
         ({"iss": "x"}, {}, "InvalidIssuerError"),
         ({"sub": 51}, {}, "InvalidSubjectError"),
         ({"jti": None}, {}, "MissingRequiredClaimError"),
+        ({"fees": "101"}, {}, "fees must be a list of at most 200 ids as text"),
         ({"exp": 2**33}, {}, "exp must be 1 to 120 seconds after iat"),
     ],
 )

@@ -32,7 +32,7 @@ from ils_payment.testing.simulator import serve
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 OPERATING = ROOT / "docs" / "operating.md"
-PAGES = [README, *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [README, *(page for room in ("docs", "integrations") for page in sorted((ROOT / room).rglob("*.md")))]
 PROGRAM = "/opt/ils-payment/bin/ils-payment"
 
 

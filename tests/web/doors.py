@@ -18,7 +18,7 @@ from ils_payment.flows.house import open_desk
 from ils_payment.store.schema import metadata
 from ils_payment.web.app import create_app
 
-__all__ = ["CARD", "OLD_SECRET", "PIN", "PUBLIC", "SECRET", "Doors", "csrf_of", "signed"]
+__all__ = ["CARD", "OLD_SECRET", "PIN", "PUBLIC", "SECRET", "Doors", "csrf_of", "signed", "ticked_fees"]
 
 if TYPE_CHECKING:
     from tests.conftest import Town
@@ -115,6 +115,11 @@ def csrf_of(page: str) -> str:
     found = re.search(r'name="csrf" value="([^"]+)"', page)
     assert found, page[:500]
     return found[1]
+
+
+def ticked_fees(page: str) -> list[str]:
+    """The ids of the fees that a page of fees shows ticked, in its order."""
+    return re.findall(r'<input type="checkbox" name="fee" value="([^"]+)"[^>]* checked', page)
 
 
 def apart(story):

@@ -11,8 +11,8 @@ from ils_payment_koha.simulator.demo import CARD, PIN
 from structlog.testing import capture_logs
 
 from ils_payment.model import Refused, Unavailable
-from ils_payment.web import arrival, limits
-from tests.web.doors import OLD_SECRET, PUBLIC, SECRET, csrf_of, signed
+from ils_payment.web import arrival, handover, limits
+from tests.web.doors import OLD_SECRET, PUBLIC, SECRET, csrf_of, signed, ticked_fees
 
 REFUSED = Refused()
 
@@ -75,6 +75,40 @@ def test_the_language_of_the_catalogue_goes_with_the_patron(doors):
     strange = doors.browser(headers={"accept-language": "de"})
     strange.get("/lindental/arrive", params={"token": doors.token(lang="xx")})
     assert 'lang="de"' in strange.get("/lindental/fees").text
+
+
+def payable(doors):
+    """The ids of Erika's fees that can be paid online."""
+    page = doors.arrived().get("/lindental/fees").text
+    return re.findall(r'name="fee" value="(\d+)"', page)
+
+
+def test_the_fees_that_were_ticked_in_the_catalogue_are_ticked_here_and_no_others(doors):
+    first, second, *_ = payable(doors)
+    browser = doors.browser()
+    answer = browser.get("/lindental/arrive", params={"token": doors.token(fees=[second, first])})
+    assert answer.headers["location"] == f"/lindental/fees?fee={second}&fee={first}"
+    page = browser.get(answer.headers["location"]).text
+    assert ticked_fees(page) == [first, second]
+    assert len(payable(doors)) > 2
+
+
+def test_a_ticked_fee_that_is_not_the_patrons_or_cannot_be_paid_is_not_ticked_and_not_shown(doors):
+    mine = payable(doors)[0]
+    of_jan = re.findall(r'value="(\d+)"', doors.arrived("jan").get("/lindental/fees").text)
+    browser = doors.browser()
+    token = doors.token(fees=[*of_jan, "99999999", mine])
+    page = browser.get(browser.get("/lindental/arrive", params={"token": token}).headers["location"]).text
+    assert ticked_fees(page) == [mine]
+    assert "Wandern rund um den Brocken" not in page
+    none = browser.get("/lindental/arrive", params={"token": doors.token(fees=["99999999"])})
+    assert ticked_fees(browser.get(none.headers["location"]).text) == []
+
+
+def test_a_token_that_names_as_many_fees_as_it_may_still_fits(doors):
+    fees = [str(9_999_999_999 - number) for number in range(handover.MOST_FEES)]
+    answer = doors.browser().get("/lindental/arrive", params={"token": doors.token(fees=fees, lang="de")})
+    assert answer.status_code == 303
 
 
 @pytest.mark.parametrize("offset", [-9, 0, 9])
@@ -154,6 +188,12 @@ def bad_tokens():
         "sub has a line break": (changed(sub="51\n"), "sub"),
         "jti is a number": (changed(jti=7), "JWT ID"),
         "jti is endless": (changed(jti="j" * 201), "jti"),
+        "fees are no list": (changed(fees="101"), "fees"),
+        "a fee is a number": (changed(fees=["101", 102]), "fees"),
+        "a fee is empty": (changed(fees=[""]), "fees"),
+        "a fee has a line break": (changed(fees=["101\n"]), "fees"),
+        "a fee is endless": (changed(fees=["1" * 61]), "fees"),
+        "too many fees": (changed(fees=["1"] * 201), "fees"),
         "another purpose": (changed(purpose="renew"), "purpose"),
         **{
             f"no {name}": (changed(**{name: None}), name)
