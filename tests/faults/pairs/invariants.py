@@ -93,7 +93,7 @@ class CreditOrPerson(PairInvariant):
             known = payment["captured"] == cents
             self.hold(known, f"{who}: {cents} paid, {payment['captured']} known, {payment['state']}")
             person = payment["open_case"] or payment["decided"]
-            whole = payment["state"] == "settled" and credited[who] == cents
+            whole = payment["state"] == "settled" and credited[who] == cents - self._uncharged(who)
             self.hold(
                 whole or person or back[who] == cents,
                 f"{who} is {payment['state']}: {cents} paid, {credited[who]} booked, {back[who]} gone back",
@@ -101,6 +101,53 @@ class CreditOrPerson(PairInvariant):
             self.hold(
                 credited[who] <= payment["cents"], f"{who}: {credited[who]} booked of {payment['cents']}"
             )
+
+    def _uncharged(self, payment_id: str) -> int:
+        """Return what a renewed card costs, where the library system has no debit for it."""
+        if self.stage.can.can_charge:
+            return 0
+        (row,) = self.stage.query(_CARD, payment_id)
+        return int(row["cents"])
+
+
+_CARD = """
+SELECT coalesce(sum(cents), 0) AS cents FROM payment_lines
+WHERE payment_id = ? AND claim_key = 'card-renewal'
+"""
+
+
+class Cards(PairInvariant):
+    """A card is renewed once for each payment, never backwards; paid and not renewed is with a person."""
+
+    name = "cards"
+
+    def at_end(self) -> None:
+        if not self.stage.sells_cards:
+            return
+        written = [self.stage.library.expiries(person) for person in self.stage.people]
+        by_desk = self.stage.truth.desk_renewals
+        for days in written:
+            # A desk may renew from today on, a card that we have renewed from its end on.
+            self.hold(by_desk or days == sorted(days), f"a card ended earlier again: {days}")
+        rows = self.stage.query(_RENEWALS)
+        tried = sum(1 for row in rows if row["tries"])
+        # To write the same day once more renews nothing.
+        there = sum(len(set(days)) for days in written) - by_desk
+        self.hold(there <= tried, f"{there} times renewed by us, for {tried} payments: {written}")
+        shown = {day.isoformat() for one in written for day in one}
+        for row in rows:
+            renewed = row["until"] in shown
+            person = row["open_case"] or row["decided"]
+            sold = row["state"] == "settled" and not person
+            self.hold(renewed or not sold, f"{row['id']} is settled, and no card ends on {row['until']}")
+
+
+_RENEWALS = """
+SELECT p.id, p.state, r.until, r.tries,
+       EXISTS (SELECT 1 FROM cases c WHERE c.payment_id = p.id AND c.closed_at IS NULL) AS open_case,
+       EXISTS (SELECT 1 FROM cases c WHERE c.payment_id = p.id AND c.closed_at IS NOT NULL) AS decided
+FROM renewals r JOIN payments p ON p.id = r.payment_id
+"""
 
 
 class Surplus(PairInvariant):
@@ -191,4 +238,4 @@ class NothingPersonal(PairInvariant):
                 self.hold(canary not in text, f"{canary} stands in {place}: {text[:300]}")
 
 
-INVARIANTS = (OneCredit, CreditOrPerson, Surplus, Refunds, Ended, NothingPersonal)
+INVARIANTS = (OneCredit, CreditOrPerson, Cards, Surplus, Refunds, Ended, NothingPersonal)

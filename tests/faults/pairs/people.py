@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ils_payment.flows import pay, show
 from ils_payment.model import PatronRef, ReadSupport
 from ils_payment.testing.stands import CannotStageError, NotPayable
+from tests.faults.actors.cards import Holder
 from tests.faults.actors.office import Office
 from tests.faults.actors.patrons import LIBRARY
 from tests.faults.actors.patrons import Person as Visitor
@@ -15,6 +16,7 @@ from tests.faults.pairs.stage import Taken
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import date
 
     from ils_payment.flows.house import House
     from ils_payment.testing.stands import Person
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 def start(stage: PairStage) -> None:
     """Let patrons, desk and office begin."""
     for number, person in enumerate(stage.people):
-        payer = Payer(stage, person)
+        payer = (CardHolder if stage.sells_cards and number % 2 == 0 else Payer)(stage, person)
         stage.scheduler.spawn(f"patron {number}", payer.live)
     stage.scheduler.spawn("desk", lambda: _desk(stage))
     office = PairOffice(stage)
@@ -52,6 +54,10 @@ class Payer(Visitor):
 
     def look(self) -> tuple[list[str], int, str] | None:
         """Sign in, and open the fees page."""
+        return super().look() if self.sign_in() else None
+
+    def sign_in(self) -> bool:
+        """Sign in with card and PIN; False when that did not work."""
 
         def work(house: House) -> Any:
             return house.libraries[LIBRARY].system.sign_in(self.person.card, self.person.pin)
@@ -59,9 +65,9 @@ class Payer(Visitor):
         ref = self.ask("sign in", work)
         if not isinstance(ref, str):
             self.scheduler.note(f"sign in: {type(ref).__name__}")
-            return None
+            return False
         self.patron = PatronRef(ref)
-        return super().look()
+        return True
 
     def session(self, payment_id: str) -> Any:
         """Return the session whose address the program knows."""
@@ -157,6 +163,14 @@ class Payer(Visitor):
         self.scheduler.note(f"{self.person.key} sees {view.state if view is not None else 'an error'}")
 
 
+class CardHolder(Payer, Holder):
+    """A patron whose card ends soon, and who pays for its renewal, sometimes together with the fees."""
+
+    def look_at_card(self) -> tuple[list[str], int, date, str] | None:
+        """Sign in, and open the card's page."""
+        return super().look_at_card() if self.sign_in() else None
+
+
 def _desk(stage: PairStage) -> None:
     """Take cash, charge more, and block, at any moment."""
     rng = Random(f"{stage.seed} the desk")
@@ -165,7 +179,7 @@ def _desk(stage: PairStage) -> None:
         if stage.mix.calm:
             return
         person = rng.choice(stage.people)
-        deed = rng.choice(("pay", "pay", "charge", "grow", "block"))
+        deed = rng.choice(("pay", "pay", "charge", "grow", "block", *("renew",) * stage.sells_cards))
         owed = sum(stage.library.open_fees(person))
         stage.scheduler.note(f"desk: {deed} for {person.key}, who owes {owed}")
         try:
@@ -177,6 +191,9 @@ def _desk(stage: PairStage) -> None:
                     stage.charge(person, rng)
                 case "grow" if len(stage.library.open_fees(person)) == 1:
                     stage.library.grow(person, rng.randint(1, 500))
+                case "renew":
+                    stage.library.renew_at_desk(person)
+                    stage.truth.desk_renewals += 1
                 case "block":
                     stage.library.block(person)
         except CannotStageError as error:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, TypeVar
 
 from ils_payment.flows.calls import Watch, watched
+from ils_payment.model import RenewSupport
 from ils_payment.testing.stands import Stand
 from tests.faults.pairs.pairing import pair
 from tests.faults.stage import Stage
+from tests.flows.renewing import tariff
 
 if TYPE_CHECKING:
     from ils_payment.flows.house import Desk
@@ -23,6 +25,9 @@ Kind = TypeVar("Kind", bound=Stand)
 LIBRARY = "lindental"
 PROVIDER = "stripe"
 """The name of the provider's table in the town's configuration, whichever provider stands there."""
+
+CARDS_SHARE = 0.5
+"""How many of the schedules sell card renewals, where the library system can renew."""
 
 _START = datetime(2026, 11, 21, 21, 0, tzinfo=UTC)
 
@@ -43,6 +48,8 @@ class Truth:
     taken: list[Taken] = field(default_factory=list)
     taken_back: dict[str, int] = field(default_factory=dict)
     """Cents by payment that went back at the provider alone."""
+    desk_renewals: int = 0
+    """How often the desk has renewed a card."""
 
 
 class PairStage(Stage):
@@ -56,6 +63,9 @@ class PairStage(Stage):
         self.provider = self._stand(provider)
         self.can = self.library.open().capabilities()
         self.provider_can = self.provider.open().capabilities()
+        self.sells_cards = (
+            self.can.can_renew is not RenewSupport.NO and Random(f"{seed} the cards").random() < CARDS_SHARE
+        )
         self.truth = Truth()
         self.stirred = float("inf")
         """When the provider was last asked or used, so that it may have something to tell."""
@@ -74,6 +84,7 @@ class PairStage(Stage):
         watch = Watch(self.world.monotonic)
         return replace(
             desk,
+            tariff=tariff() if self.sells_cards else None,
             system=watched(self.library.open(), LIBRARY, self.library.name, watch),
             providers={PROVIDER: watched(self.provider.open(), LIBRARY, PROVIDER, watch)},
         )
@@ -96,7 +107,10 @@ class PairStage(Stage):
         return type(kind.__name__, (kind,), here)()
 
     def _person(self, rng: Random) -> Person:
-        person = self.library.add_patron(name=f"Kanari{self.seed}x")
+        ends = None
+        if self.sells_cards:
+            ends = self.world.now().date() + timedelta(days=rng.choice((-20, 0, 1, 10, 40)))
+        person = self.library.add_patron(name=f"Kanari{self.seed}x", valid_until=ends)
         for _ in range(rng.choice((1, 2, 2, 3))):
             self.charge(person, rng)
         return person

@@ -12,7 +12,7 @@ from ils_payment.testing.stands import Call
 if TYPE_CHECKING:
     from tests.faults.pairs.stage import PairStage
 
-AMBIGUOUS = {Call.SETTLE.name, Call.START.name, Call.REFUND.name}
+AMBIGUOUS = {one.name for one in (Call.SETTLE, Call.START, Call.REFUND, Call.RENEW, Call.CHARGE)}
 """Calls after whose failure nobody knows at once what came of them."""
 
 
@@ -24,13 +24,16 @@ def start(stage: PairStage) -> None:
 def _blow(stage: PairStage) -> None:
     rng = Random(f"{stage.seed} the weather")
     can = stage.provider_can
+    library = [Call.SETTLE, Call.SETTLE, Call.SETTLE, Call.READ]
+    if stage.sells_cards:
+        library += [Call.RENEW] * 3 + [Call.CHARGE] * stage.can.can_charge
     provider = [Call.START, Call.READ]
     provider += [Call.CLOSE] if can.close else []
     provider += [Call.REFUND] * 2 if can.refund is not RefundSupport.NONE else []
     if can.read is not ReadSupport.FULL:
         provider.remove(Call.READ)
     for _ in range(rng.choice((0, 1, 2, 3, 5))):
-        call = rng.choice((Call.SETTLE, Call.SETTLE, Call.SETTLE, Call.READ, None))
+        call = rng.choice((*library, None))
         fault = rng.choice(tuple(Fault))
         if call is None:
             call = rng.choice(provider)
