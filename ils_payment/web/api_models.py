@@ -102,6 +102,9 @@ class FeesOut(_Body):
     running: list[str] = Field(description="Payments that are running.")
     paused: bool = Field(description="No new payments are accepted at the moment.")
     test_mode: bool = Field(description="No real money moves.")
+    whole: bool = Field(
+        description="The library system names no single fees: one line stands for all of them."
+    )
     read_at: datetime
 
     @classmethod
@@ -117,6 +120,7 @@ class FeesOut(_Body):
             running=[payment.payment_id for payment in view.running],
             paused=view.paused,
             test_mode=view.test_mode,
+            whole=view.whole,
             read_at=view.read_at,
         )
 

@@ -33,10 +33,7 @@ database = "sqlite:///{folder}/ledger.db"
 [libraries.town]
 name = "Town"
 [libraries.town.library_system]
-plugin = "koha"
-url = "https://koha.example/api/v1"
-client_id = "x"
-client_secret = {{ env = "SECRET_KOHA" }}
+{library_system}
 [libraries.town.providers.adyen]
 api_key = {{ env = "SECRET_KEY" }}
 merchant_account = "TownECOM"
@@ -45,6 +42,26 @@ statement = "TOWN LIBRARY"
 [[libraries.town.methods]]
 method = "card"
 provider = "adyen"
+"""
+
+KOHA = """\
+plugin = "koha"
+url = "https://koha.example/api/v1"
+client_id = "x"
+client_secret = { env = "SECRET_KOHA" }
+"""
+
+SISIS = """\
+plugin = "sisis"
+ncip.url = "https://opac.example/ncip2slnp"
+[libraries.town.library_system.writes]
+host = "sip2.example"
+port = 6001
+security = "tunnel"
+preset = "generic"
+user = "kasse"
+password = { env = "SECRET_KOHA" }
+patron_key = { env = "SECRET_PATRON" }
 """
 
 PATIENCE = 60.0
@@ -65,11 +82,15 @@ def _healthy(port):
     raise AssertionError("it does not answer")
 
 
-def test_serve_with_adyen_alone_never_imports_stripe(tmp_path, monkeypatch):
-    for name, value in {"SECRET_KOHA": "x", "SECRET_KEY": "AQE", "SECRET_HMAC": KEY}.items():
+@pytest.mark.parametrize("library_system", [KOHA, SISIS], ids=["koha", "sisis"])
+def test_serve_with_adyen_alone_never_imports_stripe(tmp_path, monkeypatch, library_system):
+    secrets = {"SECRET_KOHA": "x", "SECRET_KEY": "AQE", "SECRET_HMAC": KEY, "SECRET_PATRON": "p" * 32}
+    for name, value in secrets.items():
         monkeypatch.setenv(name, value)
     path, port, told = tmp_path / "config.toml", _free_port(), tmp_path / "told"
-    path.write_text(CONFIG.format(folder=tmp_path, port=port), encoding="utf-8")
+    path.write_text(
+        CONFIG.format(folder=tmp_path, port=port, library_system=library_system), encoding="utf-8"
+    )
     # Python itself says on stderr what it imports, whoever asks for it and whenever.
     program = [sys.executable, "-X", "importtime", "-m", "ils_payment.cli.main", "--config", str(path)]
     subprocess.run([*program, "db", "upgrade"], capture_output=True, check=True)
