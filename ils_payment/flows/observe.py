@@ -54,24 +54,19 @@ def observe(
     decides = provider.capabilities().notices_decide
     with house.store.read() as unit:
         attempt = attempts.latest(unit, payment.id)
-        told = evidence.told(unit, payment.id) if decides else []
     if attempt is None:  # pragma: no cover - it is committed together with the payment
         return None
-    if attempt.session_ref is None and (attempt.outcome == "unclear" or not told):
+    if attempt.session_ref is None and (attempt.outcome == "unclear" or not _told(house, desk, payment)):
         return _look_up(house, desk, payment, attempt)
-    read = failed = None
     try:
         read = _read(house, payment, provider, attempt, return_params)
     except RemoteError as error:
-        failed = error
-    if decides:
-        # A notice that came while the provider answered may say more than the answer.
-        with house.store.read() as unit:
-            told = evidence.told(unit, payment.id)
-    if failed is not None:
-        if not told:
-            raise failed
-        log.warning("told_but_not_read", payment=payment.id, library=desk.key, reason=str(failed))
+        if not _told(house, desk, payment):
+            raise
+        log.warning("told_but_not_read", payment=payment.id, library=desk.key, reason=str(error))
+        read = None
+    # Only now: a notice that came while the provider answered may say more than the answer.
+    told = _told(house, desk, payment)
     seen = weigh(read, told)
     if seen is None:
         _take_reversals(house, payment, reversals_in(one for each in told for one in each.reversals))
@@ -81,6 +76,14 @@ def observe(
         # One try in the session is over, as a notice told; the payer may still pay by another.
         return ends
     return learn(house, desk, payment, seen)
+
+
+def _told(house: House, desk: Desk, payment: Payment) -> list[Observation]:
+    """Return what notices were evidence of; nothing where they are no evidence."""
+    if not desk.providers[payment.provider].capabilities().notices_decide:
+        return []
+    with house.store.read() as unit:
+        return evidence.told(unit, payment.id)
 
 
 def _read(
