@@ -36,6 +36,8 @@ class Task(greenlet):  # type: ignore[misc]  # greenlet comes without types
         self.result: Any = None
         self.error: Exception | None = None
         self.writing = False
+        self.caller: Task | None = None
+        """Who has begun this task: of a call to a remote, whoever makes it."""
 
     def _run_work(self) -> None:
         try:
@@ -95,6 +97,7 @@ class Scheduler:
     ) -> Task:
         task = Task(self, name, work, instance)
         task.ready_at = self.seconds + after
+        task.caller = self.current
         self.tasks.append(task)
         return task
 

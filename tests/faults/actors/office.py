@@ -30,6 +30,9 @@ CLERKS = (Actor("clerk-1", "clerk"), Actor("clerk-2", "clerk"))
 TREASURER = Actor("treasurer-1", "treasurer")
 DEEDS = ("clerk_decides", "clerk_stale", "clerks_at_once", "refund_asked")
 APPROVALS = ("refund_approved", "refund_same_person", "refund_withdrawn", "refund_both_at_once")
+ENDING = (Choice.SETTLE_AGAIN, Choice.BOOKED_BY_HAND, Choice.NO_ACTION)
+"""Choices after which nothing of the case is left."""
+
 SETTLED = "SELECT id FROM payments WHERE state = 'settled' AND NOT held ORDER BY id"
 
 
@@ -147,6 +150,9 @@ class Office:
         told = self.ask("decide", lambda house: decide.resolve(house, clerk, case.case_id, seen, decision))
         code = told.code if told is not None else None
         self.setting.scheduler.note(f"{clerk.name} decides {case.kind}: {choice}: {code}")
+        if code == "done" and choice in ENDING:
+            (row,) = self.setting.query("SELECT closed_at FROM cases WHERE id = ?", case.case_id)
+            self._hold(row["closed_at"], f"{choice} was done, and its case is still open")
         return code
 
     def _decision(self, choice: Choice, lines: Sequence[str]) -> Decision:

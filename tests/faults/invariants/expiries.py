@@ -12,7 +12,6 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ils_payment.flows.work import SEND_WITHIN
 from tests.faults.actors.cards import PATRON
 from tests.faults.invariants.base import Broken, Invariant
 from tests.faults.reports import Truth
@@ -55,7 +54,8 @@ class NewExpiries(Invariant):
         super().__init__(setting)
         self.writes: list[Write] = []
         self.problem: Broken | None = None
-        self.seen: dict[str, list[tuple[float, str | None]]] = {}
+        self.seen: dict[str, str | None] = {}
+        self.seen_by: dict[tuple[str, int], str | None] = {}
         self.catching = False
         self.unanswered: set[str] = set()
         """Payments of whose call we got no answer."""
@@ -102,7 +102,8 @@ class NewExpiries(Invariant):
         if raw.method == "GET":
             row = self.setting.koha.tables.patrons.get(int(card[1]))
             read = row.record["expiry_date"] if row else None
-            self.seen.setdefault(card[1], []).append((self.setting.scheduler.seconds, read))
+            self.seen[card[1]] = read
+            self.seen_by[card[1], self._caller()] = read
         elif raw.method == "PUT":
             body = json.loads(raw.body)
             try:
@@ -123,9 +124,8 @@ class NewExpiries(Invariant):
             return
         bases = {row["base"] for row in rows}
         # Another reader may have come between, who is not the one that writes.
-        since = self.setting.scheduler.seconds - SEND_WITHIN.total_seconds()
-        read = {value for at, value in self.seen.get(patron, []) if at >= since}
-        self.hold(bool(read & bases), f"{patron} was read as {read}, not {bases}")
+        read = self.seen_by.get((patron, self._caller()))
+        self.hold(read in bases, f"{patron} was read as {read}, not {bases}")
         now = int(self.setting.world.now().timestamp() * 1_000_000)
         for row in rows:
             in_hands = (
@@ -137,6 +137,11 @@ class NewExpiries(Invariant):
         self.hold(
             False, f"{body['expiry_date']} is sent by nobody who has the payment and the patron in hands"
         )
+
+    def _caller(self) -> int:
+        """Return which task of the program makes the call that Koha answers now."""
+        answering = self.setting.scheduler.current
+        return id(answering.caller) if answering is not None else 0
 
     def _sold(self, patron: str, until: str) -> list[Any]:
         return self.setting.query(_SOLD, patron, until)
@@ -153,8 +158,7 @@ class NewExpiries(Invariant):
             self.problem = self.problem or Broken(self.name, f"patron {patron}: nobody bought {after}")
             return
         row = next((one for one in rows if one["state"] == "tried"), rows[-1])
-        last = self.seen[patron][-1][1] if patron in self.seen else None
-        raced = not self.catching and before != last
+        raced = not self.catching and before != self.seen.get(patron)
         over_desk = record["date_renewed"] != row["renewed_on"]
         self.writes.append(Write(patron, row["id"], before, after, self.catching, raced, over_desk))
         backwards = before is not None and after < before
