@@ -10,6 +10,8 @@ from __future__ import annotations
 import errno
 import socket
 import ssl
+import sys
+from pathlib import Path
 
 
 class ILSPaymentError(Exception):
@@ -32,6 +34,12 @@ class ConfigurationError(ILSPaymentError):
 
 class PluginError(ILSPaymentError):
     """A plugin that the configuration names is missing, broken or lacks its extra packages."""
+
+
+def installing(extra: str) -> str:
+    """Return the mend where what *extra* of the package brings is not installed."""
+    pip = Path(sys.executable).with_name("pip")
+    return f"In the program's checkout, type: {pip} install '.[{extra}]'"
 
 
 class SchemaError(ILSPaymentError):

@@ -10,7 +10,7 @@ import structlog
 
 from ils_payment import hookspecs
 from ils_payment._markers import PROJECT
-from ils_payment.errors import PluginError
+from ils_payment.errors import PluginError, installing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -137,7 +137,7 @@ def load(point: EntryPoint) -> object:
         raise PluginError(
             f"The plugin {point.name!r} needs the Python package {error.name!r}, which is not installed.",
             # An entry point names its extra where that is called otherwise than the plugin.
-            mend=f"Type: pip install 'ils-payment[{next(iter(point.extras), point.name)}]'",
+            mend=installing(next(iter(point.extras), point.name)),
         ) from error
     except Exception as error:
         raise PluginError(

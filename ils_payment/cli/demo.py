@@ -30,7 +30,7 @@ from ils_payment.cli.logs import configure
 from ils_payment.cli.rooms import world_of
 from ils_payment.cli.serve import end_on_signals, listening, opened_house, running
 from ils_payment.cli.walk import JourneyError
-from ils_payment.errors import PluginError
+from ils_payment.errors import PluginError, installing
 from ils_payment.flows.house import open_store
 from ils_payment.loading import load_settings
 from ils_payment.plugins import SIMULATOR_GROUP, installed, load
@@ -170,9 +170,7 @@ def simulator(name: str) -> Any:  # noqa: ANN401 - each remote has its own switc
     """Find a simulated remote by name: the demo uses what any other program could use."""
     point = installed(SIMULATOR_GROUP).get(name)
     if point is None:
-        raise PluginError(
-            f"The simulator {name!r} is not installed.", mend=f"Type: pip install 'ils-payment[{name}]'"
-        )
+        raise PluginError(f"The simulator {name!r} is not installed.", mend=installing(name))
     return load(point)
 
 

@@ -10,7 +10,7 @@ from ils_payment.cli.actor import typing
 from ils_payment.cli.output import instant, json_option, print_json, print_table
 from ils_payment.cli.rooms import ledger, zone_of
 from ils_payment.domain.roles import Role
-from ils_payment.errors import ConfigurationError, PluginError
+from ils_payment.errors import ConfigurationError, PluginError, installing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -123,7 +123,7 @@ def _accounts(house: House) -> ModuleType:
             raise
         raise PluginError(
             f"Staff accounts need the package {error.name}, which is not installed.",
-            mend="Type: pip install 'ils-payment[staff]'",
+            mend=installing("staff"),
         ) from None
     return staff_accounts
 

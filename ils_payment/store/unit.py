@@ -13,7 +13,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from ils_payment.errors import ConfigurationError, SchemaError, StoreBusyError
+from ils_payment.errors import ConfigurationError, SchemaError, StoreBusyError, installing
 from ils_payment.store import triggers
 from ils_payment.store.migrations import HEAD
 from ils_payment.store.schema import metadata
@@ -163,7 +163,7 @@ def _engine(address: str, password: str | None) -> Engine:
         except ModuleNotFoundError:
             raise ConfigurationError(
                 "server.database names PostgreSQL, but its driver is not installed.",
-                mend="Type: pip install 'ils-payment[postgresql]'",
+                mend=installing("postgresql"),
             ) from None
     if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
         raise ConfigurationError(

@@ -19,6 +19,7 @@ from ils_payment.cli.check import _clock
 from ils_payment.cli.demo import staged
 from ils_payment.cli.reminder_findings import of_reminders
 from ils_payment.cli.rooms import DatabaseError, prove_writable
+from ils_payment.errors import installing
 from ils_payment.flows.house import open_store
 from ils_payment.model import Level
 from ils_payment.world import World
@@ -216,7 +217,7 @@ def test_postgresql_without_its_driver_is_told_with_the_command_that_installs_it
     )
     monkeypatch.setitem(sys.modules, "psycopg", None)
     ran = ils_payment("--config", config, "check", "--json")
-    assert about(ran, "database")["mend"] == "Type: pip install 'ils-payment[postgresql]'"
+    assert about(ran, "database")["mend"] == installing("postgresql")
 
 
 def test_a_ledger_that_cannot_be_written_is_told_with_file_and_owner(stage):

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from ils_payment import plugins as plugins_module
-from ils_payment.errors import PluginError
+from ils_payment.errors import PluginError, installing
 
 CONFIG = """\
 [server]
@@ -86,7 +86,7 @@ def test_a_missing_package_of_the_runner_names_the_extra_that_brings_it():
 
     with pytest.raises(PluginError) as caught:
         plugins_module.load(Broken())  # type: ignore[arg-type]  # as much of an entry point as is needed
-    assert caught.value.mend == "Type: pip install 'ils-payment[postgresql]'"
+    assert caught.value.mend == installing("postgresql")
 
 
 def test_the_upgrade_makes_the_runners_tables_and_without_them_nothing_starts(

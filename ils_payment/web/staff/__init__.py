@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from ils_payment.errors import PluginError
+from ils_payment.errors import PluginError, installing
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -26,6 +26,6 @@ def install(app: FastAPI, house: House) -> None:
             raise
         raise PluginError(
             f"[staff] needs the package {error.name}, which is not installed.",
-            mend="Type: pip install 'ils-payment[staff]'",
+            mend=installing("staff"),
         ) from None
     rooms.install(app, house)

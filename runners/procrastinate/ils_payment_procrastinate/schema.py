@@ -57,7 +57,7 @@ def check(address: str) -> None:
     if seen != scripts().keys():
         raise SchemaError(
             "The tables of the runner procrastinate are newer than this program.",
-            mend="Update this host: pip install --upgrade 'ils-payment[postgresql]'",
+            mend="Update the program on this host.",
         )
 
 
