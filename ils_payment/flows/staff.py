@@ -140,7 +140,7 @@ _WORDS: dict[str, dict[str, Any]] = {
             ),
             "renewed_unpaid": (
                 "Das Geld für eine Verlängerung ging zurück, und der Ausweis ist trotzdem verlängert.",
-                "Bitte setzen Sie das Datum im Bibliothekssystem zurück, oder kassieren Sie die Gebühr am Schalter.",
+                "Bitte setzen Sie das Datum im Bibliothekssystem zurück, oder kassieren Sie die Gebühr an der Theke.",
             ),
             "charge_differs": (
                 "Eine wieder eingetragene Gebühr steht nicht genau einmal im Konto.",

@@ -186,11 +186,11 @@ def test_one_price_for_all_ages_needs_no_birth_date() -> None:
 
 
 def test_a_refusal_has_the_words_of_the_tariff_and_says_who_helps() -> None:
-    why = {"de": "Nur am Schalter.", "en": "At the desk only."}
+    why = {"de": "Nur an der Theke.", "en": "At the desk only."}
     found = quote(tariff(replace(ADULT, online=False, why=why)), card(), TODAY)
     assert isinstance(found, NoQuote)
     assert found.code == "not_online"
-    assert found.text == {"de": f"Nur am Schalter. {HELPS['de']}", "en": f"At the desk only. {HELPS['en']}"}
+    assert found.text == {"de": f"Nur an der Theke. {HELPS['de']}", "en": f"At the desk only. {HELPS['en']}"}
 
 
 def test_an_age_may_have_a_reason_instead_of_a_price() -> None:
