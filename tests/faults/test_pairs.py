@@ -12,7 +12,7 @@ from tests.faults.pairs.pairing import LIBRARIES, PLUGINS, PROVIDERS, pair
 from tests.faults.pairs.play import play
 from tests.faults.simulate import failed_seeds
 
-SCHEDULES = 40
+SCHEDULES = 15
 
 
 @pytest.fixture
@@ -54,10 +54,12 @@ def test_the_same_seed_of_a_pair_is_the_same_story(kit):
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", planted.DEFECTS)
 def test_a_defect_of_a_plugin_is_found(name, kit):
+    plugin, first = planted.DEFECTS[name]
     with getattr(planted, name)():
-        found = next((seed for seed in range(300) if play(kit, seed, planted.DEFECTS[name]).broken), None)
-        assert found is not None
-        broken = play(kit, found, planted.DEFECTS[name]).broken
-    assert broken is not None
-    assert broken[0] != "unexpected", broken
-    assert play(kit, found, planted.DEFECTS[name]).broken is None
+        # Another simulator may find it by a later seed.
+        played = (play(kit, seed, plugin) for seed in range(first, first + 300))
+        outcome = next((one for one in played if one.broken), None)
+    assert outcome is not None
+    assert outcome.broken is not None
+    assert outcome.broken[0] != "unexpected", outcome.broken
+    assert play(kit, outcome.seed, plugin).broken is None

@@ -90,12 +90,12 @@ def unclear_calls_are_repeated_unseen() -> Any:
 
 
 DEFECTS = {
-    "sip2_silence_is_a_refusal": "sip2",
-    "sip2_silence_is_consent": "sip2",
-    "soap_silence_is_consent": "opac-soap",
-    "adyen_failed_is_paid": "adyen",
-    "adyen_reversals_unheard": "adyen",
-    "xbezahldienste_open_is_paid": "xbezahldienste",
-    "unclear_calls_are_repeated_unseen": "sisis",
+    "sip2_silence_is_a_refusal": ("sip2", 40),
+    "sip2_silence_is_consent": ("sip2", 25),
+    "soap_silence_is_consent": ("opac-soap", 114),
+    "adyen_failed_is_paid": ("adyen", 1),
+    "adyen_reversals_unheard": ("adyen", 24),
+    "xbezahldienste_open_is_paid": ("xbezahldienste", 2),
+    "unclear_calls_are_repeated_unseen": ("sisis", 11),
 }
-"""Each with the plugin whose pairs find it."""
+"""Each with the plugin whose pairs find it, and the first seed that does."""
