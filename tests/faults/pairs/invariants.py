@@ -171,6 +171,17 @@ class Surplus(PairInvariant):
                 self.hold(not lost, f"{one.marker}: {one.unapplied} of {one.cents} went nowhere, unseen")
 
 
+class Chargebacks(PairInvariant):
+    """Somebody knows of each payment whose money the payer's bank took back."""
+
+    name = "chargebacks"
+
+    def at_end(self) -> None:
+        for payment in self.payments():
+            untold = payment["id"] in self.stage.truth.charged_back and not payment["any_case"]
+            self.hold(not untold, f"{payment['id']} is {payment['state']}, charged back, and nobody was told")
+
+
 class Refunds(PairInvariant):
     """One key gives money back once, never more than was taken; and the ledger knows of all of it."""
 
@@ -238,4 +249,4 @@ class NothingPersonal(PairInvariant):
                 self.hold(canary not in text, f"{canary} stands in {place}: {text[:300]}")
 
 
-INVARIANTS = (OneCredit, CreditOrPerson, Cards, Surplus, Refunds, Ended, NothingPersonal)
+INVARIANTS = (OneCredit, CreditOrPerson, Cards, Surplus, Chargebacks, Refunds, Ended, NothingPersonal)

@@ -134,17 +134,26 @@ class Payer(Visitor):
     def _took(self, payment_id: str, session: str, cents: int | None) -> None:
         self.stage.truth.taken.append(Taken(payment_id, session, cents or self._cents(session)))
         self.stage.stir()
-        if self.mix.strikes("refund_partial"):
-            self.scheduler.sleep(self.rng.choice((5, 900)))
-            try:
-                self.stage.provider.refund_by_hand(session, 1)
-            except (CannotStageError, NotPayable, ValueError) as error:
-                # There is no such thing at this provider, or the staff was faster.
-                self.scheduler.note(f"provider: {error!r}")
-                return
-            back = self.stage.truth.taken_back
-            back[payment_id] = back.get(payment_id, 0) + 1
-            self.stage.stir()
+        for switch in ("refund_partial", "chargeback"):
+            if self.mix.strikes(switch):
+                self.scheduler.sleep(self.rng.choice((5, 900)))
+                self._goes_back(payment_id, session, switch)
+
+    def _goes_back(self, payment_id: str, session: str, switch: str) -> None:
+        """Let money go back at the provider alone."""
+        stage = self.stage
+        try:
+            if switch == "chargeback":
+                stage.provider.charge_back(session)
+                stage.truth.charged_back.add(payment_id)
+            else:
+                stage.provider.refund_by_hand(session, 1)
+        except (CannotStageError, NotPayable) as error:
+            # There is no such thing at this provider, or the staff was faster.
+            self.scheduler.note(f"provider: {error!r}")
+            return
+        self.scheduler.note(f"provider: {switch} of {session}")
+        stage.stir()
 
     def _cents(self, session: str) -> int:
         (seen,) = [one for one in self.stage.provider.sessions() if one.ref == session]

@@ -46,8 +46,8 @@ class Truth:
     """What really happened at the provider, as those saw it who did it."""
 
     taken: list[Taken] = field(default_factory=list)
-    taken_back: dict[str, int] = field(default_factory=dict)
-    """Cents by payment that went back at the provider alone."""
+    charged_back: set[str] = field(default_factory=set)
+    """Payments whose money the payers' banks took back."""
     desk_renewals: int = 0
     """How often the desk has renewed a card."""
 
