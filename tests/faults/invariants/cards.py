@@ -74,7 +74,11 @@ class PaidCardsAreRenewed(Invariant):
         return bool(unclear) and any(one.by == "desk" and one.at.date() in desk for one in sold)
 
 
-_UNCLEAR = "SELECT 1 FROM audit WHERE payment_id = ? AND what = 'renew_unclear'"
+_UNCLEAR = """
+SELECT 1 FROM audit WHERE payment_id = ? AND what IN ('renew_try', 'renew_not_applied', 'renew_renewed')
+GROUP BY payment_id HAVING sum(what = 'renew_try') > sum(what <> 'renew_try')
+"""
+"""A call without an answer leaves a try without a result; also where the process died over it."""
 
 _ON_TOP = "SELECT 1 FROM audit WHERE payment_id = ? AND what = 'renewal_on_top'"
 
