@@ -88,15 +88,25 @@ def _explained(cause: str, file: Path | None) -> DatabaseError:
             mend="Correct server.database, or restore the ledger from a backup (docs/operating.md).",
         )
     elif "readonly" in cause or "unable to open" in cause:
-        owner = _owner(file if file.exists() else file.parent)
-        return DatabaseError(
-            f"{file} cannot be written by {_user(os.geteuid())}: {cause}. It belongs to {owner}.",
-            mend=f"Run this as the user of the service; if it is that already: chown {_user(os.geteuid())} "
-            f"{file.parent} {file}*",
-        )
+        return _not_writable(cause, file)
     else:
         mend = f"Look at {file}, its disk, and whether this user may read and write there."
     return DatabaseError(f"The database cannot be used: {cause}.", mend=mend)
+
+
+def _not_writable(cause: str, file: Path) -> DatabaseError:
+    """Return the error for a ledger, or for the folder of one that is not there yet, that others own."""
+    user = _user(os.geteuid())
+    mend = f"Run this as the user of the service; if it is that already: chown {user} {file.parent}"
+    if not file.exists():
+        return DatabaseError(
+            f"No ledger can be made in {file.parent} by {user}: {cause}. "
+            f"The folder belongs to {_owner(file.parent)}.",
+            mend=mend,
+        )
+    return DatabaseError(
+        f"{file} cannot be written by {user}: {cause}. It belongs to {_owner(file)}.", mend=f"{mend} {file}*"
+    )
 
 
 def no_folder(file: Path) -> DatabaseError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -206,13 +207,30 @@ def test_a_database_that_cannot_be_opened_is_told_in_two_lines(ils_payment, tmp_
     assert mend.startswith("What to do: ")
 
 
-def test_a_ledger_that_is_not_there_is_said_and_not_made(ils_payment, tmp_path):
+@pytest.mark.parametrize(
+    "command",
+    ["payments list", "db status", "db status --json", "backup {}/copy.backup", "verify"],
+)
+def test_a_ledger_that_is_not_there_is_said_and_not_made(ils_payment, tmp_path, command):
     config = configured(tmp_path, f"sqlite:///{tmp_path}/lost.db")
-    ran = ils_payment("--config", config, "payments", "list")
+    ran = ils_payment("--config", config, *command.format(tmp_path).split())
     assert ran.code == 1
     assert "There is no ledger at" in ran.err
-    assert "restore" in ran.err
-    assert not (tmp_path / "lost.db").exists()
+    assert "If there was one, do not go on: find it, or restore a backup" in ran.err
+    assert {one.name for one in tmp_path.iterdir()} == {config.name}
+
+
+def test_where_no_ledger_can_be_made_the_folder_is_named_and_not_a_file_that_is_not_there(
+    ils_payment, tmp_path
+):
+    # Nobody, root included, makes a file there.
+    config = configured(tmp_path, "sqlite:////proc/ledger.db")
+    ran = ils_payment("--config", config, "db", "upgrade")
+    assert ran.code == 1
+    assert "No ledger can be made in /proc by" in ran.err
+    assert f"The folder belongs to {Path('/proc').owner()}." in ran.err
+    assert ran.err.strip().endswith(" /proc")
+    assert "There is no ledger at /proc/ledger.db" in ils_payment("--config", config, "db", "status").err
 
 
 def test_a_mistyped_seal_is_no_incident(ils_payment, config):
