@@ -12,7 +12,7 @@ import click
 
 from ils_payment.cli.output import json_option, print_json, print_table
 from ils_payment.cli.reminder_findings import of_reminders
-from ils_payment.cli.rooms import database_errors, prove_writable
+from ils_payment.cli.rooms import database_errors, known_library, prove_writable
 from ils_payment.cli.runners import runner_of
 from ils_payment.errors import ConfigurationError, ILSPaymentError
 from ils_payment.flows.house import open_desk, open_store
@@ -111,9 +111,7 @@ def _everything(config: Path | None, library: str | None) -> Iterator[Row]:
     except ILSPaymentError as error:
         yield Row("", _failed("configuration", error))
         return
-    if library is not None and library not in settings.libraries:
-        known = ", ".join(sorted(settings.libraries))
-        raise click.UsageError(f"There is no library {library!r}; there is: {known}.")
+    known_library(settings, library)
     yield Row("", Finding(Level.OK, "configuration", f"{config_path(config)} is complete"))
     world = WatchingWorld(ca_bundle=settings.server.ca_bundle, mail=settings.mail)
     yield Row("", _database(settings, world))

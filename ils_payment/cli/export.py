@@ -11,7 +11,7 @@ import click
 
 from ils_payment.cli.actor import typing
 from ils_payment.cli.output import json_option, print_json, print_table
-from ils_payment.cli.rooms import whole_house
+from ils_payment.cli.rooms import known_library, whole_house
 from ils_payment.errors import ILSPaymentError
 from ils_payment.flows.export import export as export_days
 from ils_payment.money import to_decimal
@@ -92,10 +92,7 @@ def export(
 
 def named_library(house: House, key: str) -> Desk:
     """Return a library that the configuration names; a usage error otherwise."""
-    if key not in house.libraries:
-        raise click.UsageError(
-            f"There is no library {key!r}; there is: {', '.join(sorted(house.libraries))}."
-        )
+    known_library(house.settings, key)
     return house.libraries[key]
 
 

@@ -9,6 +9,7 @@ from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
@@ -38,6 +39,14 @@ def zone_of(house: House, library: str | None = None) -> tzinfo:
         return known[library].zone if library in known else UTC
     zones = {one.zone for one in known.values()}
     return zones.pop() if len(zones) == 1 else UTC
+
+
+def known_library(settings: Settings, key: str | None) -> None:
+    """Refuse a library that the configuration does not name: a mistyped key must never read as all clear."""
+    if key is not None and key not in settings.libraries:
+        raise click.UsageError(
+            f"There is no library {key!r}; there is: {', '.join(sorted(settings.libraries))}."
+        )
 
 
 def world_of(settings: Settings) -> World:

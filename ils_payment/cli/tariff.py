@@ -11,7 +11,7 @@ import click
 
 from ils_payment.cli.output import json_option, plain, print_json, print_table
 from ils_payment.cli.payments import amount
-from ils_payment.cli.rooms import world_of
+from ils_payment.cli.rooms import known_library, world_of
 from ils_payment.cli.tariff_findings import compared, of_file, uneven, without_praise
 from ils_payment.config.tariff_file import load_tariff, read_tariff
 from ils_payment.domain.tariff import NoQuote, quote
@@ -154,10 +154,12 @@ def _of_category(
     """Ask the tariff alone; neither a library system nor any other plugin is opened."""
     zone = None
     if library is not None:
-        settings = load_settings(config).libraries.get(library)
-        if settings is None or settings.tariff is None:
+        known = load_settings(config)
+        known_library(known, library)
+        settings = known.libraries[library]
+        if settings.tariff is None:
             raise ConfigurationError(
-                f"There is no library {library!r} with a tariff.", mend="Name its file with --file."
+                f"libraries.{library} names no tariff.", mend="Name its file with --file."
             )
         file, zone = Path(settings.tariff), settings.zone
     of = load_tariff(file or Path())
@@ -176,11 +178,7 @@ def _of_category(
 def _desk(config: Path | None, library: str, file: Path | None = None) -> Desk:
     """Open one library, without a database; with another tariff *file* its own is not read."""
     settings = load_settings(config)
-    if library not in settings.libraries:
-        raise ConfigurationError(
-            f"There is no library {library!r} in the configuration.",
-            mend=f"There is: {', '.join(sorted(settings.libraries))}.",
-        )
+    known_library(settings, library)
     found = settings.libraries[library]
     if file is not None:
         found = found.model_copy(update={"tariff": None})

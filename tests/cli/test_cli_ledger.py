@@ -137,9 +137,8 @@ def test_a_changed_history_is_told(ils_payment, config, town, settled):
 
 def test_payments_can_be_chosen_by_state_and_library(ils_payment, config, settled):
     assert "no payments" in ils_payment("--config", config, "payments", "list", "--state", "paid").out
-    assert (
-        json.loads(ils_payment("--config", config, "payments", "list", "--library", "x", "--json").out) == []
-    )
+    chosen = ils_payment("--config", config, "payments", "list", "--library", "lindental", "--json").out
+    assert [one["payment_id"] for one in json.loads(chosen)] == [settled]
     assert settled in ils_payment("--config", config, "payments", "list", "--state", "settled").out
 
 
@@ -164,6 +163,16 @@ def test_nothing_is_listed_where_nothing_is(ils_payment, config):
     assert "There are no payments (of this kind)." in ils_payment("--config", config, "payments", "list").out
     assert "There is no open case." in ils_payment("--config", config, "cases", "list").out
     assert json.loads(ils_payment("--config", config, "cases", "list", "--all", "--json").out) == []
+
+
+@pytest.mark.parametrize(
+    "command", ["cases list", "cases list --new", "cases list --all --json", "payments list", "refunds list"]
+)
+def test_a_mistyped_library_is_no_all_clear(ils_payment, config, command):
+    ran = ils_payment("--config", config, *command.split(), "--library", "xx")
+    assert (ran.code, ran.out) == (2, "")
+    assert "There is no library 'xx'; there is: lindental." in ran.err
+    assert ils_payment("--config", config, *command.split(), "--library", "lindental").code == 0
 
 
 @pytest.mark.parametrize(("group", "word"), [("payments", "payment"), ("cases", "case")])
