@@ -62,12 +62,13 @@ def check(config: Path | None, library: str | None, *, live: bool, as_json: bool
 
     Exits 1 when there is an error; a warning alone is exit 0.
     """
-    rows = list(_everything(config, library))
+    desks: dict[str, Desk] = {}
+    rows = list(_everything(config, library, desks))
     if live:
         from ils_payment.cli.golive import print_checklist
 
         real = {row.part for row in rows if row.finding.subject == LIVE and row.finding.level is Level.OK}
-        print_checklist(config, library, _ended(rows), real, as_json=as_json)
+        print_checklist(config, library, _ended(rows), real, desks, as_json=as_json)
     elif as_json:
         print_json([_flat(row) for row in rows])
     else:
@@ -102,8 +103,11 @@ def _flat(row: Row) -> dict[str, str]:
     }
 
 
-def _everything(config: Path | None, library: str | None) -> Iterator[Row]:
-    """Test one part after the other; a part that fails does not hide the next."""
+def _everything(config: Path | None, library: str | None, desks: dict[str, Desk]) -> Iterator[Row]:
+    """Test one part after the other; a part that fails does not hide the next.
+
+    The libraries whose plugins can be loaded come into *desks*.
+    """
     try:
         settings = load_settings(config)
         plugins = Plugins(settings.plugin_names())
@@ -118,7 +122,7 @@ def _everything(config: Path | None, library: str | None) -> Iterator[Row]:
     yield Row("", _mail(settings, world))
     for key in [library] if library else settings.libraries:
         try:
-            desk = open_desk(key, settings.libraries[key], plugins, world)
+            desk = desks[key] = open_desk(key, settings.libraries[key], plugins, world)
         except ILSPaymentError as error:
             yield Row(key, _failed("plugins", error))
             continue

@@ -47,8 +47,10 @@ def reconcile(
     """Compare provider, ledger and library system; each difference becomes a case, once.
 
     Without days: from three days before the last complete comparison up to now. Exit code 0: all
-    agrees; 1: there are differences (old or new ones); 3: something could not be compared,
-    or a restored ledger still waits for it.
+    that a program can compare here agrees; 1: there are differences (old or new ones); 3: a side did not
+    answer, or a restored ledger still waits for a comparison. A provider or library system that shows no
+    lists is named each time and is no failure: a person compares with it.
+
     After a restore, a comparison without a gap of every library lets the program write again. Where a
     provider or the library system shows no lists, a person compares with their portal and says so: --by-hand.
     """
@@ -112,17 +114,24 @@ def _span(
 
 def _print(report: Report, zone: tzinfo) -> None:
     click.echo(f"{report.library}: {instant(report.since, zone)} to {instant(report.until, zone)}")
-    counts = ", ".join(f"{name.replace('_', ' ')} {number}" for name, number in sorted(report.counts.items()))
-    click.echo(f"  compared: {counts or 'there was nothing to compare'}")
+    if report.sides:
+        counts = [f"{name.replace('_', ' ')} {number}" for name, number in sorted(report.counts.items())]
+        told = ", ".join(counts) or "there was nothing to compare"
+        click.echo(f"  compared with {' and '.join(report.sides)}: {told}")
+    else:
+        click.echo("  NOTHING WAS COMPARED: neither a provider nor the library system shows lists.")
     for gap in report.gaps:
         click.echo(f"  NOT COMPARED: {gap}")
     for one in report.beyond:
-        click.echo(f"  NO PROGRAM CAN COMPARE: {one}")
+        click.echo(f"  NO PROGRAM CAN COMPARE: {one}; a person has to.")
+    if not report.sides:
+        return
+    whole = not report.gaps and not report.beyond
     print_table(
         ("Difference", "Payment", "About", "Case"),
         [
             (one.kind, one.payment_id or "-", one.subject, "new" if one.new else "known")
             for one in report.differences
         ],
-        empty="  No differences.",
+        empty="  No differences." if whole else "  No differences as far as it was compared.",
     )

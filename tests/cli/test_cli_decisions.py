@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
+from ils_payment_koha.adapter import KohaSystem
+from ils_payment_stripe.provider import StripeProvider
 
 from ils_payment.cli import actor, rooms
-from ils_payment.model import Actor, State
+from ils_payment.model import Actor, MarkerSupport, State
 from ils_payment.store import journal
 from tests.flows.decisions import books, held_payment, kinds, refunded, settled_payment
 from tests.flows.truths import DUE, load
@@ -221,6 +224,32 @@ def test_reconcile_says_what_agrees_what_differs_and_what_could_not_be_compared(
     gap = run("reconcile", "--json")
     assert gap.code == 3
     assert json.loads(gap.out)[0]["gaps"]
+
+
+@pytest.mark.parametrize(
+    ("listing", "marker", "compared", "ends"),
+    [
+        (False, MarkerSupport.WRITE_ONLY, "NOTHING WAS COMPARED", None),
+        (False, MarkerSupport.READABLE, "compared with library system: ", "as far as it was compared."),
+        (True, MarkerSupport.WRITE_ONLY, "compared with provider stripe: ", "as far as it was compared."),
+        (True, MarkerSupport.READABLE, "compared with provider stripe and library system: ", "differences."),
+    ],
+)
+def test_what_no_program_can_compare_is_no_failure_and_never_called_without_differences(
+    run, town, monkeypatch, listing, marker, compared, ends
+):
+    settled_payment(town)
+    can, does = town.desk.providers["stripe"].capabilities(), town.desk.system.capabilities()
+    monkeypatch.setattr(StripeProvider, "capabilities", lambda _self: replace(can, listing=listing))
+    monkeypatch.setattr(KohaSystem, "capabilities", lambda _self: replace(does, marker=marker))
+    told = run("reconcile")
+    assert told.code == 0, told.err
+    assert compared in told.out
+    assert ("cannot list its payments; a person has to." in told.out) is not listing
+    assert ("markers cannot be read; a person has to." in told.out) is (marker is MarkerSupport.WRITE_ONLY)
+    assert ("No differences" in told.out) is (ends is not None)
+    assert told.out.rstrip().endswith(ends or "a person has to.")
+    assert json.loads(run("reconcile", "--json").out)[0]["differences"] == []
 
 
 def test_reconcile_over_days_without_data_says_so(run):
