@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ils_payment.cli.days import Day
 from ils_payment.cli.output import json_option, plain, print_json, print_table
 from ils_payment.cli.payments import amount
 from ils_payment.cli.rooms import known_library, world_of
@@ -33,21 +34,8 @@ class NoSuchPatronError(ILSPaymentError):
     """The library system knows no patron with this card."""
 
 
-class _Day(click.ParamType[date]):
-    """A day as ISO 8601 has it."""
-
-    name = "day"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:  # noqa: ANN401 - click's own signature
-        """Return the day, or say how it is written."""
-        try:
-            return value if isinstance(value, date) else date.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is no day; write it like 2026-12-31", param, ctx)
-
-
 _FILE = click.Path(path_type=Path, dir_okay=False)
-_on = click.option("--on", "on", type=_Day(), metavar="DAY", help="As if it were this day; else today.")
+_on = click.option("--on", "on", type=Day(), metavar="DAY", help="As if it were this day; else today.")
 
 
 @click.group()
@@ -97,11 +85,11 @@ def check_tariff(
 @click.option("--file", type=_FILE, metavar="FILE", help="Ask this tariff, without any configuration.")
 @click.option("--card", metavar="NUMBER", help="Read this card in the library system.")
 @click.option("--category", metavar="CODE", help="Instead of a card: a patron category.")
-@click.option("--born", type=_Day(), metavar="DAY", help="With --category: the date of birth.")
+@click.option("--born", type=Day(), metavar="DAY", help="With --category: the date of birth.")
 @click.option(
-    "--valid-until", type=_Day(), metavar="DAY", help="With --category: the card's expiry; else today."
+    "--valid-until", type=Day(), metavar="DAY", help="With --category: the card's expiry; else today."
 )
-@click.option("--evidence-until", type=_Day(), metavar="DAY", help="Last day of evidence for a reduction.")
+@click.option("--evidence-until", type=Day(), metavar="DAY", help="Last day of evidence for a reduction.")
 @_on
 @json_option
 @click.pass_obj

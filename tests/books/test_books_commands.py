@@ -107,7 +107,7 @@ def test_what_does_not_add_up_is_told_line_by_line(typed, books):
         (days(first="2026-11-23", last="2026-11-23"), 1, "not over yet in Europe/Berlin"),
         (("export", "--library", "x", "--from", DAY, "--to", DAY), 2, "There is no library 'x'"),
         (days("--json"), 2, "--output FILE"),
-        (days(first="yesterday"), 2, "does not match the format"),
+        (days(first="yesterday"), 2, "is no day; write it like 2026-12-31"),
     ],
 )
 def test_what_cannot_be_exported_is_told_and_a_mistyped_command_ends_with_two(typed, words, ends, says):

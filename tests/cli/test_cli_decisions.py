@@ -10,6 +10,7 @@ from ils_payment_koha.adapter import KohaSystem
 from ils_payment_stripe.provider import StripeProvider
 
 from ils_payment.cli import actor, rooms
+from ils_payment.flows.backup import set_apart
 from ils_payment.model import Actor, MarkerSupport, State
 from ils_payment.store import journal
 from tests.flows.decisions import books, held_payment, kinds, refunded, settled_payment
@@ -273,6 +274,38 @@ def test_reconcile_refuses_days_that_have_not_come_yet_and_says_which_day_it_is(
     assert f"--from 2127-01-01 is in the future; in Europe/Berlin it is {today:%Y-%m-%d}" in refused.err
     with town.house.store.read() as unit:
         assert journal.newest(unit, what="reconciled") == []
+
+
+def test_a_last_day_that_has_not_come_yet_is_refused_and_not_cut_and_today_is_none(run, town):
+    refused = run("reconcile", "--to", "2127-01-31")
+    assert refused.code == 2
+    assert "--to 2127-01-31 is in the future; in Europe/Berlin it is" in refused.err
+    today = town.world.now().astimezone(town.desk.settings.zone).date()
+    assert run("reconcile", "--from", today, "--to", today).code == 0
+
+
+@pytest.mark.parametrize("option", ["--from", "--to"])
+@pytest.mark.parametrize("word", ["gestern", "2026-11-31", "01.11.2026"])
+def test_what_is_no_day_is_told_with_how_a_day_is_written(run, option, word):
+    for command in (("reconcile",), ("export", "--library", "lindental", "--from", "2026-11-01")):
+        refused = run(*command, option, word)
+        assert refused.code == 2
+        assert f"'{word}' is no day; write it like 2026-12-31" in refused.err
+
+
+def test_a_comparison_by_hand_is_refused_where_nobody_waits_for_it_or_nothing_is_said(run, town):
+    refused = run("reconcile", "--by-hand", "me, with the portal")
+    assert refused.code == 2
+    assert "a restored ledger that waits for a comparison; this one does not" in refused.err
+    set_apart(town.house.store, Actor("cli:anna", "technician"))
+    empty = run("reconcile", "--by-hand", " ")
+    assert empty.code == 2
+    assert "who compared, and with what" in empty.err
+    town.world.pass_time(minutes=1)
+    assert run("reconcile", "--by-hand", "me, with the portal").code == 0
+    with town.house.store.read() as unit:
+        (row,) = journal.newest(unit, what="restored_ledger_compared")
+    assert row["facts"] == {"by_hand": "me, with the portal"}
 
 
 def test_the_actor_of_a_command_is_the_operating_systems_user(monkeypatch):
