@@ -97,7 +97,7 @@ def _refunds(unit: Unit, library: str, zone: ZoneInfo, unable: tuple[list[str], 
     names, others = unable
     if names:
         yield Item(
-            title="A refund went to the treasury as an order, and its voucher closed the case",
+            title="A refund went to the treasury, and its voucher closed the case",
             how=f"{', '.join(names)} gives nothing back: a refund opens a case, the treasury pays it out, "
             "and the case is closed with the number of the voucher.",
         )
