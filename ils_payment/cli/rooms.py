@@ -61,7 +61,7 @@ def database_errors(settings: Settings) -> Iterator[None]:
         yield
     except DBAPIError as error:
         # The driver's first line names the cause; a password is never part of it.
-        raise _explained(str(error.orig).strip().split("\n")[0], ledger_file(settings)) from error
+        raise _told(str(error.orig).strip().split("\n")[0], ledger_file(settings)) from error
 
 
 def ledger_file(settings: Settings) -> Path | None:
@@ -82,7 +82,18 @@ def prove_writable(store: Store, settings: Settings) -> None:
     except StoreBusyError as error:
         if not isinstance(error.__cause__, DBAPIError) or "locked" in str(error.__cause__.orig):
             raise
-        raise _explained(str(error.__cause__.orig), ledger_file(settings)) from error
+        raise _told(str(error.__cause__.orig), ledger_file(settings)) from error
+
+
+def _told(cause: str, file: Path | None) -> DatabaseError:
+    """Return the error for what a driver said; also where this user may not even look at the file."""
+    try:
+        return _explained(cause, file)
+    except PermissionError:
+        return DatabaseError(
+            f"{file} cannot be reached by {_user(os.geteuid())}: {cause}.",
+            mend="Run this as the user of the service; the folders above belong to others.",
+        )
 
 
 def _explained(cause: str, file: Path | None) -> DatabaseError:

@@ -100,7 +100,12 @@ class Store:
     def must_exist(self) -> None:
         """Raise SchemaError where there is no SQLite ledger: to be called before connecting only to read."""
         file = Path(str(self.engine.url.database))
-        if self.is_sqlite and file.parent.is_dir() and not file.exists():
+        try:
+            is_lost = self.is_sqlite and file.parent.is_dir() and not file.exists()
+        except PermissionError:
+            # Nobody can tell from outside of a closed folder; connecting fails there and makes nothing.
+            return
+        if is_lost:
             # Connecting would make an empty file, which looks like a ledger and has forgotten everything.
             raise SchemaError(
                 f"There is no ledger at {file}.",

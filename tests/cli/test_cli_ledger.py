@@ -242,6 +242,25 @@ def test_where_no_ledger_can_be_made_the_folder_is_named_and_not_a_file_that_is_
     assert "There is no ledger at /proc/ledger.db" in ils_payment("--config", config, "db", "status").err
 
 
+@pytest.mark.parametrize("command", ["db status", "db upgrade", "cases list", "backup {}/copy.backup"])
+def test_a_folder_that_this_user_may_not_enter_is_told_and_no_ledger_called_lost(
+    ils_payment, tmp_path, monkeypatch, command
+):
+    looked_at = Path.exists
+
+    def closed(path):
+        if path.parent == Path("/proc"):
+            raise PermissionError(13, "Permission denied")
+        return looked_at(path)
+
+    monkeypatch.setattr(Path, "exists", closed)
+    config = configured(tmp_path, "sqlite:////proc/ledger.db")
+    ran = ils_payment("--config", config, *command.format(tmp_path).split())
+    assert ran.code == 1
+    assert "/proc/ledger.db cannot be reached by" in ran.err
+    assert "Run this as the user of the service" in ran.err
+
+
 def test_a_mistyped_seal_is_no_incident(ils_payment, config):
     ran = ils_payment("--config", config, "verify", "--seal", "abc")
     assert ran.code == 2
