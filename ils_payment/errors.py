@@ -12,6 +12,10 @@ import socket
 import ssl
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 
 class ILSPaymentError(Exception):
@@ -90,42 +94,75 @@ def causes(error: BaseException) -> list[BaseException]:
     return found
 
 
-def why_unreachable(error: BaseException) -> tuple[str, str]:
+_UNREACHABLE: Mapping[str, tuple[str, str, str]] = {
+    "proxy": (
+        "the outgoing proxy does not pass the call on",
+        "Look at HTTPS_PROXY and NO_PROXY in secrets.env, and ask who runs the proxy.",
+        "",
+    ),
+    "name": (
+        "this host cannot find its name (DNS)",
+        "Is the name right? Try: getent hosts NAME. Behind a proxy, set HTTPS_PROXY in secrets.env.",
+        "Is the name right? Try: getent hosts NAME",
+    ),
+    "refused": (
+        "it refuses the connection",
+        "Is the url right, is the web server there running, and does its firewall let us in?",
+        "Are host and port right, is the server there running, and does its firewall let us in?",
+    ),
+    "certificate": (
+        "its TLS certificate is not accepted",
+        "Renew it, use the host name it is for, or name its authority in server.ca_bundle.",
+        "Renew it, use the host name it is for, or name its authority in ca_file.",
+    ),
+    "tls": (
+        "no TLS connection came about",
+        "Is that port one for https? Ask who runs proxy and firewall.",
+        "Does the server, or a stunnel before it, speak TLS at that port from the first byte?",
+    ),
+    "way": (
+        "no way leads there",
+        "Let the firewall pass https from this host; behind a proxy, set HTTPS_PROXY in secrets.env.",
+        "Let the firewall pass TCP from this host to that port; is the VPN or tunnel up, where there is one?",
+    ),
+    "late": (
+        "nobody answers there in time",
+        "",
+        "Does the firewall pass TCP from this host, is the VPN or tunnel up, and does that port speak TLS?",
+    ),
+}
+"""Why a connection fails: the words for it, and the mend over https and over TCP alone ("": never so)."""
+
+
+def why_unreachable(error: BaseException, *, tcp: bool = False) -> tuple[str, str]:
     """Return why a connection failed, and the mend; the error's own text holds the address and is not told.
 
-    Both are empty when *error* says nothing of the kind: the connection may have stood.
+    Both are empty when *error* says nothing of the kind: the connection may have stood. *tcp*: a socket was
+    being connected, so no web server, url or proxy has to do with it.
     """
     found = causes(error)
+    kind = _kind(found, tcp=tcp)
+    if kind is None:
+        return "", ""
+    why, over_https, over_tcp = _UNREACHABLE[kind]
+    for cause in found:
+        if kind == "certificate" and isinstance(cause, ssl.SSLCertVerificationError):
+            why = f"{why}: {cause.verify_message}"
+    return why, over_tcp if tcp else over_https
+
+
+def _kind(found: Sequence[BaseException], *, tcp: bool) -> str | None:
     names = {type(cause).__name__ for cause in found}
-    if "ProxyError" in names:
-        return (
-            "the outgoing proxy does not pass the call on",
-            "Look at HTTPS_PROXY and NO_PROXY in secrets.env, and ask who runs the proxy.",
-        )
-    if any(isinstance(cause, socket.gaierror) for cause in found) or "NameResolutionError" in names:
-        return (
-            "this host cannot find its name (DNS)",
-            "Is the name right? Try: getent hosts NAME. Behind a proxy, set HTTPS_PROXY in secrets.env.",
-        )
-    if any(isinstance(cause, ConnectionRefusedError) for cause in found):
-        return (
-            "it refuses the connection",
-            "Is the url right, is the web server there running, and does its firewall let us in?",
-        )
-    rejected = [cause for cause in found if isinstance(cause, ssl.SSLCertVerificationError)]
-    if rejected:
-        return (
-            f"its TLS certificate is not accepted: {rejected[0].verify_message}",
-            "Renew it, use the host name it is for, or name its authority in server.ca_bundle.",
-        )
-    if any(isinstance(cause, ssl.SSLError) for cause in found):
-        return "no TLS connection came about", "Is that port one for https? Ask who runs proxy and firewall."
-    if names & {"ConnectTimeout", "ConnectTimeoutError"} or any(
-        isinstance(cause, OSError) and cause.errno in {errno.ENETUNREACH, errno.EHOSTUNREACH}
-        for cause in found
-    ):
-        return (
-            "no way leads there",
-            "Let the firewall pass https from this host; behind a proxy, set HTTPS_PROXY in secrets.env.",
-        )
-    return "", ""
+    no_way = {errno.ENETUNREACH, errno.EHOSTUNREACH}
+    kinds = {
+        "proxy": "ProxyError" in names,
+        "name": "NameResolutionError" in names or any(isinstance(one, socket.gaierror) for one in found),
+        "refused": any(isinstance(one, ConnectionRefusedError) for one in found),
+        "certificate": any(isinstance(one, ssl.SSLCertVerificationError) for one in found),
+        "tls": any(isinstance(one, ssl.SSLError) for one in found),
+        "way": bool(names & {"ConnectTimeout", "ConnectTimeoutError"})
+        or any(isinstance(one, OSError) and one.errno in no_way for one in found),
+        # Over http a timeout may be that of an answer, and the connection may have stood.
+        "late": tcp and "TimeoutError" in names,
+    }
+    return next((kind for kind, is_so in kinds.items() if is_so), None)

@@ -37,6 +37,7 @@ def backup(config: Path | None, file: Path, *, as_json: bool) -> None:
     """
     settings = load_settings(config)
     with database_errors(settings), closing(open_store(settings, world_of(settings))) as store:
+        store.must_exist()
         if revision(store) is None:
             store.check()
         made = copy(store, typing(), file.absolute(), password=_password(settings))

@@ -10,7 +10,7 @@ from ils_payment.cli.actor import typing
 from ils_payment.cli.output import instant, json_option, plain, print_json, print_table
 from ils_payment.cli.payments import NoSuchRecordError, amount, print_whereabouts
 from ils_payment.cli.refunds import MEANINGS, decided, line_ids
-from ils_payment.cli.rooms import ledger, whole_house, zone_of
+from ils_payment.cli.rooms import known_library, ledger, whole_house, zone_of
 from ils_payment.domain.decisions import Choice
 from ils_payment.domain.refunds import Meaning
 from ils_payment.flows import decide
@@ -44,6 +44,7 @@ def list_cases(
     """List open cases, the oldest first."""
     config: Path | None = context.obj
     with ledger(config) as house:
+        known_library(house.settings, library)
         found = records.case_list(house, open_only=not closed_too, library=library, only_new=only_new)
         zones = {one.library: zone_of(house, one.library) for one in found}
     if as_json:

@@ -12,7 +12,7 @@ import click
 
 from ils_payment.cli.output import json_option, print_json, print_table
 from ils_payment.cli.reminder_findings import of_reminders
-from ils_payment.cli.rooms import database_errors, prove_writable
+from ils_payment.cli.rooms import database_errors, known_library, prove_writable
 from ils_payment.cli.runners import runner_of
 from ils_payment.errors import ConfigurationError, ILSPaymentError
 from ils_payment.flows.house import open_desk, open_store
@@ -62,12 +62,13 @@ def check(config: Path | None, library: str | None, *, live: bool, as_json: bool
 
     Exits 1 when there is an error; a warning alone is exit 0.
     """
-    rows = list(_everything(config, library))
+    desks: dict[str, Desk] = {}
+    rows = list(_everything(config, library, desks))
     if live:
         from ils_payment.cli.golive import print_checklist
 
         real = {row.part for row in rows if row.finding.subject == LIVE and row.finding.level is Level.OK}
-        print_checklist(config, library, _ended(rows), real, as_json=as_json)
+        print_checklist(config, library, _ended(rows), real, desks, as_json=as_json)
     elif as_json:
         print_json([_flat(row) for row in rows])
     else:
@@ -102,8 +103,11 @@ def _flat(row: Row) -> dict[str, str]:
     }
 
 
-def _everything(config: Path | None, library: str | None) -> Iterator[Row]:
-    """Test one part after the other; a part that fails does not hide the next."""
+def _everything(config: Path | None, library: str | None, desks: dict[str, Desk]) -> Iterator[Row]:
+    """Test one part after the other; a part that fails does not hide the next.
+
+    The libraries whose plugins can be loaded come into *desks*.
+    """
     try:
         settings = load_settings(config)
         plugins = Plugins(settings.plugin_names())
@@ -111,16 +115,14 @@ def _everything(config: Path | None, library: str | None) -> Iterator[Row]:
     except ILSPaymentError as error:
         yield Row("", _failed("configuration", error))
         return
-    if library is not None and library not in settings.libraries:
-        known = ", ".join(sorted(settings.libraries))
-        raise click.UsageError(f"There is no library {library!r}; there is: {known}.")
+    known_library(settings, library)
     yield Row("", Finding(Level.OK, "configuration", f"{config_path(config)} is complete"))
     world = WatchingWorld(ca_bundle=settings.server.ca_bundle, mail=settings.mail)
     yield Row("", _database(settings, world))
     yield Row("", _mail(settings, world))
     for key in [library] if library else settings.libraries:
         try:
-            desk = open_desk(key, settings.libraries[key], plugins, world)
+            desk = desks[key] = open_desk(key, settings.libraries[key], plugins, world)
         except ILSPaymentError as error:
             yield Row(key, _failed("plugins", error))
             continue

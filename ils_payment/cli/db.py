@@ -59,9 +59,10 @@ def upgrade(config: Path | None, *, no_backup: bool) -> None:
 def status(config: Path | None, *, as_json: bool) -> None:
     """Show the schema that the database has and the one that this program needs; exit 1 if they differ."""
     with opened_store(config) as store:
-        found = revision(store)
-        problem = None
+        found = problem = None
         try:
+            store.must_exist()
+            found = revision(store)
             store.check()
             runner_of(load_settings(config)).check()
         except SchemaError as error:

@@ -241,7 +241,8 @@ def _invite(stage: Stage) -> None:
     click.echo("")
     click.echo("  Commands for staff, with the configuration of this demo (in another terminal):")
     program = f"{Path(sys.executable).with_name('ils-payment')} --config {stage.config}"
-    click.echo(f"    {program} link --library {LIBRARY} --card {EXPIRED_CARD}")
+    if not absent:
+        click.echo(f"    {program} link --library {LIBRARY} --card {EXPIRED_CARD}")
     click.echo(f"    {program} cases list")
     click.echo("")
     click.echo(f"  The simulated library system shows its books under {stage.library.address}{TRUTH_PATH}")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ils_payment.cli.export import named_library
 from ils_payment.cli.output import json_option, print_json, print_table
 from ils_payment.cli.rooms import whole_house
 from ils_payment.errors import ConfigurationError, RemoteAbsentError, RemoteError
@@ -34,11 +35,11 @@ def ask(config: Path | None, library: str, card: str, *, as_json: bool) -> None:
     the library system, and the table says so. Nothing is kept.
     """
     with whole_house(config) as house:
-        desk = house.libraries.get(library)
-        if desk is None or not desk.elending:
+        desk = named_library(house, library)
+        if not desk.elending:
             known = ", ".join(key for key, one in house.libraries.items() if one.elending) or "none"
             raise ConfigurationError(
-                f"There is no library {library!r} with an eLending platform.", mend=f"There is: {known}."
+                f"libraries.{library} has no eLending platform.", mend=f"These have one: {known}."
             )
         patron = desk.system.find_patron(card)
         if patron is None:

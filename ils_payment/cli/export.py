@@ -10,19 +10,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ils_payment.cli.actor import typing
+from ils_payment.cli.days import Day
 from ils_payment.cli.output import json_option, print_json, print_table
-from ils_payment.cli.rooms import whole_house
+from ils_payment.cli.rooms import known_library, whole_house
 from ils_payment.errors import ILSPaymentError
 from ils_payment.flows.export import export as export_days
 from ils_payment.money import to_decimal
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import date
 
     from ils_payment.flows.export import Exported
     from ils_payment.flows.house import Desk, House
-
-DAY = click.DateTime(["%Y-%m-%d"])
 
 
 class FileExistsAlreadyError(ILSPaymentError):
@@ -31,8 +30,8 @@ class FileExistsAlreadyError(ILSPaymentError):
 
 @click.command()
 @click.option("--library", required=True, metavar="KEY", help="Of this library.")
-@click.option("--from", "first", required=True, type=DAY, metavar="DAY", help="First day, like 2026-11-01.")
-@click.option("--to", "last", required=True, type=DAY, metavar="DAY", help="Last day; it must be over.")
+@click.option("--from", "first", required=True, type=Day(), metavar="DAY", help="First day, like 2026-11-01.")
+@click.option("--to", "last", required=True, type=Day(), metavar="DAY", help="Last day; it must be over.")
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -47,8 +46,8 @@ class FileExistsAlreadyError(ILSPaymentError):
 def export(
     config: Path | None,
     library: str,
-    first: datetime,
-    last: datetime,
+    first: date,
+    last: date,
     output: Path | None,
     *,
     without_payouts: bool,
@@ -65,7 +64,7 @@ def export(
         desk = named_library(house, library)
         if output is not None:
             _free(output)
-        made = export_days(house, desk, typing(), first.date(), last.date(), with_payouts=not without_payouts)
+        made = export_days(house, desk, typing(), first, last, with_payouts=not without_payouts)
     if output is None:
         # The bytes as they were kept: a text stream would change the ends of the lines.
         sys.stdout.flush()
@@ -92,10 +91,7 @@ def export(
 
 def named_library(house: House, key: str) -> Desk:
     """Return a library that the configuration names; a usage error otherwise."""
-    if key not in house.libraries:
-        raise click.UsageError(
-            f"There is no library {key!r}; there is: {', '.join(sorted(house.libraries))}."
-        )
+    known_library(house.settings, key)
     return house.libraries[key]
 
 

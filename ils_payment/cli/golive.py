@@ -13,25 +13,33 @@ from ils_payment.cli.rooms import ledger
 from ils_payment.flows.golive import checklist
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from ils_payment.flows.golive import Item
+    from ils_payment.flows.house import Desk
 
 WIDTH = 78
 """Characters of a line: a page of A4 in a type that can be read."""
 
 
 def print_checklist(
-    config: Path | None, library: str | None, checked: str, live: Collection[str], *, as_json: bool
+    config: Path | None,
+    library: str | None,
+    checked: str,
+    live: Collection[str],
+    desks: Mapping[str, Desk],
+    *,
+    as_json: bool,
 ) -> None:
     """Print the list of each library (or of *library*).
 
-    *checked* says how the check before it ended; *live* are the libraries whose keys take real money.
+    *checked* says how the check before it ended; *live* are the libraries whose keys take real money,
+    *desks* those whose plugins could be loaded.
     """
     with ledger(config) as house:
         keys = [library] if library else list(house.settings.libraries)
-        lists = {key: checklist(house, key, checked, live=key in live) for key in keys}
+        lists = {key: checklist(house, key, checked, live=key in live, desk=desks.get(key)) for key in keys}
         names = {key: house.settings.libraries[key].name for key in keys}
         day = house.world.now().date()
         ours = house.installation.name

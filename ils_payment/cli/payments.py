@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ils_payment.cli.output import instant, json_option, plain, print_json, print_table
-from ils_payment.cli.rooms import ledger, zone_of
+from ils_payment.cli.rooms import known_library, ledger, zone_of
 from ils_payment.errors import ILSPaymentError
 from ils_payment.flows import show as records
 from ils_payment.model import State
@@ -43,6 +43,7 @@ def list_payments(
 ) -> None:
     """List the newest payments."""
     with ledger(config) as house:
+        known_library(house.settings, library)
         found = records.newest(house, library=library, state=state, limit=limit)
         zones = {one.library: zone_of(house, one.library) for one in found}
     if as_json:

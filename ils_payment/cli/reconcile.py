@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from ils_payment.cli.actor import typing
+from ils_payment.cli.days import Day
 from ils_payment.cli.export import named_library
 from ils_payment.cli.output import instant, json_option, plain, print_json, print_table
 from ils_payment.cli.rooms import whole_house, zone_of
 
 if TYPE_CHECKING:
-    from datetime import tzinfo
+    from datetime import date, tzinfo
     from pathlib import Path
 
     from ils_payment.flows.house import Desk, House
@@ -25,12 +26,11 @@ DAYS = 3
 
 @click.command()
 @click.option("--library", help="Only this library (its key in the configuration).")
-@click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), help="First day, e.g. 2026-11-01.")
-@click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), help="Last day; without it up to now.")
+@click.option("--from", "first", type=Day(), metavar="DAY", help="First day, e.g. 2026-11-01.")
+@click.option("--to", "last", type=Day(), metavar="DAY", help="Last day; without it up to now.")
 @click.option(
     "--by-hand",
     metavar="HOW",
-    default="",
     help="After a restore: who compared by hand what no program can, and with what.",
 )
 @json_option
@@ -39,16 +39,18 @@ def reconcile(
     context: click.Context,
     *,
     library: str | None,
-    first: datetime | None,
-    last: datetime | None,
-    by_hand: str,
+    first: date | None,
+    last: date | None,
+    by_hand: str | None,
     as_json: bool,
 ) -> None:
     """Compare provider, ledger and library system; each difference becomes a case, once.
 
     Without days: from three days before the last complete comparison up to now. Exit code 0: all
-    agrees; 1: there are differences (old or new ones); 3: something could not be compared,
-    or a restored ledger still waits for it.
+    that a program can compare here agrees; 1: there are differences (old or new ones); 3: a side did not
+    answer, or a restored ledger still waits for a comparison. A provider or library system that shows no
+    lists is named each time and is no failure: a person compares with it.
+
     After a restore, a comparison without a gap of every library lets the program write again. Where a
     provider or the library system shows no lists, a person compares with their portal and says so: --by-hand.
     """
@@ -56,7 +58,9 @@ def reconcile(
 
     config: Path | None = context.obj
     with whole_house(config) as house:
-        reports = _compare(house, library, (first, last), by_hand.strip())
+        if by_hand is not None:
+            _needs_a_person(by_hand, shut=is_shut(house))
+        reports = _compare(house, library, (first, last), (by_hand or "").strip())
         shut = is_shut(house)
         zones = {one.library: zone_of(house, one.library) for one in reports}
     if as_json:
@@ -71,16 +75,27 @@ def reconcile(
         context.exit(1)
 
 
+def _needs_a_person(by_hand: str, *, shut: bool) -> None:
+    """Refuse a word about a comparison by hand that says nothing, or that nobody waits for."""
+    if not by_hand.strip():
+        raise click.UsageError("--by-hand says who compared, and with what; it must not be empty.")
+    if not shut:
+        raise click.UsageError(
+            "--by-hand is for a restored ledger that waits for a comparison; this one does not."
+        )
+
+
 def _compare(
-    house: House, library: str | None, days: tuple[datetime | None, datetime | None], by_hand: str
+    house: House, library: str | None, days: tuple[date | None, date | None], by_hand: str
 ) -> list[Report]:
     from ils_payment.flows.reconcile import reconcile as compare
     from ils_payment.flows.reconcile import release
 
     reports = []
     who = typing()
-    for desk in _desks(house, library):
-        since, until = _span(house, desk, *days)
+    # A day that is refused for one library is told before any other is compared.
+    spans = [(desk, *_span(house, desk, *days)) for desk in _desks(house, library)]
+    for desk, since, until in spans:
         reports.append(compare(house, desk, since, until, who))
     release(house, reports, who, by_hand=by_hand)
     return reports
@@ -90,21 +105,20 @@ def _desks(house: House, library: str | None) -> list[Desk]:
     return list(house.libraries.values()) if library is None else [named_library(house, library)]
 
 
-def _span(
-    house: House, desk: Desk, first: datetime | None, last: datetime | None
-) -> tuple[datetime, datetime]:
-    """Return the instants of the asked days in the library's own time zone."""
+def _span(house: House, desk: Desk, first: date | None, last: date | None) -> tuple[datetime, datetime]:
+    """Return the instants of the asked days in the library's own time zone; of today only what is over."""
     from ils_payment.flows.reconcile import begin
 
     zone = desk.settings.zone
     now = house.world.now()
-    until = datetime.combine(last.date() + timedelta(days=1), time(), zone) if last else now
-    since = datetime.combine(first.date(), time(), zone) if first else begin(house, desk, DAYS)
-    if first and since > now:
-        today = now.astimezone(zone).date()
-        raise click.UsageError(
-            f"--from {first:%Y-%m-%d} is in the future; in {desk.settings.time_zone} it is {today}."
-        )
+    today = now.astimezone(zone).date()
+    for option, day in (("--from", first), ("--to", last)):
+        if day and day > today:
+            raise click.UsageError(
+                f"{option} {day} is in the future; in {desk.settings.time_zone} it is {today}."
+            )
+    until = datetime.combine(last + timedelta(days=1), time(), zone) if last else now
+    since = datetime.combine(first, time(), zone) if first else begin(house, desk, DAYS)
     if since >= until:
         raise click.UsageError("--from must not be after --to.")
     return since.astimezone(UTC), min(until.astimezone(UTC), now)
@@ -112,17 +126,24 @@ def _span(
 
 def _print(report: Report, zone: tzinfo) -> None:
     click.echo(f"{report.library}: {instant(report.since, zone)} to {instant(report.until, zone)}")
-    counts = ", ".join(f"{name.replace('_', ' ')} {number}" for name, number in sorted(report.counts.items()))
-    click.echo(f"  compared: {counts or 'there was nothing to compare'}")
+    if report.sides:
+        counts = [f"{name.replace('_', ' ')} {number}" for name, number in sorted(report.counts.items())]
+        told = ", ".join(counts) or "there was nothing to compare"
+        click.echo(f"  compared with {' and '.join(report.sides)}: {told}")
+    else:
+        click.echo("  NOTHING WAS COMPARED: neither a provider nor the library system shows lists.")
     for gap in report.gaps:
         click.echo(f"  NOT COMPARED: {gap}")
     for one in report.beyond:
-        click.echo(f"  NO PROGRAM CAN COMPARE: {one}")
+        click.echo(f"  NO PROGRAM CAN COMPARE: {one}; a person has to.")
+    if not report.sides:
+        return
+    whole = not report.gaps and not report.beyond
     print_table(
         ("Difference", "Payment", "About", "Case"),
         [
             (one.kind, one.payment_id or "-", one.subject, "new" if one.new else "known")
             for one in report.differences
         ],
-        empty="  No differences.",
+        empty="  No differences." if whole else "  No differences as far as it was compared.",
     )

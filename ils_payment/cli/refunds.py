@@ -9,7 +9,7 @@ import click
 from ils_payment.cli.actor import typing
 from ils_payment.cli.output import instant, json_option, plain, print_json, print_table
 from ils_payment.cli.payments import NoSuchRecordError, amount
-from ils_payment.cli.rooms import ledger, whole_house, zone_of
+from ils_payment.cli.rooms import known_library, ledger, whole_house, zone_of
 from ils_payment.domain.decisions import Choice
 from ils_payment.domain.refunds import Meaning
 from ils_payment.errors import ILSPaymentError
@@ -77,6 +77,7 @@ def refunds() -> None:
 def list_refunds(config: Path | None, *, library: str | None, as_json: bool) -> None:
     """List the refunds that wait for a second person."""
     with ledger(config) as house:
+        known_library(house.settings, library)
         found = records.refunds_asked(house, library=library)
         zones = {one.library: zone_of(house, one.library) for one in found}
     if as_json:

@@ -9,6 +9,7 @@ from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
@@ -40,6 +41,14 @@ def zone_of(house: House, library: str | None = None) -> tzinfo:
     return zones.pop() if len(zones) == 1 else UTC
 
 
+def known_library(settings: Settings, key: str | None) -> None:
+    """Refuse a library that the configuration does not name: a mistyped key must never read as all clear."""
+    if key is not None and key not in settings.libraries:
+        raise click.UsageError(
+            f"There is no library {key!r}; there is: {', '.join(sorted(settings.libraries))}."
+        )
+
+
 def world_of(settings: Settings) -> World:
     """Return the real world with what the configuration says about certificates and mail."""
     return World(ca_bundle=settings.server.ca_bundle, mail=settings.mail)
@@ -52,7 +61,7 @@ def database_errors(settings: Settings) -> Iterator[None]:
         yield
     except DBAPIError as error:
         # The driver's first line names the cause; a password is never part of it.
-        raise _explained(str(error.orig).strip().split("\n")[0], ledger_file(settings)) from error
+        raise _told(str(error.orig).strip().split("\n")[0], ledger_file(settings)) from error
 
 
 def ledger_file(settings: Settings) -> Path | None:
@@ -73,7 +82,18 @@ def prove_writable(store: Store, settings: Settings) -> None:
     except StoreBusyError as error:
         if not isinstance(error.__cause__, DBAPIError) or "locked" in str(error.__cause__.orig):
             raise
-        raise _explained(str(error.__cause__.orig), ledger_file(settings)) from error
+        raise _told(str(error.__cause__.orig), ledger_file(settings)) from error
+
+
+def _told(cause: str, file: Path | None) -> DatabaseError:
+    """Return the error for what a driver said; also where this user may not even look at the file."""
+    try:
+        return _explained(cause, file)
+    except PermissionError:
+        return DatabaseError(
+            f"{file} cannot be reached by {_user(os.geteuid())}: {cause}.",
+            mend="Run this as the user of the service; the folders above belong to others.",
+        )
 
 
 def _explained(cause: str, file: Path | None) -> DatabaseError:
@@ -88,15 +108,25 @@ def _explained(cause: str, file: Path | None) -> DatabaseError:
             mend="Correct server.database, or restore the ledger from a backup (docs/operating.md).",
         )
     elif "readonly" in cause or "unable to open" in cause:
-        owner = _owner(file if file.exists() else file.parent)
-        return DatabaseError(
-            f"{file} cannot be written by {_user(os.geteuid())}: {cause}. It belongs to {owner}.",
-            mend=f"Run this as the user of the service; if it is that already: chown {_user(os.geteuid())} "
-            f"{file.parent} {file}*",
-        )
+        return _not_writable(cause, file)
     else:
         mend = f"Look at {file}, its disk, and whether this user may read and write there."
     return DatabaseError(f"The database cannot be used: {cause}.", mend=mend)
+
+
+def _not_writable(cause: str, file: Path) -> DatabaseError:
+    """Return the error for a ledger, or for the folder of one that is not there yet, that others own."""
+    user = _user(os.geteuid())
+    mend = f"Run this as the user of the service; if it is that already: chown {user} {file.parent}"
+    if not file.exists():
+        return DatabaseError(
+            f"No ledger can be made in {file.parent} by {user}: {cause}. "
+            f"The folder belongs to {_owner(file.parent)}.",
+            mend=mend,
+        )
+    return DatabaseError(
+        f"{file} cannot be written by {user}: {cause}. It belongs to {_owner(file)}.", mend=f"{mend} {file}*"
+    )
 
 
 def no_folder(file: Path) -> DatabaseError:

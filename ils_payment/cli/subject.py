@@ -66,4 +66,7 @@ def erase(config: Path | None, library: str, card: str | None, patron: str | Non
 def _named(desk: Desk, card: str | None, patron: str | None) -> PatronRef:
     if (card is None) == (patron is None):
         raise click.UsageError("Name the person by --card or by --patron.")
-    return PatronRef(patron) if patron is not None else journeys.find(desk, card or "")
+    if patron is not None:
+        return PatronRef(patron)
+    mend = "Look at the number again, or give the system's own one with --patron (Koha: borrowernumber)."
+    return journeys.find(desk, card or "", mend=mend)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ils_payment.cli.days import Day
 from ils_payment.cli.output import json_option, plain, print_json, print_table
 from ils_payment.cli.payments import amount
-from ils_payment.cli.rooms import world_of
+from ils_payment.cli.rooms import known_library, world_of
 from ils_payment.cli.tariff_findings import compared, of_file, uneven, without_praise
 from ils_payment.config.tariff_file import load_tariff, read_tariff
 from ils_payment.domain.tariff import NoQuote, quote
@@ -33,21 +34,8 @@ class NoSuchPatronError(ILSPaymentError):
     """The library system knows no patron with this card."""
 
 
-class _Day(click.ParamType[date]):
-    """A day as ISO 8601 has it."""
-
-    name = "day"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:  # noqa: ANN401 - click's own signature
-        """Return the day, or say how it is written."""
-        try:
-            return value if isinstance(value, date) else date.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is no day; write it like 2026-12-31", param, ctx)
-
-
 _FILE = click.Path(path_type=Path, dir_okay=False)
-_on = click.option("--on", "on", type=_Day(), metavar="DAY", help="As if it were this day; else today.")
+_on = click.option("--on", "on", type=Day(), metavar="DAY", help="As if it were this day; else today.")
 
 
 @click.group()
@@ -97,11 +85,11 @@ def check_tariff(
 @click.option("--file", type=_FILE, metavar="FILE", help="Ask this tariff, without any configuration.")
 @click.option("--card", metavar="NUMBER", help="Read this card in the library system.")
 @click.option("--category", metavar="CODE", help="Instead of a card: a patron category.")
-@click.option("--born", type=_Day(), metavar="DAY", help="With --category: the date of birth.")
+@click.option("--born", type=Day(), metavar="DAY", help="With --category: the date of birth.")
 @click.option(
-    "--valid-until", type=_Day(), metavar="DAY", help="With --category: the card's expiry; else today."
+    "--valid-until", type=Day(), metavar="DAY", help="With --category: the card's expiry; else today."
 )
-@click.option("--evidence-until", type=_Day(), metavar="DAY", help="Last day of evidence for a reduction.")
+@click.option("--evidence-until", type=Day(), metavar="DAY", help="Last day of evidence for a reduction.")
 @_on
 @json_option
 @click.pass_obj
@@ -154,10 +142,12 @@ def _of_category(
     """Ask the tariff alone; neither a library system nor any other plugin is opened."""
     zone = None
     if library is not None:
-        settings = load_settings(config).libraries.get(library)
-        if settings is None or settings.tariff is None:
+        known = load_settings(config)
+        known_library(known, library)
+        settings = known.libraries[library]
+        if settings.tariff is None:
             raise ConfigurationError(
-                f"There is no library {library!r} with a tariff.", mend="Name its file with --file."
+                f"libraries.{library} names no tariff.", mend="Name its file with --file."
             )
         file, zone = Path(settings.tariff), settings.zone
     of = load_tariff(file or Path())
@@ -176,11 +166,7 @@ def _of_category(
 def _desk(config: Path | None, library: str, file: Path | None = None) -> Desk:
     """Open one library, without a database; with another tariff *file* its own is not read."""
     settings = load_settings(config)
-    if library not in settings.libraries:
-        raise ConfigurationError(
-            f"There is no library {library!r} in the configuration.",
-            mend=f"There is: {', '.join(sorted(settings.libraries))}.",
-        )
+    known_library(settings, library)
     found = settings.libraries[library]
     if file is not None:
         found = found.model_copy(update={"tariff": None})

@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ils_payment.flows.reconcile import reach
+from ils_payment.model import RefundSupport
 from ils_payment.money import to_decimal
 from ils_payment.store import journal, milestones
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from zoneinfo import ZoneInfo
 
-    from ils_payment.flows.house import House
+    from ils_payment.flows.house import Desk, House
+    from ils_payment.model import ProviderCapabilities
     from ils_payment.store.unit import Unit
 
 
@@ -29,10 +32,13 @@ class Item:
     proven: bool = False
 
 
-def checklist(house: House, library: str, checked: str, *, live: bool) -> list[Item]:
+def checklist(
+    house: House, library: str, checked: str, *, live: bool, desk: Desk | None = None
+) -> list[Item]:
     """Return the list for one library.
 
     *checked* says how ``check`` ended, empty if it found an error; *live*: its keys take real money.
+    *desk* tells what its plugins cannot do; None where they could not be loaded.
     """
     zone = house.settings.libraries[library].zone
     with house.store.read() as unit:
@@ -44,7 +50,8 @@ def checklist(house: House, library: str, checked: str, *, live: bool) -> list[I
                 proven=live and bool(checked),
             ),
             *_money(unit, library, zone),
-            *_books(unit, library, zone),
+            *_refunds(unit, library, zone, _unable(desk, _gives_back)),
+            *_books(unit, library, zone, desk),
             *_by_hand(),
         ]
 
@@ -67,6 +74,35 @@ def _money(unit: Unit, library: str, zone: ZoneInfo) -> Iterator[Item]:
         title="The receipt is right",
         how="Name, address, tax note and amount stand on it; it arrived by mail.",
     )
+
+
+def _gives_back(can: ProviderCapabilities) -> bool:
+    return can.refund is not RefundSupport.NONE
+
+
+def _lists_payouts(can: ProviderCapabilities) -> bool:
+    return can.payouts
+
+
+def _unable(desk: Desk | None, able: Callable[[ProviderCapabilities], bool]) -> tuple[list[str], bool]:
+    """Return the providers of a library that are not *able*, and whether any other is left."""
+    if desk is None:
+        return [], True
+    names = [name for name, provider in desk.providers.items() if not able(provider.capabilities())]
+    return names, len(names) < len(desk.providers)
+
+
+def _refunds(unit: Unit, library: str, zone: ZoneInfo, unable: tuple[list[str], bool]) -> Iterator[Item]:
+    """Ask for a refund by the provider; where one gives nothing back, for an order to the treasury."""
+    names, others = unable
+    if names:
+        yield Item(
+            title="A refund went to the treasury, and its voucher closed the case",
+            how=f"{', '.join(names)} gives nothing back: a refund opens a case, the treasury pays it out, "
+            "and the case is closed with the number of the voucher.",
+        )
+    if not others:
+        return
     back = milestones.last_refunded(unit, library)
     told = ""
     if back is not None:
@@ -82,7 +118,7 @@ def _money(unit: Unit, library: str, zone: ZoneInfo) -> Iterator[Item]:
     )
 
 
-def _books(unit: Unit, library: str, zone: ZoneInfo) -> Iterator[Item]:
+def _books(unit: Unit, library: str, zone: ZoneInfo, desk: Desk | None) -> Iterator[Item]:
     exports = journal.newest(unit, what="export", library=library, limit=1)
     told = ""
     if exports:
@@ -93,11 +129,19 @@ def _books(unit: Unit, library: str, zone: ZoneInfo) -> Iterator[Item]:
         how="ils-payment export; the sums are those of the bank statement and of the library system.",
         seen=told,
     )
-    yield Item(
-        title="A payout is on the bank account",
-        how="Its amount is that of the row 'payout' of an export.",
-    )
-    yield _reconciled(unit, library, zone)
+    names, others = _unable(desk, _lists_payouts)
+    if names:
+        yield Item(
+            title="The treasury has found the money on the bank account by itself",
+            how=f"{', '.join(names)} lists no payouts, so no export has them: the treasury compares the "
+            "statement of the bank with the payments of an export.",
+        )
+    if others:
+        yield Item(
+            title="A payout is on the bank account",
+            how="Its amount is that of the row 'payout' of an export.",
+        )
+    yield _reconciled(unit, library, zone, reach(desk)[1] if desk else [])
     for what, title, how in (
         ("backup", "A backup was taken and is kept on another host", "ils-payment backup FILE"),
         (
@@ -116,18 +160,27 @@ def _books(unit: Unit, library: str, zone: ZoneInfo) -> Iterator[Item]:
     )
 
 
-def _reconciled(unit: Unit, library: str, zone: ZoneInfo) -> Item:
-    """Tell how the last comparison without a gap ended."""
-    told, differences = "", 0
+def _reconciled(unit: Unit, library: str, zone: ZoneInfo, beyond: Sequence[str]) -> Item:
+    """Tell how the last comparison without a gap ended; what no program can compare leaves it to a person."""
+    told, agrees = "", False
     for row in journal.newest(unit, what="reconciled", library=library, limit=1):
-        differences = row["facts"]["differences"]
-        told = f"last on {row['at'].astimezone(zone):%Y-%m-%d %H:%M}, {differences or 'no'} difference(s)"
-    return Item(
-        title="Provider, ledger and library system agree",
-        how="ils-payment reconcile exits with 0.",
-        seen=told,
-        proven=bool(told) and not differences,
-    )
+        facts = row["facts"]
+        told = f"last on {row['at'].astimezone(zone):%Y-%m-%d %H:%M}, "
+        # A comparison that an older version wrote down does not tell its sides.
+        if facts.get("sides") == 0:
+            told += "but nothing was compared"
+        else:
+            told += f"{facts['differences'] or 'no'} difference(s)"
+            told += " as far as a program can compare" if facts.get("beyond") else ""
+        agrees = not (facts["differences"] or facts.get("beyond") or beyond)
+    how = "ils-payment reconcile exits with 0."
+    if beyond:
+        how += (
+            f" No program can compare everything: {'; '.join(beyond)}. There a person compares the payments "
+            "of some days (ils-payment payments list) with what the other side shows: the provider's portal "
+            "or the bank's statement, the library system's own bookings."
+        )
+    return Item(title="Provider, ledger and library system agree", how=how, seen=told, proven=agrees)
 
 
 def _last(unit: Unit, what: str, zone: ZoneInfo) -> str:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from ils_payment.domain.renewing import CARD
 from ils_payment.domain.tariff import NoQuote, Quote
+from ils_payment.domain.tariff_words import spoken
 from ils_payment.errors import ILSPaymentError, RemoteAbsentError
 from ils_payment.flows import offer, see, show, tariffs
 from ils_payment.flows.views import MethodChoice
@@ -87,9 +88,13 @@ def make(house: House, desk: Desk, patron: PatronRef, life: timedelta) -> MadeLi
     quote = offer.quote(house, desk, patron, card)
     from_day = quote.from_day if isinstance(quote, NoQuote) and quote.code == "too_early" else None
     if card.valid_until is None or (isinstance(quote, NoQuote) and from_day is None):
-        why = quote.text if isinstance(quote, NoQuote) else {}
+        why = (
+            f"The patron reads: {spoken(quote.text, 'en')}"
+            if isinstance(quote, NoQuote)
+            else "It has no end."
+        )
         raise NoLinkError(
-            f"This card cannot be renewed here: {why.get('en') or next(iter(why.values()), 'it has no end')}",
+            f"No link can be made for this card. {why}",
             mend="ils-payment tariff quote says what renewing it would cost, and why not.",
         )
     last_day = (house.world.now() + min(life, LONGEST)).astimezone(desk.settings.zone).date()

@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ils_payment.errors import RemoteError
-from ils_payment.flows.reconcile_library import compare_library_system
-from ils_payment.flows.reconcile_provider import compare_provider
+from ils_payment.flows.reconcile_library import compare_library_system, shows_markers
+from ils_payment.flows.reconcile_provider import compare_provider, listing_of
 from ils_payment.store import (
     cases,
     installation,
@@ -44,8 +44,8 @@ class Difference:
 class Report:
     """What one reconciliation compared and found.
 
-    ``gaps`` name what could not be compared this time, ``beyond`` what a program can never compare here,
-    because a provider or the library system shows no lists: a person has to.
+    ``sides`` are what a program can compare here, ``beyond`` is what it never can, because a provider or
+    the library system shows no lists: a person has to. ``gaps`` name what could not be compared this time.
     """
 
     library: str
@@ -54,7 +54,8 @@ class Report:
     counts: dict[str, int] = field(default_factory=dict)
     differences: list[Difference] = field(default_factory=list)
     gaps: list[str] = field(default_factory=list)
-    beyond: list[str] = field(default_factory=list)
+    sides: Sequence[str] = ()
+    beyond: Sequence[str] = ()
 
     def count(self, what: str) -> None:
         """Count one thing that was compared."""
@@ -85,9 +86,23 @@ class Comparison:
         self.report.differences.append(found)
 
 
+def reach(desk: Desk) -> tuple[list[str], list[str]]:
+    """Return the sides that a program can compare with the ledger here, and why it cannot the others."""
+    sides = [f"provider {name}" for name in desk.providers if listing_of(desk, name)]
+    beyond = [
+        f"provider {name} cannot list its payments" for name in desk.providers if not listing_of(desk, name)
+    ]
+    if shows_markers(desk):
+        sides.append("library system")
+    else:
+        beyond.append("the library system's markers cannot be read")
+    return sides, beyond
+
+
 def reconcile(house: House, desk: Desk, since: datetime, until: datetime, actor: Actor) -> Report:
     """Compare one library's books from *since* to *until* (exclusive) with both other sides."""
-    report = Report(desk.key, since, until)
+    sides, beyond = reach(desk)
+    report = Report(desk.key, since, until, sides=sides, beyond=beyond)
     work = Comparison(house, desk, report)
     for name in desk.providers:
         try:
@@ -102,6 +117,7 @@ def reconcile(house: House, desk: Desk, since: datetime, until: datetime, actor:
             "differences": len(report.differences),
             "new": sum(one.new for one in report.differences),
             "gaps": len(report.gaps),
+            "sides": len(report.sides),
             "beyond": len(report.beyond),
             **report.counts,
         }

@@ -21,15 +21,21 @@ from ils_payment.store import reconciling as rows
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ils_payment.flows.house import Desk
     from ils_payment.flows.reconcile import Comparison
     from ils_payment.model import ListedPayment
 
 
+def listing_of(desk: Desk, name: str) -> Listing | None:
+    """Return a provider as one that lists what it took; None where it does not."""
+    provider = desk.providers[name]
+    return provider if isinstance(provider, Listing) and provider.capabilities().listing else None
+
+
 def compare_provider(work: Comparison, name: str) -> None:
-    """Compare one provider account's own list with the ledger, both ways."""
-    provider = work.desk.providers[name]
-    if not isinstance(provider, Listing) or not provider.capabilities().listing:
-        work.report.beyond.append(f"provider {name} cannot list its payments")
+    """Compare one provider account's own list, where it has one, with the ledger, both ways."""
+    provider = listing_of(work.desk, name)
+    if provider is None:
         return
     seen: set[str] = set()
     for listed in _listed(work, provider):

@@ -32,14 +32,11 @@ class StillNeededError(ILSPaymentError):
     """The person's data are needed until a payment or case has come to its end."""
 
 
-def find(desk: Desk, card: str) -> PatronRef:
-    """Ask the library system whose card this is. Raises UnknownPersonError, RemoteError."""
+def find(desk: Desk, card: str, *, mend: str = "Look at the number again.") -> PatronRef:
+    """Ask the library system whose card this is. Raises UnknownPersonError with *mend*, RemoteError."""
     found = desk.system.find_patron(card)
     if found is None:
-        raise UnknownPersonError(
-            "The library system knows no such card.",
-            mend="Give its own number of the patron with --patron (Koha: borrowernumber).",
-        )
+        raise UnknownPersonError("The library system knows no such card.", mend=mend)
     return found
 
 

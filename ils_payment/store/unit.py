@@ -97,17 +97,26 @@ class Store:
                 connection.execution_options(isolation_level="REPEATABLE READ")
             yield Unit(connection, self.world.now(), self.world)
 
-    def check(self) -> None:
-        """Raise SchemaError unless the schema is this version's and every table and trigger is there."""
-        upgrade = "Type: ils-payment db upgrade"
+    def must_exist(self) -> None:
+        """Raise SchemaError where there is no SQLite ledger: to be called before connecting only to read."""
         file = Path(str(self.engine.url.database))
-        if self.is_sqlite and file.parent.is_dir() and not file.exists():
+        try:
+            is_lost = self.is_sqlite and file.parent.is_dir() and not file.exists()
+        except PermissionError:
+            # Nobody can tell from outside of a closed folder; connecting fails there and makes nothing.
+            return
+        if is_lost:
             # Connecting would make an empty file, which looks like a ledger and has forgotten everything.
             raise SchemaError(
                 f"There is no ledger at {file}.",
                 mend="At the first installation: ils-payment db upgrade. If there was one, do not go on: "
                 "find it, or restore a backup (docs/operating.md).",
             )
+
+    def check(self) -> None:
+        """Raise SchemaError unless the schema is this version's and every table and trigger is there."""
+        upgrade = "Type: ils-payment db upgrade"
+        self.must_exist()
         with self.engine.connect() as connection:
             if not self.engine.dialect.has_table(connection, "alembic_version"):
                 raise SchemaError("The database has no tables yet.", mend=upgrade)

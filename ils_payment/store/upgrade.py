@@ -40,7 +40,7 @@ def upgrade(store: Store) -> str:
 
 
 def revision(store: Store) -> str | None:
-    """Return the schema revision of the database, None when it has no tables."""
+    """Return the schema revision of the database, None when it has no tables. Makes an SQLite file."""
     with store.engine.connect() as connection:
         if not inspect(connection).has_table("alembic_version"):
             return None

@@ -6,6 +6,9 @@ import json
 import re
 import stat
 from contextlib import nullcontext
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import MappingProxyType
 
 import pytest
 from click.testing import CliRunner
@@ -19,14 +22,16 @@ from ils_payment.errors import ILSPaymentError
 from ils_payment.flows import backup, decide
 from ils_payment.flows.export import export
 from ils_payment.flows.golive import checklist
+from ils_payment.flows.reconcile import reconcile
 from ils_payment.flows.seal import seal
-from ils_payment.model import Payout, PayoutEntry
+from ils_payment.model import MarkerSupport, Payout, PayoutEntry, RefundSupport
 from ils_payment.store import journal
 from ils_payment.store.case_tables import refunds
 from tests.books.conftest import YESTERDAY
 from tests.flows.decisions import CLERK, TREASURER, refund
 
 DAY = YESTERDAY.isoformat()
+SPAN = (datetime(2026, 11, 20, tzinfo=UTC), datetime(2026, 11, 22, tzinfo=UTC))
 
 
 @pytest.fixture
@@ -102,7 +107,7 @@ def test_what_does_not_add_up_is_told_line_by_line(typed, books):
         (days(first="2026-11-23", last="2026-11-23"), 1, "not over yet in Europe/Berlin"),
         (("export", "--library", "x", "--from", DAY, "--to", DAY), 2, "There is no library 'x'"),
         (days("--json"), 2, "--output FILE"),
-        (days(first="yesterday"), 2, "does not match the format"),
+        (days(first="yesterday"), 2, "is no day; write it like 2026-12-31"),
     ],
 )
 def test_what_cannot_be_exported_is_told_and_a_mistyped_command_ends_with_two(typed, words, ends, says):
@@ -137,9 +142,9 @@ def printed(books, capsys, monkeypatch):
     """Print the list for going live; *checked* and *live* are what ``check`` found before it."""
     monkeypatch.setattr(golive, "ledger", lambda _config: nullcontext(books.house))
 
-    def run(checked="", live=()):
+    def run(checked="", live=(), desks=MappingProxyType({})):
         capsys.readouterr()
-        golive.print_checklist(None, None, checked, live, as_json=False)
+        golive.print_checklist(None, None, checked, live, desks, as_json=False)
         return capsys.readouterr().out
 
     return run
@@ -204,6 +209,61 @@ def test_a_comparison_that_found_differences_is_not_ticked_off(books, printed, d
     out = printed()
     assert ticked(out) == ticks
     assert says in out
+
+
+def without(desk, **less):
+    """The library with a provider, and a library system, that can do less."""
+
+    class Less:
+        def __init__(self, plugin, **changes):
+            self.can = replace(plugin.capabilities(), **changes)
+
+        def capabilities(self):
+            return self.can
+
+    marker = less.pop("marker", MarkerSupport.READABLE)
+    providers = {"xbezahldienste": Less(desk.providers["stripe"], **less)}
+    return replace(desk, providers=providers, system=Less(desk.system, marker=marker))
+
+
+def test_what_a_provider_cannot_do_is_no_line_for_it_but_one_for_the_treasury(books, printed):
+    less = without(books.desk, refund=RefundSupport.NONE, payouts=False)
+    out = " ".join(printed(desks={"lindental": less}).split())
+    assert "A refund went to the treasury, and its voucher closed the case" in out
+    assert "xbezahldienste gives nothing back" in out
+    assert "the provider has sent it" not in out
+    assert "xbezahldienste lists no payouts, so no export has them: the treasury compares" in out
+    assert "A payout is on the bank account" not in out
+    whole = printed(desks={"lindental": books.desk})
+    assert whole == printed()
+    assert "A refund went to the treasury" not in whole
+
+
+def test_where_one_provider_of_two_can_do_it_both_lines_are_there(books, printed):
+    less = without(books.desk, refund=RefundSupport.NONE, payouts=False)
+    both = replace(less, providers={**books.desk.providers, **less.providers})
+    out = printed(desks={"lindental": both})
+    assert max(map(len, out.splitlines())) <= 80
+    assert "the provider has sent it" in out
+    assert "A refund went to the treasury" in out
+    assert "A payout is on the bank account" in out
+    assert "xbezahldienste lists no payouts" in out
+
+
+def test_where_no_program_can_compare_everything_a_person_is_told_what_to_compare(books, printed):
+    desk = without(books.desk, listing=False, marker=MarkerSupport.WRITE_ONLY)
+    compared = reconcile(books.house, desk, *SPAN, TREASURER)
+    assert (list(compared.sides), len(compared.beyond)) == ([], 2)
+    out = " ".join(printed(desks={"lindental": desk}).split())
+    assert ticked(printed(desks={"lindental": desk})) == ticked(printed()) == []
+    assert "but nothing was compared" in out
+    assert "provider xbezahldienste cannot list its payments; the library system's markers cannot be" in out
+    assert "a person compares" in out
+    desk = replace(books.desk, providers=desk.providers)
+    assert not reconcile(books.house, desk, *SPAN, TREASURER).differences
+    out = " ".join(printed(desks={"lindental": desk}).split())
+    assert ticked(printed()) == []
+    assert "no difference(s) as far as a program can compare" in out
 
 
 @pytest.mark.parametrize(("approver", "ticks"), [(CLERK, []), (TREASURER, [4])])

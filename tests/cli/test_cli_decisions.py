@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
+from ils_payment_koha.adapter import KohaSystem
+from ils_payment_stripe.provider import StripeProvider
 
 from ils_payment.cli import actor, rooms
-from ils_payment.model import Actor, State
+from ils_payment.flows.backup import set_apart
+from ils_payment.model import Actor, MarkerSupport, State
 from ils_payment.store import journal
 from tests.flows.decisions import books, held_payment, kinds, refunded, settled_payment
 from tests.flows.truths import DUE, load
@@ -223,6 +227,32 @@ def test_reconcile_says_what_agrees_what_differs_and_what_could_not_be_compared(
     assert json.loads(gap.out)[0]["gaps"]
 
 
+@pytest.mark.parametrize(
+    ("listing", "marker", "compared", "ends"),
+    [
+        (False, MarkerSupport.WRITE_ONLY, "NOTHING WAS COMPARED", None),
+        (False, MarkerSupport.READABLE, "compared with library system: ", "as far as it was compared."),
+        (True, MarkerSupport.WRITE_ONLY, "compared with provider stripe: ", "as far as it was compared."),
+        (True, MarkerSupport.READABLE, "compared with provider stripe and library system: ", "differences."),
+    ],
+)
+def test_what_no_program_can_compare_is_no_failure_and_never_called_without_differences(
+    run, town, monkeypatch, listing, marker, compared, ends
+):
+    settled_payment(town)
+    can, does = town.desk.providers["stripe"].capabilities(), town.desk.system.capabilities()
+    monkeypatch.setattr(StripeProvider, "capabilities", lambda _self: replace(can, listing=listing))
+    monkeypatch.setattr(KohaSystem, "capabilities", lambda _self: replace(does, marker=marker))
+    told = run("reconcile")
+    assert told.code == 0, told.err
+    assert compared in told.out
+    assert ("cannot list its payments; a person has to." in told.out) is not listing
+    assert ("markers cannot be read; a person has to." in told.out) is (marker is MarkerSupport.WRITE_ONLY)
+    assert ("No differences" in told.out) is (ends is not None)
+    assert told.out.rstrip().endswith(ends or "a person has to.")
+    assert json.loads(run("reconcile", "--json").out)[0]["differences"] == []
+
+
 def test_reconcile_over_days_without_data_says_so(run):
     empty = run("reconcile", "--from", "2026-01-01", "--to", "2026-01-31")
     assert empty.code == 0
@@ -244,6 +274,38 @@ def test_reconcile_refuses_days_that_have_not_come_yet_and_says_which_day_it_is(
     assert f"--from 2127-01-01 is in the future; in Europe/Berlin it is {today:%Y-%m-%d}" in refused.err
     with town.house.store.read() as unit:
         assert journal.newest(unit, what="reconciled") == []
+
+
+def test_a_last_day_that_has_not_come_yet_is_refused_and_not_cut_and_today_is_none(run, town):
+    refused = run("reconcile", "--to", "2127-01-31")
+    assert refused.code == 2
+    assert "--to 2127-01-31 is in the future; in Europe/Berlin it is" in refused.err
+    today = town.world.now().astimezone(town.desk.settings.zone).date()
+    assert run("reconcile", "--from", today, "--to", today).code == 0
+
+
+@pytest.mark.parametrize("option", ["--from", "--to"])
+@pytest.mark.parametrize("word", ["gestern", "2026-11-31", "01.11.2026"])
+def test_what_is_no_day_is_told_with_how_a_day_is_written(run, option, word):
+    for command in (("reconcile",), ("export", "--library", "lindental", "--from", "2026-11-01")):
+        refused = run(*command, option, word)
+        assert refused.code == 2
+        assert f"'{word}' is no day; write it like 2026-12-31" in refused.err
+
+
+def test_a_comparison_by_hand_is_refused_where_nobody_waits_for_it_or_nothing_is_said(run, town):
+    refused = run("reconcile", "--by-hand", "me, with the portal")
+    assert refused.code == 2
+    assert "a restored ledger that waits for a comparison; this one does not" in refused.err
+    set_apart(town.house.store, Actor("cli:anna", "technician"))
+    empty = run("reconcile", "--by-hand", " ")
+    assert empty.code == 2
+    assert "who compared, and with what" in empty.err
+    town.world.pass_time(minutes=1)
+    assert run("reconcile", "--by-hand", "me, with the portal").code == 0
+    with town.house.store.read() as unit:
+        (row,) = journal.newest(unit, what="restored_ledger_compared")
+    assert row["facts"] == {"by_hand": "me, with the portal"}
 
 
 def test_the_actor_of_a_command_is_the_operating_systems_user(monkeypatch):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from copy import deepcopy
+from dataclasses import replace
 
 import pytest
 import requests
@@ -191,3 +192,10 @@ def test_the_commands_that_the_demo_shows_run(stage, capsys, ils_payment):
     shown = [line.split() for line in lines if "--config" in line]
     assert [words[3:4] for words in shown] == [["link"], ["cases"]]
     assert all(ils_payment(*words[1:]).code == 0 for words in shown)
+
+
+def test_the_demo_shows_no_command_that_its_library_system_cannot_do(stage, capsys):
+    demo._invite(replace(stage, library=replace(stage.library, absent={"renew": "no such message"})))
+    told = capsys.readouterr().out
+    assert "No card can be renewed here: no such message." in told
+    assert [line.split()[3] for line in told.splitlines() if "--config" in line] == ["cases"]

@@ -100,7 +100,7 @@ def test_an_unknown_card_or_library_is_said_with_what_to_do(ils_payment, config)
     assert "no such card" in ran.err
     assert "NOBODY" not in ran.err
     ran = ils_payment("--config", config, "elending", "ask", "--library", "nowhere", "--card", CARD)
-    assert ran.code == 1
+    assert ran.code == 2
     assert "lindental" in ran.err
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -136,9 +137,8 @@ def test_a_changed_history_is_told(ils_payment, config, town, settled):
 
 def test_payments_can_be_chosen_by_state_and_library(ils_payment, config, settled):
     assert "no payments" in ils_payment("--config", config, "payments", "list", "--state", "paid").out
-    assert (
-        json.loads(ils_payment("--config", config, "payments", "list", "--library", "x", "--json").out) == []
-    )
+    chosen = ils_payment("--config", config, "payments", "list", "--library", "lindental", "--json").out
+    assert [one["payment_id"] for one in json.loads(chosen)] == [settled]
     assert settled in ils_payment("--config", config, "payments", "list", "--state", "settled").out
 
 
@@ -163,6 +163,16 @@ def test_nothing_is_listed_where_nothing_is(ils_payment, config):
     assert "There are no payments (of this kind)." in ils_payment("--config", config, "payments", "list").out
     assert "There is no open case." in ils_payment("--config", config, "cases", "list").out
     assert json.loads(ils_payment("--config", config, "cases", "list", "--all", "--json").out) == []
+
+
+@pytest.mark.parametrize(
+    "command", ["cases list", "cases list --new", "cases list --all --json", "payments list", "refunds list"]
+)
+def test_a_mistyped_library_is_no_all_clear(ils_payment, config, command):
+    ran = ils_payment("--config", config, *command.split(), "--library", "xx")
+    assert (ran.code, ran.out) == (2, "")
+    assert "There is no library 'xx'; there is: lindental." in ran.err
+    assert ils_payment("--config", config, *command.split(), "--library", "lindental").code == 0
 
 
 @pytest.mark.parametrize(("group", "word"), [("payments", "payment"), ("cases", "case")])
@@ -206,13 +216,49 @@ def test_a_database_that_cannot_be_opened_is_told_in_two_lines(ils_payment, tmp_
     assert mend.startswith("What to do: ")
 
 
-def test_a_ledger_that_is_not_there_is_said_and_not_made(ils_payment, tmp_path):
+@pytest.mark.parametrize(
+    "command",
+    ["payments list", "db status", "db status --json", "backup {}/copy.backup", "verify"],
+)
+def test_a_ledger_that_is_not_there_is_said_and_not_made(ils_payment, tmp_path, command):
     config = configured(tmp_path, f"sqlite:///{tmp_path}/lost.db")
-    ran = ils_payment("--config", config, "payments", "list")
+    ran = ils_payment("--config", config, *command.format(tmp_path).split())
     assert ran.code == 1
     assert "There is no ledger at" in ran.err
-    assert "restore" in ran.err
-    assert not (tmp_path / "lost.db").exists()
+    assert "If there was one, do not go on: find it, or restore a backup" in ran.err
+    assert {one.name for one in tmp_path.iterdir()} == {config.name}
+
+
+def test_where_no_ledger_can_be_made_the_folder_is_named_and_not_a_file_that_is_not_there(
+    ils_payment, tmp_path
+):
+    # Nobody, root included, makes a file there.
+    config = configured(tmp_path, "sqlite:////proc/ledger.db")
+    ran = ils_payment("--config", config, "db", "upgrade")
+    assert ran.code == 1
+    assert "No ledger can be made in /proc by" in ran.err
+    assert f"The folder belongs to {Path('/proc').owner()}." in ran.err
+    assert ran.err.strip().endswith(" /proc")
+    assert "There is no ledger at /proc/ledger.db" in ils_payment("--config", config, "db", "status").err
+
+
+@pytest.mark.parametrize("command", ["db status", "db upgrade", "cases list", "backup {}/copy.backup"])
+def test_a_folder_that_this_user_may_not_enter_is_told_and_no_ledger_called_lost(
+    ils_payment, tmp_path, monkeypatch, command
+):
+    looked_at = Path.exists
+
+    def closed(path):
+        if path.parent == Path("/proc"):
+            raise PermissionError(13, "Permission denied")
+        return looked_at(path)
+
+    monkeypatch.setattr(Path, "exists", closed)
+    config = configured(tmp_path, "sqlite:////proc/ledger.db")
+    ran = ils_payment("--config", config, *command.format(tmp_path).split())
+    assert ran.code == 1
+    assert "/proc/ledger.db cannot be reached by" in ran.err
+    assert "Run this as the user of the service" in ran.err
 
 
 def test_a_mistyped_seal_is_no_incident(ils_payment, config):

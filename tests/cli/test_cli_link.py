@@ -88,7 +88,7 @@ def test_no_link_is_made_that_ends_before_it_can_be_used(town, ils_payment, firs
     ("arguments", "card", "code", "sentence"),
     [
         ((), "99999", 1, "knows no such card"),
-        ((), "21234000012390", 1, "cannot be renewed here: Come to the desk"),
+        ((), "21234000012390", 1, "No link can be made for this card. The patron reads: Come to the desk"),
         (("--qr", "letter.pdf"), OLE, 2, ".svg or .png"),
         (("--qr", "/nowhere/a.svg"), OLE, 1, "cannot be written"),
         (("--days", "181"), OLE, 2, "181"),
@@ -102,6 +102,20 @@ def test_what_cannot_be_made_is_told_in_a_sentence(town, ils_payment, arguments,
     assert "Traceback" not in ran.err
     assert card not in ran.err.replace("--card", "")
     assert ran.out == ""
+
+
+def test_what_to_do_about_an_unknown_card_names_no_option_that_the_command_lacks(town, ils_payment):
+    ran = asked(ils_payment, card="99999")
+    assert "What to do: Look at the number again." in ran.err
+    assert "--patron" not in ran.err
+
+
+def test_a_library_that_renews_no_cards_says_so_once(town, ils_payment):
+    town.prices(None)
+    ran = asked(ils_payment)
+    assert ran.code == 1
+    assert ran.err.count("cannot be renewed here") == 1
+    assert "The patron reads: Your card cannot be renewed here." in ran.err
 
 
 def test_an_unknown_library_is_named_with_those_that_exist(town, ils_payment):

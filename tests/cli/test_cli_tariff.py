@@ -83,7 +83,7 @@ def test_a_library_that_tells_no_prices_is_said_not_to_have_been_compared(ils_pa
     ran = ils_payment("--config", config, "tariff", "check", "--library", "lindental", "--json")
     assert ran.code == 0
     assert any("nothing was compared" in one["seen"] for one in json.loads(ran.out))
-    assert ils_payment("--config", config, "tariff", "check", TOWN, "--library", "nowhere").code == 1
+    assert ils_payment("--config", config, "tariff", "check", TOWN, "--library", "nowhere").code == 2
 
 
 def test_a_price_is_told_without_any_configuration(ils_payment):
@@ -141,7 +141,7 @@ def test_a_card_is_read_and_nothing_is_changed(ils_payment, config, stage):
 def test_the_tariff_of_a_library_is_asked_without_its_library_system(ils_payment, config):
     asked = ("tariff", "quote", "--library", "lindental", "--category", "ERW", "--born", "1980-01-01")
     assert "10.00 EUR" in ils_payment("--config", config, *asked).out
-    assert ils_payment("--config", config, *asked[:3], "nowhere", *asked[4:]).code == 1
+    assert ils_payment("--config", config, *asked[:3], "nowhere", *asked[4:]).code == 2
 
 
 class Prices:

@@ -126,3 +126,12 @@ def test_the_demo_brings_its_library_and_shows_its_books(tmp_path: Path):
     assert truth["requests"]["37"] == 1
     assert set(library.absent) == {"renew"}
     assert CARD in library.cards
+
+
+def test_a_server_that_is_gone_is_told_with_what_fits_a_socket():
+    with connected(SISISSimulator.demo()) as gone:
+        pass
+    with pytest.raises(RemoteUnavailableError, match="The SLNP server cannot be reached") as caught:
+        gone.find_patron(CARD)
+    assert "host and port right" in caught.value.mend
+    assert "web server" not in caught.value.mend

@@ -178,11 +178,11 @@ class SIP2Client:
                 plain.close()
                 raise
         except (OSError, UnicodeError) as error:
-            why, mend = why_unreachable(error)
+            why, mend = why_unreachable(error, tcp=True)
             raise RemoteUnavailableError(
                 f"The SIP2 server cannot be reached: {why or 'the connection failed'} "
                 f"({type(error).__name__}).",
-                mend=mend.replace("https", "TLS").replace("url", "host"),
+                mend=mend,
             ) from None
 
     def _log_in(self, connection: Connection, deadline: Deadline) -> None:

@@ -126,10 +126,10 @@ def _connected(table: SLNPTable, host: Host, seconds: float) -> socket.socket:
             plain.close()
             raise
     except (OSError, UnicodeError) as error:
-        why, mend = why_unreachable(error)
+        why, mend = why_unreachable(error, tcp=True)
         raise RemoteUnavailableError(
             f"The SLNP server cannot be reached: {why or 'the connection failed'} ({type(error).__name__}).",
-            mend=mend.replace("https", "TLS").replace("url", "host"),
+            mend=mend,
         ) from None
 
 
