@@ -171,8 +171,8 @@ def _reconciled(unit: Unit, library: str, zone: ZoneInfo, beyond: Sequence[str])
             told += "but nothing was compared"
         else:
             told += f"{facts['differences'] or 'no'} difference(s)"
-            told += " as far as a program can compare" if facts.get("beyond") else ""
-        agrees = not (facts["differences"] or facts.get("beyond") or beyond)
+            told += " as far as a program can compare" if facts.get("not_comparable") else ""
+        agrees = not (facts["differences"] or facts.get("not_comparable") or beyond)
     how = "ils-payment reconcile exits with 0."
     if beyond:
         how += (

@@ -118,7 +118,7 @@ def reconcile(house: House, desk: Desk, since: datetime, until: datetime, actor:
             "new": sum(one.new for one in report.differences),
             "gaps": len(report.gaps),
             "sides": len(report.sides),
-            "beyond": len(report.beyond),
+            "not_comparable": len(report.beyond),
             **report.counts,
         }
         what = "reconcile_incomplete" if report.gaps else "reconciled"

@@ -110,6 +110,8 @@ JOURNAL_FACTS: Mapping[str, str] = {
     "payment": N_("Payment"),
     "refund": N_("Refund"),
     "staff": N_("Account"),
+    "sides": N_("Sides that were compared"),
+    "not_comparable": N_("Sides that no program can compare"),
     "role": N_("Role"),
     "libraries": N_("Libraries"),
     "way": N_("Way"),
