@@ -47,7 +47,9 @@ class Arrival(Table):
     )
     issuer: str = Field("opac", description="The `iss` that tokens must carry.")
     card_and_pin: bool = Field(
-        default=True, description="Whether patrons may also sign in here with card number and PIN."
+        default=True,
+        description="Whether patrons may also sign in here with card number and PIN, "
+        "where the library system can look these up.",
     )
     opac_url: str | None = Field(
         None,

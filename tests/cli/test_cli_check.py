@@ -15,11 +15,14 @@ from types import SimpleNamespace
 import pytest
 from sqlalchemy import event
 
+from ils_payment.cli.arrival_findings import of_arrival
 from ils_payment.cli.check import _clock
 from ils_payment.cli.demo import staged
 from ils_payment.cli.reminder_findings import of_reminders
 from ils_payment.cli.rooms import DatabaseError, prove_writable
-from ils_payment.flows.house import open_store
+from ils_payment.errors import ConfigurationError
+from ils_payment.flows.desk_checks import refuse_without_a_way_in
+from ils_payment.flows.house import Desk, open_store
 from ils_payment.model import Level
 from ils_payment.world import World
 from tests.web.card_town import tariff
@@ -121,6 +124,44 @@ def test_a_method_that_the_provider_does_not_offer_is_an_error(ils_payment, conf
     ran = ils_payment("--config", config, "check", "--json")
     assert ran.code == 1
     assert "'cash'" in about(ran, "plugins")["seen"]
+
+
+def test_a_library_that_nobody_can_come_into_is_an_error_with_both_ways_to_mend_it(ils_payment, config):
+    change(config, 'plugin = "koha"', 'plugin = "koha"\nsign_in = false')
+    ran = ils_payment("--config", config, "check", "--json")
+    assert ran.code == 1
+    found = about(ran, "plugins")
+    assert "the library system signs nobody in, and no OPAC has a key" in found["seen"]
+    assert "sign_in = true" in found["mend"]
+    assert "[[libraries.lindental.arrival.keys]]" in found["mend"]
+
+
+def test_the_open_ways_in_are_told(ils_payment, config):
+    assert (
+        about(ils_payment("--config", config, "check", "--json"), "ways in")["seen"] == "card number and PIN"
+    )
+
+
+def by_card(*, card_and_pin, keys=("key",)):
+    """The desk of a library whose plugin makes the references of patrons itself."""
+    arrival = SimpleNamespace(keys=keys, card_and_pin=card_and_pin)
+    can = SimpleNamespace(sign_in=True, handed_over=False)
+    system = SimpleNamespace(capabilities=lambda: can)
+    return Desk("a", SimpleNamespace(arrival=arrival), system, {})  # type: ignore[arg-type]  # nothing else is looked at
+
+
+def test_a_key_that_no_opac_can_use_is_warned_of():
+    told, warned = of_arrival(by_card(card_and_pin=True))
+    assert (told.level, told.seen) == (Level.OK, "card number and PIN")
+    assert warned.level is Level.WARNING
+    assert "[[libraries.a.arrival.keys]]" in warned.mend
+    assert len(list(of_arrival(by_card(card_and_pin=True, keys=())))) == 1
+
+
+def test_where_no_opac_can_hand_over_a_key_is_no_way_in():
+    with pytest.raises(ConfigurationError, match="no OPAC can name its patrons") as caught:
+        refuse_without_a_way_in(by_card(card_and_pin=False))
+    assert caught.value.mend == "Remove card_and_pin = false below [libraries.a.arrival]."
 
 
 @pytest.mark.parametrize(
