@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ils_payment.cli.arrival_findings import of_arrival
+from ils_payment.cli.booking_findings import of_booking
 from ils_payment.cli.output import json_option, print_json, print_table
 from ils_payment.cli.reminder_findings import of_reminders
 from ils_payment.cli.rooms import database_errors, prove_writable
@@ -137,7 +138,8 @@ def _desk(settings: Settings, desk: Desk) -> Iterator[Row]:
     for part, plugin in parts:
         for finding in _asked(plugin):
             yield Row(part, finding)
-    yield from (Row(desk.key, finding) for finding in (*of_arrival(desk), *of_reminders(desk)))
+    for findings in (of_arrival(desk), of_booking(desk), of_reminders(desk)):
+        yield from (Row(desk.key, finding) for finding in findings)
     try:
         check_live(settings, {desk.key} if desk.live else set())
     except ConfigurationError as error:

@@ -16,10 +16,12 @@ import pytest
 from sqlalchemy import event
 
 from ils_payment.cli.arrival_findings import of_arrival
+from ils_payment.cli.booking_findings import of_booking
 from ils_payment.cli.check import _clock
 from ils_payment.cli.demo import staged
 from ils_payment.cli.reminder_findings import of_reminders
 from ils_payment.cli.rooms import DatabaseError, prove_writable
+from ils_payment.config import FeeKind
 from ils_payment.errors import ConfigurationError
 from ils_payment.flows.desk_checks import refuse_without_a_way_in
 from ils_payment.flows.house import Desk, open_store
@@ -162,6 +164,33 @@ def test_where_no_opac_can_hand_over_a_key_is_no_way_in():
     with pytest.raises(ConfigurationError, match="no OPAC can name its patrons") as caught:
         refuse_without_a_way_in(by_card(card_and_pin=False))
     assert caught.value.mend == "Remove card_and_pin = false below [libraries.a.arrival]."
+
+
+def passing_on(words, fee_kinds, known=None):
+    """A desk whose provider passes the accounts of fee kinds on."""
+    provider = SimpleNamespace(capabilities=lambda: SimpleNamespace(line_accounts=words))
+    return Desk("a", SimpleNamespace(fee_kinds=fee_kinds), SimpleNamespace(), {"till": provider}, known)  # type: ignore[arg-type, dict-item]  # nothing else is looked at
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "empty"),
+    [
+        (("cost_centre", "account"), FeeKind(tax_code="A1"), "cost_centre and account"),
+        (("cost_centre", "account"), FeeKind(cost_centre="4711"), "account"),
+        (("cost_centre",), FeeKind(cost_centre="4711"), None),
+        ((), FeeKind(), None),
+    ],
+)
+def test_accounts_that_a_provider_passes_on_and_no_fee_kind_has_are_warned_of(words, kind, empty):
+    assert list(of_booking(passing_on(words, {}, tariff()))) == [], "the tariff has them"
+    found = list(of_booking(passing_on(words, {"OVERDUE": kind})))
+    if empty is None:
+        assert found == []
+        return
+    [finding] = found
+    assert finding.level is Level.WARNING
+    assert f"till passes {empty} on" in finding.seen
+    assert "libraries.a.fee_kinds" in finding.mend
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ ID = r"[A-Za-z0-9_-]{1,36}"
 PURPOSE_LIMIT = 13
 """``purpose`` has 27 characters (documented); the payment's number takes 13 and a space one."""
 
+_ACCOUNTS = ("cost_centre", "account")
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
@@ -116,6 +117,12 @@ class XBezahldiensteConfig(PluginConfig):
         return self.page_origins or (_origin(self.url),)
 
     @property
+    def line_accounts(self) -> tuple[str, ...]:
+        """Return what of a fee kind's accounts ``booking_data`` asks for."""
+        asked = {part for value in self.booking_data.values() for part in _parts(value)}
+        return tuple(name for name in _ACCOUNTS if name in asked)
+
+    @property
     def certificate(self) -> tuple[str, str] | None:
         """Return the files of our own certificate and its key, where these are how we are known."""
         if self.authentication is not Authentication.CERTIFICATE:
@@ -161,7 +168,7 @@ class XBezahldiensteConfig(PluginConfig):
         for name, value in values.items():
             if not re.fullmatch(r"[\w-]{1,100}", name):
                 raise ValueError("the names of booking_data have letters, digits, _ and - only")
-            wrong = [part for part in _parts(value) if part not in {"cost_centre", "account"}]
+            wrong = [part for part in _parts(value) if part not in _ACCOUNTS]
             if wrong:
                 raise ValueError("only {cost_centre} and {account} can be filled in; write { as {{")
         return values
