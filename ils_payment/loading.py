@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from ils_payment.config import PluginTable, Settings
-from ils_payment.errors import ConfigurationError
+from ils_payment.errors import ConfigurationError, PluginError
 from ils_payment.plugins import Plugins, installed, kinds
 from ils_payment.problems import (
     DECIMALS,
@@ -199,8 +199,14 @@ def check_plugin_tables(settings: Settings, plugins: Plugins) -> None:
     problems: list[Problem] = []
     source: Source | None = None
     for key, table in plugin_tables(settings):
-        problems += _checked(plugin_class(plugins, key, table.plugin), table, key)[1]
         source = table.source
+        try:
+            found = plugin_class(plugins, key, table.plugin)
+        except PluginError as error:
+            what = f"{error.what[:1].lower()}{error.what[1:]}".rstrip(".")
+            problems.append(Problem((*key, "plugin"), what, error.mend))
+        else:
+            problems += _checked(found, table, key)[1]
     raise_all(problems, source)
 
 

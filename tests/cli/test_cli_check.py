@@ -112,6 +112,17 @@ def test_a_broken_configuration_is_a_finding(ils_payment, config):
     assert "Did you mean koha?" in only["mend"]
 
 
+def test_a_plugin_of_another_kind_is_told_with_its_line_and_what_is_installed(ils_payment, config):
+    change(config, 'plugin = "koha"', 'plugin = "stripe"')
+    line = next(
+        n for n, text in enumerate(config.read_text("utf-8").splitlines(), 1) if text == 'plugin = "stripe"'
+    )
+    found = about(ils_payment("--config", config, "check", "--json"), "configuration")
+    assert f"{config}, line {line}: libraries.lindental.library_system.plugin: " in found["seen"]
+    assert "the plugin 'stripe' is no library system" in found["seen"]
+    assert found["mend"] == "There is: koha, opac-soap, sip2, sisis."
+
+
 def test_a_database_without_tables_is_an_error_with_the_command_that_helps(
     ils_payment, config, tmp_path, stage
 ):

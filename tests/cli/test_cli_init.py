@@ -101,10 +101,32 @@ def test_a_folder_that_is_not_there_is_told(ils_payment, tmp_path):
     assert "What to do: Make its folder" in ran.err
 
 
-def test_a_plugin_that_is_not_there_is_told(ils_payment, tmp_path):
-    ran = ils_payment("init", tmp_path / "config.toml", "--provider", "kashdesk")
+@pytest.mark.parametrize(
+    ("option", "name", "seen", "mend"),
+    [
+        (
+            "--library-system",
+            "aleph",
+            "the plugin 'aleph' is not installed",
+            "There is: koha, opac-soap, sip2, sisis.",
+        ),
+        ("--provider", "strype", "the plugin 'strype' is not installed", "Did you mean stripe?"),
+        ("--elending", "divibib", "the plugin 'divibib' is not installed", "There is: onleihe."),
+        (
+            "--library-system",
+            "stripe",
+            "The plugin 'stripe' is no library system",
+            "There is: koha, opac-soap, sip2, sisis.",
+        ),
+    ],
+)
+def test_a_plugin_that_cannot_stand_there_is_told_with_the_option_and_what_there_is(
+    ils_payment, tmp_path, option, name, seen, mend
+):
+    ran = ils_payment("init", tmp_path / "config.toml", option, name)
     assert ran.code == 1
-    assert "kashdesk" in ran.err
+    assert f"Error: {option}: {seen}." in ran.err
+    assert f"What to do: {mend}" in ran.err
     assert not (tmp_path / "config.toml").exists()
 
 
