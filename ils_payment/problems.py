@@ -123,7 +123,6 @@ _PLAIN = {
     "string_type": "must be a text",
     "tuple_type": "must be a list",
     "string_pattern_mismatch": "is not in the right form",
-    "string_too_short": "is too short",
     "too_short": "must not be empty",
     "date_from_datetime_parsing": "is no date",
     "date_parsing": "is no date",
@@ -168,6 +167,16 @@ def _translated(error: ErrorDetails, model: type[BaseModel], where: Key) -> Prob
         name = bracketed(key)
         what = f"must be a list of tables, and a list is written with double brackets: [[{name}]]"
         return Problem(key, what, f"Write [[{name}]] instead of [{name}], and repeat it for each table.")
+    if error["type"] in {"string_too_long", "string_too_short"}:
+        bound = (
+            f"at most {context['max_length']}"
+            if "max_length" in context
+            else f"at least {context['min_length']}"
+        )
+        return Problem(key, f"must have {bound} characters", _form(model, own))
+    if error["type"] in {"less_than_equal", "greater_than_equal"}:
+        bound = f"at most {context['le']}" if "le" in context else f"at least {context['ge']}"
+        return Problem(key, f"must be {bound}", _range(model, own))
     # The value itself is never told, only that it is a number.
     if error["type"] == "string_type" and isinstance(error.get("input"), int | float):
         return Problem(key, "must be a text", "Put it in quotation marks.")
@@ -182,11 +191,26 @@ def _sentence(mend: str) -> str:
 
 
 def _form(model: type[BaseModel], key: Key) -> str:
-    """Show how the field is written: with its example, else with its default; empty if it has neither."""
+    """Show how the field is written: with its example or its default; without both tell its meaning."""
     name, field = _field(model, key)
-    if field is None or (not field.examples and field.default in {None, PydanticUndefined, "", ()}):
+    if field is None:
         return ""
+    if not field.examples and field.default in (None, PydanticUndefined, "", (), {}):
+        shape = f"Write {name} = [...]. " if get_origin(bare(field.annotation)) in {list, tuple} else ""
+        return f"{shape}{field.description or ''}".strip()
     return f"Write it like: {name} = {toml(field.examples[0] if field.examples else field.default)}"
+
+
+def _range(model: type[BaseModel], key: Key) -> str:
+    """Say between which numbers the field lies."""
+    field = _field(model, key)[1]
+    bounds = [
+        f"{word} {value}"
+        for word, name in (("from", "ge"), ("to", "le"))
+        for part in (field.metadata if field else ())
+        if (value := getattr(part, name, None)) is not None
+    ]
+    return f"Write a number {' '.join(bounds)}."
 
 
 def unknown(word: str, known: Sequence[str]) -> str:

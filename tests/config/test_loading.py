@@ -136,6 +136,7 @@ privacy_url = "https://x"
 accessibility_url = "https://x"
 logo = "/nowhere/logo.svg"
 """
+METHOD = '[[libraries.town.methods]]\nmethod = "card"\nprovider = "stripe"\n'
 CASES = {
     "no such library system": (
         {'"koha"': '"nonesuch"'},
@@ -199,6 +200,18 @@ CASES = {
         "libraries.town.library_system.plugin",
         "line 8",
         "Did you mean koha?",
+    ),
+    "twice": (
+        {"[libraries.town.library_system]": f"{METHOD}{METHOD}[libraries.town.library_system]"},
+        "libraries.town.methods[1].method: the method 'card' stands twice",
+        "line 11",
+        "twice. Remove one of the two.",
+    ),
+    "user alone": (
+        {"[libraries.town]": "[mail]\nhost = 'm'\nsender = 'a@b'\nuser = 'x'\n[libraries.town]"},
+        "mail.user: user and password belong together",
+        "line 7",
+        "Add password, or remove user.",
     ),
     "library key": ({"libraries.town": "libraries.Town"}, "libraries.Town", "line 4", ""),
     "no methods": (
@@ -288,6 +301,12 @@ def test_a_wrong_key_is_told_with_its_file_line_and_mend(write, case):
     assert mend in str(error)
     assert "canary-secret" not in str(error)
     assert "Meaning" not in str(error)
+
+
+def test_a_file_without_a_library_is_told_what_a_library_is(write):
+    error = refusal(write('[server]\npublic_url = "https://pay.example"\n'))
+    assert "libraries: is missing" in error.what
+    assert "[libraries.KEY]; ils-payment init writes one." in error.mend
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,9 @@ class XBezahldiensteConfig(PluginConfig):
     def _origins_only(cls, values: tuple[str, ...]) -> tuple[str, ...]:
         for value in values:
             if _safe(value) != _origin(value):
-                raise ValueError("write scheme and host only, e.g. https://paypage.example")
+                raise ValueError(
+                    "this is more than an origin; write scheme and host only, e.g. https://paypage.example"
+                )
         return values
 
     @field_validator("client_certificate", "client_key")
@@ -148,11 +150,14 @@ class XBezahldiensteConfig(PluginConfig):
         if not value:
             return value
         if not Path(value).is_absolute():
-            raise ValueError("write an absolute path, e.g. /etc/ils-payment/epaybl.pem")
+            raise ValueError("this is no absolute path; write it like /etc/ils-payment/epaybl.pem")
         try:
             Path(value).read_bytes()
         except OSError as error:
-            raise ValueError(f"the file {value} cannot be read ({error.strerror})") from None
+            raise ValueError(
+                f"the file {value} cannot be read ({error.strerror}); correct the path, or let the user of "
+                "the service read the file"
+            ) from None
         return value
 
     @field_validator("client_key")
@@ -167,10 +172,14 @@ class XBezahldiensteConfig(PluginConfig):
     def _known_parts_only(cls, values: dict[str, str]) -> dict[str, str]:
         for name, value in values.items():
             if not re.fullmatch(r"[\w-]{1,100}", name):
-                raise ValueError("the names of booking_data have letters, digits, _ and - only")
+                raise ValueError(
+                    "the names of booking_data have letters, digits, _ and - only; correct the name"
+                )
             wrong = [part for part in _parts(value) if part not in _ACCOUNTS]
             if wrong:
-                raise ValueError("only {cost_centre} and {account} can be filled in; write { as {{")
+                raise ValueError(
+                    "only {cost_centre} and {account} can be filled in; write one of them, or no braces"
+                )
         return values
 
     @model_validator(mode="after")
@@ -179,7 +188,9 @@ class XBezahldiensteConfig(PluginConfig):
             given = [name for name in names if getattr(self, name)]
             missing = [name for name in names if not getattr(self, name)]
             if way is self.authentication and missing:
-                raise ValueError(f'authentication = "{way}" needs {" and ".join(missing)}')
+                raise ValueError(
+                    f'authentication = "{way}" needs {" and ".join(missing)}; add what is missing'
+                )
             if way is not self.authentication and given:
                 raise ValueError(
                     f'{" and ".join(given)} belongs to authentication = "{way}", which is not chosen; '
@@ -193,7 +204,7 @@ def _parts(template: str) -> Iterator[str]:
     try:
         found = list(Formatter().parse(template))
     except ValueError:
-        raise ValueError("a brace { stands alone here; write it as {{") from None
+        raise ValueError("a brace { stands alone here; remove it") from None
     for _, name, form, conversion in found:
         if name is not None:
             yield f"{name}{form or ''}{conversion or ''}"
@@ -203,9 +214,13 @@ def _safe(value: str) -> str:
     """Return an address that nobody on the way can listen to; ValueError for another."""
     parts = urlsplit(value)
     if not parts.hostname or parts.query or parts.fragment or parts.username:
-        raise ValueError("write an address like https://epayment.example/api/, without user and query")
+        raise ValueError(
+            "no plain address; write an address like https://epayment.example/api/, without user and query"
+        )
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
-        raise ValueError("only https is allowed here (plain http for 127.0.0.1 and localhost)")
+        raise ValueError(
+            "only https is allowed here (plain http for 127.0.0.1 and localhost); write https://"
+        )
     return value
 
 
