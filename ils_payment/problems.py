@@ -46,7 +46,7 @@ class Source:
 
     def place(self, key: Key) -> str:
         """Say where *key* stands; an environment variable wins."""
-        name = ENV_PREFIX + ENV_DELIMITER.join(str(part) for part in key).upper()
+        name = variable(key)
         if name in os.environ:
             return f"environment variable {name}"
         line = self.line(key)
@@ -72,6 +72,11 @@ class Problem:
     key: Key
     what: str
     mend: str
+
+
+def variable(key: Key) -> str:
+    """Return the environment variable that goes before what the file says at *key*."""
+    return ENV_PREFIX + ENV_DELIMITER.join(str(part) for part in key).upper()
 
 
 def raise_all(
@@ -116,6 +121,8 @@ def bracketed(key: Key) -> str:
 _PLAIN = {
     "bool_parsing": "must be true or false",
     "bool_type": "must be true or false",
+    "float_parsing": "must be a number",
+    "float_type": "must be a number",
     "int_from_float": "must be a whole number",
     "int_parsing": "must be a whole number",
     "int_type": "must be a whole number",
@@ -144,6 +151,41 @@ def translate(error: ValidationError, model: type[BaseModel], where: Key = ()) -
         if not (one["type"] == "too_short" and one["loc"] in nested)
         and not (one["type"] == "missing" and one["loc"] in misspelt)
     ]
+
+
+_STRICT = {int: "int_type", float: "float_type", bool: "bool_type"}
+
+
+def wrong_types(data: Mapping[str, Any], model: type[BaseModel], where: Key = ()) -> list[Problem]:
+    """Find numbers in quotation marks and the like, which pydantic would take.
+
+    It has to take them from the environment, where everything is text; in the file they are mistakes.
+    """
+    found = []
+    for name, info in model.model_fields.items():
+        key = (*where, name)
+        if name not in data or variable(key) in os.environ:
+            continue
+        kind, value = bare(info.annotation), data[name]
+        if kind in _STRICT:
+            if type(value) is not kind and not (kind is float and type(value) is int):
+                found.append(Problem(key, _PLAIN[_STRICT[kind]], _form(model, (name,))))
+            continue
+        inner = [(key, value)]
+        if get_origin(kind) in {dict, tuple}:
+            pairs = (
+                value.items()
+                if isinstance(value, dict)
+                else enumerate(value)
+                if isinstance(value, list)
+                else ()
+            )
+            inner = [((*key, part), one) for part, one in pairs]
+            kind = bare(get_args(kind)[get_origin(kind) is dict])
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            for at, one in inner:
+                found += wrong_types(one, kind, at) if isinstance(one, dict) else []
+    return found
 
 
 def _translated(error: ErrorDetails, model: type[BaseModel], where: Key) -> Problem:

@@ -33,7 +33,7 @@ XBEZAHLDIENSTE = {
 }
 READ = "Correct the path, or let the user of the service read the file."
 
-STEPS = {
+STEPS: dict[str, tuple[str, str, dict[str, object], str, str]] = {
     "a list": (
         "providers",
         "adyen",
