@@ -21,7 +21,6 @@ from ils_payment.environment import unknown_libraries, unknown_variables, unread
 from ils_payment.errors import ConfigurationError, PluginError
 from ils_payment.plugins import Plugins, installed, kinds
 from ils_payment.problems import (
-    DECIMALS,
     ENV_DELIMITER,
     ENV_PREFIX,
     Key,
@@ -29,6 +28,7 @@ from ils_payment.problems import (
     Source,
     key_lines,
     raise_all,
+    toml_mend,
     translate,
     unknown,
     wrong_types,
@@ -79,10 +79,7 @@ def load_settings(path: Path | None = None) -> Settings:
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(
-            f"{chosen} is not valid TOML: {error}.",
-            mend=f"Correct that line; texts need quotation marks. {DECIMALS}",
-        ) from None
+        raise ConfigurationError(f"{chosen} is not valid TOML: {error}.", mend=toml_mend(error)) from None
     source = Source(chosen, key_lines(text))
     strangers, wrong = unknown_variables(), wrong_types(data, Settings)
     try:

@@ -37,6 +37,16 @@ DECIMALS = 'Decimals are written with a point and in quotation marks: "9.00".'
 """The end of what to do about broken TOML: ``amount = 9,00`` is the commonest reason."""
 
 
+_TWICE = ("Cannot declare", "Cannot overwrite", "Duplicate", "immutable")
+
+
+def toml_mend(error: tomllib.TOMLDecodeError) -> str:
+    """Say what to do about a file that is no TOML; the reader itself says where."""
+    if any(word in str(error) for word in _TWICE):
+        return "This key or table stands twice: remove one of the two, or move its keys to the other."
+    return f"Correct that line; texts need quotation marks. {DECIMALS}"
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """The file a configuration came from, and the line on which each key's statement begins."""

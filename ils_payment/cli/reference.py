@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr
@@ -124,6 +125,9 @@ def kind_name(annotation: Any) -> str:  # noqa: ANN401 - a type annotation may b
         )
     if get_origin(kind) is dict:
         inner = bare(get_args(kind)[1])
-        return "table of tables" if get_origin(inner) is dict else f"table of {kind_name(inner)}s"
+        plural = "" if get_origin(inner) is Literal else "s"
+        return "table of tables" if get_origin(inner) is dict else f"table of {kind_name(inner)}{plural}"
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return " or ".join(json.dumps(choice) for choice in kind)
     names = {str: "text", int: "whole number", float: "number", bool: "true or false", SecretStr: "secret"}
     return names.get(kind, getattr(kind, "__name__", str(kind)))

@@ -137,6 +137,8 @@ def test_a_method_that_the_provider_does_not_offer_is_an_error(ils_payment, conf
     ran = ils_payment("--config", config, "check", "--json")
     assert ran.code == 1
     assert "'cash'" in about(ran, "plugins")["seen"]
+    # No remote was asked, so nothing is said of the clock either.
+    assert [one for one in findings(ran) if one["subject"] == "clock"] == []
 
 
 def test_a_library_that_nobody_can_come_into_is_an_error_with_both_ways_to_mend_it(ils_payment, config):

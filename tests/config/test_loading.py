@@ -134,6 +134,21 @@ def test_a_file_that_is_not_toml_is_told_with_its_line(write):
     assert "line 2" in error.what
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[server]\npublic_url = "x"\npublic_url = "y"\n',
+        '[server]\npublic_url = "x"\n[server]\n',
+        'libraries = { a = "x", a = "y" }\n',
+        'mail = { host = "x" }\n[mail.more]\n',
+    ],
+)
+def test_what_stands_twice_is_told_so(write, text):
+    error = refusal(write(text))
+    assert "line" in error.what
+    assert error.mend.startswith("This key or table stands twice: remove one of the two")
+
+
 def test_a_file_that_is_not_utf8_is_told(tmp_path):
     path = tmp_path / "latin.toml"
     path.write_bytes(b'[server]\npublic_url = "M\xfcnchen"\n')
