@@ -44,13 +44,17 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class TableInfo:
-    """One table: its header as written in the file, its purpose, its keys."""
+    """One table: its header as written in the file, its purpose, its keys.
+
+    ``chosen`` says that ``init`` writes it although it may be absent: its field has an example.
+    """
 
     header: str
     purpose: str
     required: bool
     model: type[BaseModel]
     entries: tuple[Entry, ...]
+    chosen: bool = False
 
 
 def entries_of(model: type[BaseModel]) -> tuple[Entry, ...]:
@@ -75,7 +79,9 @@ def tables_of(model: type[BaseModel], header: str = "") -> Iterator[TableInfo]:
             purpose = field.description or ""
             # A provider's plugin is named by its table unless it says otherwise.
             entries = tuple(replace(one, default="KEY") if shape == "dict" else one for one in entries)
-        yield TableInfo(own, purpose[:1].upper() + purpose[1:], field.is_required(), inner, entries)
+        yield TableInfo(
+            own, purpose[:1].upper() + purpose[1:], field.is_required(), inner, entries, bool(field.examples)
+        )
         yield from tables_of(inner, path)
 
 

@@ -60,7 +60,9 @@ class SOAPConfig(PluginConfig):
         '{ patron = { file = "...", sha256 = "..." } }.',
     )
     values: dict[str, str] = Field(
-        default_factory=dict, description="What the preset wants to know, such as a client id; no secrets."
+        default_factory=dict,
+        description="What the preset wants to know, such as a client id; no secrets.",
+        examples=[{"client_id": "ILS-PAYMENT"}],
     )
     errors: dict[str, list[str]] = Field(
         default_factory=dict,

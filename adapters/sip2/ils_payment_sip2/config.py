@@ -46,7 +46,9 @@ class SIP2Config(PluginConfig):
         "card numbers only, and the ledger keeps these encrypted with this key.",
         examples=[{"env": "SIP2_PATRON_KEY"}],
     )
-    user: str = Field(default="", max_length=100, description="Login of the terminal (CN).")
+    user: str = Field(
+        default="", max_length=100, description="Login of the terminal (CN).", examples=["onlinekasse"]
+    )
     password: Secret | None = Field(
         default=None, description="Password of the terminal (CO).", examples=[{"env": "SIP2_PASSWORD"}]
     )

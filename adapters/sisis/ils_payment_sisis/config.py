@@ -29,10 +29,14 @@ class Table(BaseModel):
 class Command(Table):
     """One SLNP command of the library's own, as its licence and its SISIS administrator give it."""
 
-    command: str = Field(description="Name of the command, exactly as your SISIS administrator gives it.")
+    command: str = Field(
+        description="Name of the command, exactly as your SISIS administrator gives it.",
+        examples=["NameInYourLicence"],
+    )
     parameters: dict[str, str] = Field(
         description="Its parameters; {card} stands for the card number, for a renewal also {until} and "
         "{base} (the new and the old last day, as dd.mm.yyyy) and {marker} (our number of the payment).",
+        examples=[{"BenutzerNummer": "{card}"}],
     )
 
     @field_validator("command")
@@ -119,8 +123,12 @@ class RenewCommand(Command):
 class SLNPTable(Table):
     """Reading through SLNP, for which the library needs OCLC's licence."""
 
-    host: str = Field(min_length=1, description="Name or address of the SLNP server.")
-    port: int = Field(ge=1, le=65535, description="Its TCP port.")
+    host: str = Field(
+        min_length=1,
+        description="Name or address of the SLNP server.",
+        examples=["sisis.library.example"],
+    )
+    port: int = Field(ge=1, le=65535, description="Its TCP port.", examples=[9001])
     security: Literal["tls", "tunnel"] = Field(
         default="tls",
         description="tls: the server, or a stunnel before it, speaks TLS from the first byte. tunnel: host "
@@ -238,7 +246,8 @@ class SISISConfig(PluginConfig):
         default=None,
         description="PIN of the test card writes.check_card; with NCIP2SLNP nothing can be read without it.",
     )
-    slnp: SLNPTable | None = None
+    # With an example, this way is the one that init writes; it has to be one of the two.
+    slnp: SLNPTable | None = Field(default=None, examples=[{}])
     ncip: NCIPTable | None = None
     writes: WritesTable
 

@@ -7,7 +7,7 @@ import stat
 from enum import StrEnum
 from pathlib import Path
 from string import Formatter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
@@ -45,6 +45,8 @@ NEEDS = {
 
 class XBezahldiensteConfig(PluginConfig):
     """One end point of one payment service."""
+
+    first_method: ClassVar[str] = "payment_page"
 
     url: str = Field(
         description="Base address of the interface, as the payment service names it; what follows it is "
@@ -86,7 +88,7 @@ class XBezahldiensteConfig(PluginConfig):
     live: bool = Field(
         default=False,
         description="Whether real money moves. The interface does not tell test from production, so you do.",
-        examples=[True],
+        examples=[False],
     )
     purpose: str = Field(
         default="BIBLIOTHEK",
