@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsError
 
 from ils_payment.config import Settings
-from ils_payment.problems import ENV_DELIMITER, ENV_PREFIX, Key, Problem, unknown, variable
+from ils_payment.problems import ENV_DELIMITER, ENV_PREFIX, Problem, unknown, variable
+from ils_payment.toml_text import Key
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

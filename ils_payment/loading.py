@@ -23,16 +23,14 @@ from ils_payment.plugins import Plugins, installed, kinds
 from ils_payment.problems import (
     ENV_DELIMITER,
     ENV_PREFIX,
-    Key,
     Problem,
     Source,
-    key_lines,
     raise_all,
-    toml_mend,
     translate,
     unknown,
     wrong_types,
 )
+from ils_payment.toml_text import Key, key_lines, toml_mend
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ils_payment.cli.reference import NO_DEFAULT, Entry, entries_of, tables_of
 from ils_payment.config import Library, Mail, Oidc, PluginTable, Server, Settings, Staff
-from ils_payment.problems import toml
+from ils_payment.toml_text import toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

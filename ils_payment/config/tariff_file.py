@@ -25,7 +25,8 @@ from ils_payment.domain.tariff_words import HELPS
 from ils_payment.errors import ConfigurationError
 from ils_payment.model import Level
 from ils_payment.money import MoneyError, minor_digits, parse
-from ils_payment.problems import Problem, Source, key_lines, raise_all, toml_mend, translate
+from ils_payment.problems import Problem, Source, raise_all, translate
+from ils_payment.toml_text import key_lines, toml_mend
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

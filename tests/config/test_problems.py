@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, ValidationError
 
-from ils_payment.problems import Source, dotted, key_lines, translate
+from ils_payment.problems import Source, dotted, translate
+from ils_payment.toml_text import key_lines
 
 
 def test_every_form_of_a_key_has_its_line():
