@@ -9,23 +9,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 from pydantic import ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 from ils_payment.config import PluginTable, Settings
-from ils_payment.errors import ConfigurationError
+from ils_payment.environment import unknown_libraries, unknown_variables, unreadable_variables
+from ils_payment.errors import ConfigurationError, PluginError
 from ils_payment.plugins import Plugins, installed, kinds
 from ils_payment.problems import (
-    DECIMALS,
     ENV_DELIMITER,
     ENV_PREFIX,
-    Key,
     Problem,
     Source,
-    key_lines,
     raise_all,
     translate,
     unknown,
+    wrong_types,
 )
+from ils_payment.toml_text import Key, key_lines, toml_mend
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -72,24 +77,22 @@ def load_settings(path: Path | None = None) -> Settings:
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(
-            f"{chosen} is not valid TOML: {error}.",
-            mend=f"Correct that line; texts need quotation marks. {DECIMALS}",
-        ) from None
+        raise ConfigurationError(f"{chosen} is not valid TOML: {error}.", mend=toml_mend(error)) from None
     source = Source(chosen, key_lines(text))
-    strangers = _unknown_variables()
+    strangers, wrong = unknown_variables(), wrong_types(data, Settings)
     try:
         settings = _Loaded(**data)
     except ValidationError as error:
-        raise_all(strangers + translate(error, Settings), source)
+        told = translate(error, Settings)
+        strange = unknown_libraries(told, data)
+        told = [one for one in told if one.key[:2] not in strange]
+        strangers += strange.values()
+        raise_all(strangers + told + _added(wrong, told), source)
         raise  # Only a validation error without any detail would come here.
-    except SettingsError as error:
-        # The text behind "error parsing" would be the value; the field's name is before it.
-        raise ConfigurationError(
-            f"An environment variable {ENV_PREFIX}... cannot be read: {error}.",
-            mend="Lists and tables are written as JSON, e.g. '[\"10.0.0.0/8\"]'.",
-        ) from None
-    raise_all(strangers + _plugins_absent(settings), source)
+    except SettingsError:
+        raise_all(unreadable_variables(_Loaded), None)
+        raise  # Only what each variable alone does not show would come here.
+    raise_all(strangers + wrong + _plugins_absent(settings), source)
     for _, table in plugin_tables(settings):
         table.come_from(source)
     return settings
@@ -115,17 +118,10 @@ def _read(path: Path) -> str:
         ) from None
 
 
-def _unknown_variables() -> list[Problem]:
-    """Find ILS_PAYMENT__ variables that name no table: they would be ignored without a word."""
-    tables = [name.upper() for name in Settings.model_fields]
-    found = []
-    for name in sorted(os.environ):
-        table = name.removeprefix(ENV_PREFIX).split(ENV_DELIMITER)[0]
-        if name.startswith(ENV_PREFIX) and table not in tables:
-            found.append(
-                Problem((), f"the environment variable {name} names no table", unknown(table, tables))
-            )
-    return found
+def _added(more: list[Problem], told: list[Problem]) -> list[Problem]:
+    """Return what *more* says about keys of which nothing is *told* yet."""
+    known = {one.key for one in told}
+    return [one for one in more if one.key not in known]
 
 
 def plugin_tables(settings: Settings) -> Iterator[tuple[Key, PluginTable]]:
@@ -188,10 +184,12 @@ def _checked(
     cls: type[Configurable], table: PluginTable | Mapping[str, Any], where: Key
 ) -> tuple[PluginConfig | None, list[Problem]]:
     own = table.own if isinstance(table, PluginTable) else dict(table)
+    wrong = wrong_types(own, cls.Config, where)
     try:
-        return cls.Config.model_validate(own), []
+        return cls.Config.model_validate(own), wrong
     except ValidationError as error:
-        return None, translate(error, cls.Config, where)
+        told = translate(error, cls.Config, where)
+        return None, told + _added(wrong, told)
 
 
 def check_plugin_tables(settings: Settings, plugins: Plugins) -> None:
@@ -199,8 +197,14 @@ def check_plugin_tables(settings: Settings, plugins: Plugins) -> None:
     problems: list[Problem] = []
     source: Source | None = None
     for key, table in plugin_tables(settings):
-        problems += _checked(plugin_class(plugins, key, table.plugin), table, key)[1]
         source = table.source
+        try:
+            found = plugin_class(plugins, key, table.plugin)
+        except PluginError as error:
+            what = f"{error.what[:1].lower()}{error.what[1:]}".rstrip(".")
+            problems.append(Problem((*key, "plugin"), what, error.mend))
+        else:
+            problems += _checked(found, table, key)[1]
     raise_all(problems, source)
 
 

@@ -23,6 +23,14 @@ _T = TypeVar("_T")
 GROUP = "ils_payment"
 SIMULATOR_GROUP = "ils_payment.simulators"
 
+_CALLED = {
+    "library_system": "library system",
+    "providers": "payment provider",
+    "elending": "eLending platform",
+    "runner": "runner",
+}
+"""What a plugin is that a key of the configuration names."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -43,7 +51,7 @@ class Plugins:
             point = known.get(name)
             if point is None:
                 raise PluginError(
-                    f"The configuration names the plugin {name!r}, but it is not installed.",
+                    f"The plugin {name!r} is not installed.",
                     mend=f"Installed plugins: {', '.join(sorted(known)) or 'none'}. "
                     "Correct the name, or install the package that brings it.",
                 )
@@ -73,15 +81,15 @@ class Plugins:
 
     def library_system(self, name: str) -> type[LibrarySystem]:
         """Return the class of the library system *name*; PluginError if no loaded plugin has it."""
-        return self._named(self._systems, name, "library system")
+        return self._named(self._systems, name, "library_system")
 
     def provider(self, name: str) -> type[PaymentProvider]:
         """Return the class of the payment provider *name*; PluginError if no loaded plugin has it."""
-        return self._named(self._providers, name, "payment provider")
+        return self._named(self._providers, name, "providers")
 
     def elending(self, name: str) -> type[ELendingPlatform]:
         """Return the class of the eLending platform *name*; PluginError if no loaded plugin has it."""
-        return self._named(self._platforms, name, "eLending platform")
+        return self._named(self._platforms, name, "elending")
 
     def runner(self, name: str) -> type[Runner]:
         """Return the class of the runner *name*; PluginError if no loaded plugin has it."""
@@ -100,19 +108,20 @@ class Plugins:
 
     @property
     def names(self) -> Mapping[str, list[str]]:
-        """Return what was loaded, by the key of the table that names it."""
+        """Return what was loaded, by the key of the configuration that names it."""
         return {
             "library_system": sorted(self._systems),
             "providers": sorted(self._providers),
             "elending": sorted(self._platforms),
+            "runner": sorted(self._runners),
         }
 
     @staticmethod
-    def _named(known: dict[str, type[_T]], name: str, what: str) -> type[_T]:
+    def _named(known: dict[str, type[_T]], name: str, key: str) -> type[_T]:
         if name not in known:
             raise PluginError(
-                f"No loaded plugin brings a {what} named {name!r}.",
-                mend=f"There is: {', '.join(sorted(known)) or 'none'}.",
+                f"The plugin {name!r} is no {_CALLED[key]}.",
+                mend=f"There is: {', '.join(kinds()[key]) or 'none'}.",
             )
         return known[name]
 

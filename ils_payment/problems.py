@@ -5,12 +5,9 @@ Nothing here repeats a value from the file: a secret may stand in the wrong plac
 
 from __future__ import annotations
 
-import json
 import os
-import tomllib
 import types
 from dataclasses import dataclass, field
-from datetime import date
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 
@@ -18,6 +15,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from ils_payment.errors import ConfigurationError
+from ils_payment.toml_text import Key, toml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,14 +25,8 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
 
-Key = tuple[str | int, ...]
-"""A key of the file, outermost first: ``("libraries", "herrenberg", "methods", 0, "method")``."""
-
 ENV_PREFIX = "ILS_PAYMENT__"
 ENV_DELIMITER = "__"
-
-DECIMALS = 'Decimals are written with a point and in quotation marks: "9.00".'
-"""The end of what to do about broken TOML: ``amount = 9,00`` is the commonest reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +38,7 @@ class Source:
 
     def place(self, key: Key) -> str:
         """Say where *key* stands; an environment variable wins."""
-        name = ENV_PREFIX + ENV_DELIMITER.join(str(part) for part in key).upper()
+        name = variable(key)
         if name in os.environ:
             return f"environment variable {name}"
         line = self.line(key)
@@ -72,6 +64,11 @@ class Problem:
     key: Key
     what: str
     mend: str
+
+
+def variable(key: Key) -> str:
+    """Return the environment variable that goes before what the file says at *key*."""
+    return ENV_PREFIX + ENV_DELIMITER.join(str(part) for part in key).upper()
 
 
 def raise_all(
@@ -116,6 +113,8 @@ def bracketed(key: Key) -> str:
 _PLAIN = {
     "bool_parsing": "must be true or false",
     "bool_type": "must be true or false",
+    "float_parsing": "must be a number",
+    "float_type": "must be a number",
     "int_from_float": "must be a whole number",
     "int_parsing": "must be a whole number",
     "int_type": "must be a whole number",
@@ -123,7 +122,6 @@ _PLAIN = {
     "string_type": "must be a text",
     "tuple_type": "must be a list",
     "string_pattern_mismatch": "is not in the right form",
-    "string_too_short": "is too short",
     "too_short": "must not be empty",
     "date_from_datetime_parsing": "is no date",
     "date_parsing": "is no date",
@@ -147,6 +145,41 @@ def translate(error: ValidationError, model: type[BaseModel], where: Key = ()) -
     ]
 
 
+_STRICT = {int: "int_type", float: "float_type", bool: "bool_type"}
+
+
+def wrong_types(data: Mapping[str, Any], model: type[BaseModel], where: Key = ()) -> list[Problem]:
+    """Find numbers in quotation marks and the like, which pydantic would take.
+
+    It has to take them from the environment, where everything is text; in the file they are mistakes.
+    """
+    found = []
+    for name, info in model.model_fields.items():
+        key = (*where, name)
+        if name not in data or variable(key) in os.environ:
+            continue
+        kind, value = bare(info.annotation), data[name]
+        if kind in _STRICT:
+            if type(value) is not kind and not (kind is float and type(value) is int):
+                found.append(Problem(key, _PLAIN[_STRICT[kind]], _form(model, (name,))))
+            continue
+        inner = [(key, value)]
+        if get_origin(kind) in {dict, tuple}:
+            pairs = (
+                value.items()
+                if isinstance(value, dict)
+                else enumerate(value)
+                if isinstance(value, list)
+                else ()
+            )
+            inner = [((*key, part), one) for part, one in pairs]
+            kind = bare(get_args(kind)[get_origin(kind) is dict])
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            for at, one in inner:
+                found += wrong_types(one, kind, at) if isinstance(one, dict) else []
+    return found
+
+
 def _translated(error: ErrorDetails, model: type[BaseModel], where: Key) -> Problem:
     own: Key = tuple(part for part in error["loc"] if part != "[key]")
     context = error.get("ctx", {})
@@ -168,6 +201,16 @@ def _translated(error: ErrorDetails, model: type[BaseModel], where: Key) -> Prob
         name = bracketed(key)
         what = f"must be a list of tables, and a list is written with double brackets: [[{name}]]"
         return Problem(key, what, f"Write [[{name}]] instead of [{name}], and repeat it for each table.")
+    if error["type"] in {"string_too_long", "string_too_short"}:
+        bound = (
+            f"at most {context['max_length']}"
+            if "max_length" in context
+            else f"at least {context['min_length']}"
+        )
+        return Problem(key, f"must have {bound} characters", _form(model, own))
+    if error["type"] in {"less_than_equal", "greater_than_equal"}:
+        bound = f"at most {context['le']}" if "le" in context else f"at least {context['ge']}"
+        return Problem(key, f"must be {bound}", _range(model, own))
     # The value itself is never told, only that it is a number.
     if error["type"] == "string_type" and isinstance(error.get("input"), int | float):
         return Problem(key, "must be a text", "Put it in quotation marks.")
@@ -182,11 +225,26 @@ def _sentence(mend: str) -> str:
 
 
 def _form(model: type[BaseModel], key: Key) -> str:
-    """Show how the field is written: with its example, else with its default; empty if it has neither."""
+    """Show how the field is written: with its example or its default; without both tell its meaning."""
     name, field = _field(model, key)
-    if field is None or (not field.examples and field.default in {None, PydanticUndefined, "", ()}):
+    if field is None:
         return ""
+    if not field.examples and field.default in (None, PydanticUndefined, "", (), {}):
+        shape = f"Write {name} = [...]. " if get_origin(bare(field.annotation)) in {list, tuple} else ""
+        return f"{shape}{field.description or ''}".strip()
     return f"Write it like: {name} = {toml(field.examples[0] if field.examples else field.default)}"
+
+
+def _range(model: type[BaseModel], key: Key) -> str:
+    """Say between which numbers the field lies."""
+    field = _field(model, key)[1]
+    bounds = [
+        f"{word} {value}"
+        for word, name in (("from", "ge"), ("to", "le"))
+        for part in (field.metadata if field else ())
+        if (value := getattr(part, name, None)) is not None
+    ]
+    return f"Write a number {' '.join(bounds)}."
 
 
 def unknown(word: str, known: Sequence[str]) -> str:
@@ -243,69 +301,3 @@ def bare(kind: Any) -> Any:  # noqa: ANN401 - a type annotation may be of any fo
             kind = next(one for one in get_args(kind) if one is not type(None))
         else:
             return kind
-
-
-def key_lines(text: str) -> dict[Key, int]:
-    """Return the line on which each key of a valid TOML file begins (inside a value: the value's).
-
-    ``tomllib`` itself says where a statement ends: the shortest run of lines that it can read.
-    """
-    found: dict[Key, int] = {}
-    table: Key = ()
-    tables: dict[Key, int] = {}
-    pending: list[str] = []
-    first = 0
-    for number, line in enumerate(text.splitlines(), start=1):
-        first = first if pending else number
-        pending.append(line)
-        try:
-            statement = tomllib.loads("\n".join(pending))
-        except tomllib.TOMLDecodeError:
-            continue
-        header = pending[0].lstrip()
-        pending = []
-        if not statement:
-            continue
-        if header.startswith("["):
-            table = _header(statement, tables)
-            found.setdefault(table, first)
-        else:
-            for key in _keys(statement):
-                found.setdefault(table + key, first)
-    return found
-
-
-def _header(statement: dict[str, Any], tables: dict[Key, int]) -> Key:
-    """Return the key of ``[a.b]`` or ``[[a.b]]``; *tables* counts the elements of arrays."""
-    key: Key = ()
-    value: Any = statement
-    while isinstance(value, dict) and value:
-        [(name, value)] = value.items()
-        key += (name,)
-        if isinstance(value, list):
-            tables[key] = tables.get(key, -1) + 1
-        if key in tables:
-            key += (tables[key],)
-    return key
-
-
-def _keys(value: Any) -> list[Key]:  # noqa: ANN401 - any TOML value
-    """Return every key inside of a value, the outer ones first."""
-    if not isinstance(value, dict | list):
-        return []
-    pairs = value.items() if isinstance(value, dict) else enumerate(value)
-    return [(name, *inner) for name, part in pairs for inner in ((), *_keys(part))]
-
-
-def toml(value: Any) -> str:  # noqa: ANN401 - whatever a configuration can hold
-    """Write *value* as TOML."""
-    if isinstance(value, dict):
-        return (
-            "{ " + ", ".join(f"{key} = {toml(part)}" for key, part in value.items()) + " }" if value else "{}"
-        )
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(toml(part) for part in value) + "]"
-    if isinstance(value, date):
-        return value.isoformat()
-    # The escapes of JSON are those of TOML's basic strings; numbers and booleans look alike.
-    return json.dumps(value, ensure_ascii=False)

@@ -15,6 +15,9 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, SecretStr
 
+_FORM = 'this names no place of a secret; write { env = "NAME" } or { file = "/path" }'
+_CREDENTIALS = Path("/run/credentials")
+
 
 def _resolve(value: Any) -> SecretStr:  # noqa: ANN401 - it is whatever the administrator wrote
     """Turn ``{env=...}`` or ``{file=...}`` into the secret, or say what is wrong (ValueError)."""
@@ -25,13 +28,14 @@ def _resolve(value: Any) -> SecretStr:  # noqa: ANN401 - it is whatever the admi
             'a secret must not stand here in clear; write { env = "NAME" } or { file = "/path" } instead'
         )
     if not isinstance(value, dict) or len(value) != 1:
-        raise ValueError('write { env = "NAME" } or { file = "/path" }')
+        raise ValueError(_FORM)
     (source, name), *_ = value.items()
     if source == "env":
         # Whoever puts the secret itself here would otherwise read it in the message below.
         if not re.fullmatch(r"[A-Z_][A-Z0-9_]*", str(name)):
             raise ValueError(
-                "env wants the name of an environment variable, in capitals, e.g. KOHA_CLIENT_SECRET"
+                "env wants the name of an environment variable in capitals; write e.g. "
+                '{ env = "KOHA_CLIENT_SECRET" }'
             )
         text = os.environ.get(str(name), "")
         if not text:
@@ -42,9 +46,9 @@ def _resolve(value: Any) -> SecretStr:  # noqa: ANN401 - it is whatever the admi
         return SecretStr(text)
     if source == "file":
         if not Path(str(name)).is_absolute():
-            raise ValueError("file wants an absolute path, e.g. /etc/ils-payment/koha-client-secret")
+            raise ValueError("file wants an absolute path; write e.g. /etc/ils-payment/koha-client-secret")
         return SecretStr(_read(Path(str(name))))
-    raise ValueError('write { env = "NAME" } or { file = "/path" }')
+    raise ValueError(_FORM)
 
 
 def _read(path: Path) -> str:
@@ -53,13 +57,16 @@ def _read(path: Path) -> str:
         mode = path.stat().st_mode
         text = path.read_text(encoding="utf-8").rstrip("\r\n")
     except OSError as error:
-        raise ValueError(f"the file {path} cannot be read ({error.strerror})") from None
+        mend = "correct the path, or let the user of the service read the file"
+        if path.is_relative_to(_CREDENTIALS):
+            mend = 'only the running service has it; write { env = "NAME" } until check is green'
+        raise ValueError(f"the file {path} cannot be read ({error.strerror}); {mend}") from None
     except UnicodeDecodeError:
-        raise ValueError(f"the file {path} is not text") from None
+        raise ValueError(f"the file {path} is not text; write the secret into it as UTF-8") from None
     if mode & stat.S_IROTH:
         raise ValueError(f"the file {path} can be read by everybody; type: chmod o-r {path}")
     if not text:
-        raise ValueError(f"the file {path} is empty")
+        raise ValueError(f"the file {path} is empty; write the secret into it")
     return text
 
 

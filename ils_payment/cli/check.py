@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ils_payment.cli.arrival_findings import of_arrival
+from ils_payment.cli.booking_findings import of_booking
 from ils_payment.cli.output import json_option, print_json, print_table
 from ils_payment.cli.reminder_findings import of_reminders
 from ils_payment.cli.rooms import database_errors, known_library, prove_writable
@@ -120,14 +122,17 @@ def _everything(config: Path | None, library: str | None, desks: dict[str, Desk]
     world = WatchingWorld(ca_bundle=settings.server.ca_bundle, mail=settings.mail)
     yield Row("", _database(settings, world))
     yield Row("", _mail(settings, world))
+    desks = 0
     for key in [library] if library else settings.libraries:
         try:
             desk = desks[key] = open_desk(key, settings.libraries[key], plugins, world)
         except ILSPaymentError as error:
             yield Row(key, _failed("plugins", error))
             continue
+        desks += 1
         yield from _desk(settings, desk)
-    yield Row("", _clock(world.skews))
+    if desks:
+        yield Row("", _clock(world.skews))
 
 
 def _desk(settings: Settings, desk: Desk) -> Iterator[Row]:
@@ -138,7 +143,8 @@ def _desk(settings: Settings, desk: Desk) -> Iterator[Row]:
     for part, plugin in parts:
         for finding in _asked(plugin):
             yield Row(part, finding)
-    yield from (Row(desk.key, finding) for finding in of_reminders(desk))
+    for findings in (of_arrival(desk), of_booking(desk), of_reminders(desk)):
+        yield from (Row(desk.key, finding) for finding in findings)
     try:
         check_live(settings, {desk.key} if desk.live else set())
     except ConfigurationError as error:

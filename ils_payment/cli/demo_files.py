@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ils_payment.problems import toml
+from ils_payment.toml_text import toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

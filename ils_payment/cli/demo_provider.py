@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from ils_payment.problems import toml
+from ils_payment.toml_text import toml
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -15,7 +15,7 @@ from ils_payment.cli.reference import TableInfo, entries_of, tables_of
 from ils_payment.config import PluginTable, Settings
 from ils_payment.config.tariff import TariffTable
 from ils_payment.plugins import Plugins
-from ils_payment.problems import toml
+from ils_payment.toml_text import toml
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

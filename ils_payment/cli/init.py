@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from ils_payment.errors import ConfigurationError
+from ils_payment.errors import ConfigurationError, PluginError
+
+if TYPE_CHECKING:
+    from ils_payment.loading import Configurable
 
 
 @click.command()
@@ -29,7 +33,6 @@ def init(
     from ils_payment.cli.template import write_template
     from ils_payment.config.fields import plain_key
     from ils_payment.loading import config_path
-    from ils_payment.plugins import Plugins
 
     try:
         plain_key(library)
@@ -39,16 +42,36 @@ def init(
             f"--library {library!r}: {what}.", mend=f"{mend[:1].upper()}{mend[1:]}."
         ) from None
     target = path or config_path(config)
-    plugins = Plugins({library_system, provider, elending})
     text = write_template(
         library,
-        (library_system, plugins.library_system(library_system).Config),
-        (provider, plugins.provider(provider).Config),
-        (elending, plugins.elending(elending).Config),
+        *(
+            (name, _class_of(option, key, name).Config)
+            for option, key, name in (
+                ("--library-system", "library_system", library_system),
+                ("--provider", "providers", provider),
+                ("--elending", "elending", elending),
+            )
+        ),
     )
     _create(target, text)
     click.echo(f"Wrote {target}.")
     click.echo("Next: fill in the lines that are no comments, set the secrets, then type: ils-payment check")
+
+
+def _class_of(option: str, key: str, name: str) -> type[Configurable]:
+    """Return the class of the plugin that *option* names; the error names the option."""
+    from ils_payment.loading import plugin_class
+    from ils_payment.plugins import Plugins, installed, kinds
+    from ils_payment.problems import unknown
+
+    if name not in installed():
+        raise ConfigurationError(
+            f"{option}: the plugin {name!r} is not installed.", mend=unknown(name, kinds()[key])
+        )
+    try:
+        return plugin_class(Plugins({name}), ("libraries", "", key), name)
+    except PluginError as error:
+        raise ConfigurationError(f"{option}: {error.what}", mend=error.mend) from None
 
 
 def _create(path: Path, text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr
@@ -43,13 +44,17 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class TableInfo:
-    """One table: its header as written in the file, its purpose, its keys."""
+    """One table: its header as written in the file, its purpose, its keys.
+
+    ``chosen`` says that ``init`` writes it although it may be absent: its field has an example.
+    """
 
     header: str
     purpose: str
     required: bool
     model: type[BaseModel]
     entries: tuple[Entry, ...]
+    chosen: bool = False
 
 
 def entries_of(model: type[BaseModel]) -> tuple[Entry, ...]:
@@ -74,7 +79,9 @@ def tables_of(model: type[BaseModel], header: str = "") -> Iterator[TableInfo]:
             purpose = field.description or ""
             # A provider's plugin is named by its table unless it says otherwise.
             entries = tuple(replace(one, default="KEY") if shape == "dict" else one for one in entries)
-        yield TableInfo(own, purpose[:1].upper() + purpose[1:], field.is_required(), inner, entries)
+        yield TableInfo(
+            own, purpose[:1].upper() + purpose[1:], field.is_required(), inner, entries, bool(field.examples)
+        )
         yield from tables_of(inner, path)
 
 
@@ -124,6 +131,9 @@ def kind_name(annotation: Any) -> str:  # noqa: ANN401 - a type annotation may b
         )
     if get_origin(kind) is dict:
         inner = bare(get_args(kind)[1])
-        return "table of tables" if get_origin(inner) is dict else f"table of {kind_name(inner)}s"
+        plural = "" if get_origin(inner) is Literal else "s"
+        return "table of tables" if get_origin(inner) is dict else f"table of {kind_name(inner)}{plural}"
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return " or ".join(json.dumps(choice) for choice in kind)
     names = {str: "text", int: "whole number", float: "number", bool: "true or false", SecretStr: "secret"}
     return names.get(kind, getattr(kind, "__name__", str(kind)))

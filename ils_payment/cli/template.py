@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ils_payment.cli.reference import NO_DEFAULT, Entry, entries_of, tables_of
 from ils_payment.config import Library, Mail, Oidc, PluginTable, Server, Settings, Staff
-from ils_payment.problems import toml
+from ils_payment.toml_text import toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -57,16 +57,15 @@ def write_template(
         header = table.header.replace("libraries.KEY", top)
         entries = table.entries
         if table.required:
-            entries = tuple(_with_provider(entry, provider[0]) for entry in entries)
+            entries = tuple(_with_provider(entry, *provider) for entry in entries)
         parts.append(_table(header, table.purpose, entries, active=table.required))
     return "\n".join(parts)
 
 
-def _with_provider(entry: Entry, provider: str) -> Entry:
-    """Let a method name the provider that the file has."""
-    if entry.name != "provider":
-        return entry
-    return replace(entry, example=provider)
+def _with_provider(entry: Entry, provider: str, config: type[PluginConfig]) -> Entry:
+    """Let the way to pay name the provider that the file has, and a method that it offers."""
+    examples = {"provider": provider, "method": config.first_method}
+    return replace(entry, example=examples.get(entry.name, entry.example))
 
 
 def _plugin(
@@ -79,7 +78,12 @@ def _plugin(
     entries += _examples(entries_of(config), name)
     tables = [_table(header, purpose, entries, active=active)]
     tables += [
-        _table(table.header, table.purpose, _examples(table.entries, name), active=active and table.required)
+        _table(
+            table.header,
+            table.purpose,
+            _examples(table.entries, name),
+            active=active and (table.required or table.chosen),
+        )
         for table in tables_of(config, header.strip("[]"))
     ]
     return "\n".join(tables)

@@ -47,7 +47,9 @@ class Arrival(Table):
     )
     issuer: str = Field("opac", description="The `iss` that tokens must carry.")
     card_and_pin: bool = Field(
-        default=True, description="Whether patrons may also sign in here with card number and PIN."
+        default=True,
+        description="Whether patrons may also sign in here with card number and PIN, "
+        "where the library system can look these up.",
     )
     opac_url: str | None = Field(
         None,
@@ -60,9 +62,13 @@ class Arrival(Table):
     def _some_door(self) -> Arrival:
         kids = [key.kid for key in self.keys]
         if len(kids) != len(set(kids)):
-            raise wrong_at("keys", "two keys have the same kid")
+            raise wrong_at("keys", "two keys have the same kid; name one of them otherwise")
         if not self.keys and not self.card_and_pin:
-            raise wrong_at("card_and_pin", "without a key and without card and PIN, no patron can come in")
+            raise wrong_at(
+                "card_and_pin",
+                "without a key and without card and PIN, no patron can come in; remove this line, or add "
+                "keys (docs/handing-over.md)",
+            )
         return self
 
 
@@ -232,7 +238,9 @@ class Library(Table):
                     f"{here}.provider", f"no provider {method.provider!r} here; name one of these: {known}"
                 )
             if method.method in seen:
-                raise wrong_at(f"{here}.method", f"the method {method.method!r} stands twice in methods")
+                raise wrong_at(
+                    f"{here}.method", f"the method {method.method!r} stands twice; remove one of the two"
+                )
             seen.add(method.method)
             self._must_be_cents(f"{here}.minimum_amount", method.minimum_amount)
         self._must_be_cents("two_persons_from", self.two_persons_from)

@@ -38,7 +38,7 @@ class Reminders(Table):
     @classmethod
     def _days(cls, value: tuple[int, ...]) -> tuple[int, ...]:
         if any(not 0 <= days <= 365 for days in value):
-            raise ValueError("a card's end is announced 0 to 365 days before it")
+            raise ValueError("a card's end is announced 0 to 365 days before it; correct the number of days")
         if len(set(value)) != len(value):
-            raise ValueError("a number of days stands there twice")
+            raise ValueError("a number of days stands there twice; remove one of the two")
         return value

@@ -107,7 +107,8 @@ class Mail(Table):
     @model_validator(mode="after")
     def _user_and_password(self) -> Mail:
         if (self.user is None) != (self.password is None):
-            raise wrong_at("user", "user and password belong together")
+            given, missing = ("user", "password") if self.password is None else ("password", "user")
+            raise wrong_at(given, f"user and password belong together; add {missing}, or remove {given}")
         if self.password is not None and self.security == "none":
-            raise wrong_at("security", "a password goes over starttls or tls only")
+            raise wrong_at("security", "a password goes over starttls or tls only; choose one of them")
         return self

@@ -13,10 +13,12 @@ from ils_payment.config.staff import Staff
 class Settings(Table):
     """The whole configuration file."""
 
-    server: Server
+    server: Server = Field(description="The table [server], with public_url at least.")
     mail: Mail | None = None
     staff: Staff | None = None
-    libraries: dict[PlainKey, Library] = Field(min_length=1)
+    libraries: dict[PlainKey, Library] = Field(
+        min_length=1, description="One table for each library, [libraries.KEY]; ils-payment init writes one."
+    )
 
     @model_validator(mode="after")
     def _staff_has_an_address(self) -> Settings:

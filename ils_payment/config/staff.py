@@ -61,14 +61,14 @@ class Oidc(Table):
         if not parts.hostname or parts.query or parts.fragment:
             raise ValueError("write it as https://login.town.example, as the tokens name it")
         if parts.scheme != "https" and not (loopback and parts.scheme == "http"):
-            raise ValueError("must begin with https://")
+            raise ValueError("must begin with https://; the identity provider has to offer that")
         return value
 
     @field_validator("scopes")
     @classmethod
     def _openid(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if "openid" not in value:
-            raise ValueError('must hold "openid"')
+            raise ValueError('must hold "openid"; add it')
         return value
 
 
@@ -90,6 +90,8 @@ class Staff(Table):
     def _some_way_in(self) -> Staff:
         if not self.local_accounts and self.oidc is None:
             raise wrong_at(
-                "local_accounts", "without local accounts and without [staff.oidc] nobody can sign in"
+                "local_accounts",
+                "without local accounts and without [staff.oidc] nobody can sign in; remove this line, or "
+                "add the table",
             )
         return self

@@ -25,7 +25,8 @@ from ils_payment.domain.tariff_words import HELPS
 from ils_payment.errors import ConfigurationError
 from ils_payment.model import Level
 from ils_payment.money import MoneyError, minor_digits, parse
-from ils_payment.problems import DECIMALS, Problem, Source, key_lines, raise_all, translate
+from ils_payment.problems import Problem, Source, raise_all, translate
+from ils_payment.toml_text import key_lines, toml_mend
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,7 +72,7 @@ def read_tariff(path: Path) -> TariffFile:
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(
             f"{path} is not valid TOML: {error}.",
-            mend=f"Correct that line; texts need quotation marks, a name may stand only once. {DECIMALS}",
+            mend=toml_mend(error),
         ) from None
     source = Source(path, key_lines(text))
     currency = str(data.get("currency", "EUR"))

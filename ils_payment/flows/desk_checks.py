@@ -31,6 +31,7 @@ def check_desk(desk: Desk) -> None:
     _doors(desk)
     _renewal(desk)
     _methods(desk)
+    refuse_without_a_way_in(desk)
     _asked(desk)
 
 
@@ -68,6 +69,26 @@ def _doors(desk: Desk) -> None:
                 f"libraries.{desk.key}.{where}: the plugin declares what it has not: {door.__name__}.",
                 mend="Tell the author of the plugin; an older or newer version may be right.",
             )
+
+
+def refuse_without_a_way_in(desk: Desk) -> None:
+    """Refuse a library that no patron could come into: one way is off, the other not set up or impossible."""
+    if desk.signs_in or desk.hands_over:
+        return
+    where, can = f"libraries.{desk.key}.arrival", desk.system.capabilities()
+    by_pin = "card_and_pin is false" if can.sign_in else "the library system signs nobody in"
+    by_token = "no OPAC has a key" if can.handed_over else "no OPAC can name its patrons as it does"
+    mends = []
+    if can.sign_in:
+        mends.append(f"remove card_and_pin = false below [{where}]")
+    else:
+        mends.append("switch signing in on for the library system, if it can (Koha: sign_in = true)")
+    if can.handed_over:
+        mends.append(f"add [[{where}.keys]] (docs/handing-over.md)")
+    mend = ", or ".join(mends)
+    raise ConfigurationError(
+        f"{where}: no patron can come in: {by_pin}, and {by_token}.", mend=f"{mend[0].upper()}{mend[1:]}."
+    )
 
 
 def _renewal(desk: Desk) -> None:

@@ -55,6 +55,16 @@ class Desk:
         return self.system.capabilities().identity or self.key
 
     @property
+    def signs_in(self) -> bool:
+        """Tell whether patrons can come in here with card number and PIN."""
+        return self.settings.arrival.card_and_pin and self.system.capabilities().sign_in
+
+    @property
+    def hands_over(self) -> bool:
+        """Tell whether an OPAC can hand patrons over: it has a key, and knows how patrons are named here."""
+        return bool(self.settings.arrival.keys) and self.system.capabilities().handed_over
+
+    @property
     def charging(self) -> Charging | None:
         """Return the library system as one that charges debits, None where it does not."""
         return cast("Charging", self.system) if self.system.capabilities().can_charge else None

@@ -355,7 +355,8 @@ class SystemCapabilities:
     call that seemed lost may still take effect. ``parallel_calls``: how many calls at once it
     bears. ``min_cents``/``max_cents``: limits of one credit. ``identity``: the same text for two
     libraries says that they share one library system, so that a fee is claimed for both; no secret
-    may be in it.
+    may be in it. ``handed_over``: an OPAC can name a patron as this system's PatronRef does; not where the
+    plugin encrypts card numbers into references, which nobody else can make.
     """
 
     unattended_read: bool
@@ -368,6 +369,7 @@ class SystemCapabilities:
     credit_list: bool
     late_apply_max: timedelta
     sign_in: bool = False
+    handed_over: bool = True
     can_charge: bool = False
     can_reverse: bool = False
     can_renew: RenewSupport = RenewSupport.NO

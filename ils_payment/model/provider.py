@@ -305,7 +305,8 @@ class ProviderCapabilities:
     reading tells less than that or cannot be done; the core compares it as it compares what it reads.
     ``finds_refunds``: ``find_refunds``; without it notices tell what became of a refund, and one that is
     unclear is repeated only within ``key_lifetime``. ``account``: where the money must arrive, in the
-    provider's own word ("" where observations do not tell).
+    provider's own word ("" where observations do not tell). ``line_accounts``: which of ``cost_centre`` and
+    ``account`` it passes on with each line, so that ``check`` can tell where no fee kind has them.
     """
 
     live: bool
@@ -324,3 +325,4 @@ class ProviderCapabilities:
     notices_decide: bool = False
     finds_refunds: bool = True
     account: str = ""
+    line_accounts: tuple[str, ...] = ()

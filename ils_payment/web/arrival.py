@@ -163,7 +163,7 @@ async def sign_in(  # what a dependency brings, and the form
 
     An unknown card, a wrong PIN and too many attempts get the same answer after the same time.
     """
-    if not desk.settings.arrival.card_and_pin or not desk.system.capabilities().sign_in:
+    if not desk.signs_in:
         return render.message(request, "not_found", 404)
     card = card.strip()
     if not card or not pin:

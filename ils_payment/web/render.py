@@ -142,6 +142,7 @@ class Frame:
     """What stands at the top and behind the title of the page."""
     library: config.Library | None
     live: bool
+    signs_in: bool
     explained: bool
     """Whether there is a page that explains the fees."""
     signed_in: bool
@@ -183,6 +184,7 @@ def _frame(request: Request, csrf: str) -> Frame:
         brand=library.name if library else tongue(request).gettext(_wing(request).brand),
         library=library,
         live=desk.live if desk else True,
+        signs_in=desk is not None and desk.signs_in,
         explained=desk is not None and desk.tariff is not None,
         signed_in=visit is not None,
         csrf=csrf or (visit.csrf if visit else getattr(request.state, "csrf", "")),

@@ -15,12 +15,16 @@ from types import SimpleNamespace
 import pytest
 from sqlalchemy import event
 
+from ils_payment.cli.arrival_findings import of_arrival
+from ils_payment.cli.booking_findings import of_booking
 from ils_payment.cli.check import _clock
 from ils_payment.cli.demo import staged
 from ils_payment.cli.reminder_findings import of_reminders
 from ils_payment.cli.rooms import DatabaseError, prove_writable
-from ils_payment.errors import installing
-from ils_payment.flows.house import open_store
+from ils_payment.config import FeeKind
+from ils_payment.errors import ConfigurationError, installing
+from ils_payment.flows.desk_checks import refuse_without_a_way_in
+from ils_payment.flows.house import Desk, open_store
 from ils_payment.model import Level
 from ils_payment.world import World
 from tests.web.card_town import tariff
@@ -108,6 +112,17 @@ def test_a_broken_configuration_is_a_finding(ils_payment, config):
     assert "Did you mean koha?" in only["mend"]
 
 
+def test_a_plugin_of_another_kind_is_told_with_its_line_and_what_is_installed(ils_payment, config):
+    change(config, 'plugin = "koha"', 'plugin = "stripe"')
+    line = next(
+        n for n, text in enumerate(config.read_text("utf-8").splitlines(), 1) if text == 'plugin = "stripe"'
+    )
+    found = about(ils_payment("--config", config, "check", "--json"), "configuration")
+    assert f"{config}, line {line}: libraries.lindental.library_system.plugin: " in found["seen"]
+    assert "the plugin 'stripe' is no library system" in found["seen"]
+    assert found["mend"] == "There is: koha, opac-soap, sip2, sisis."
+
+
 def test_a_database_without_tables_is_an_error_with_the_command_that_helps(
     ils_payment, config, tmp_path, stage
 ):
@@ -122,6 +137,73 @@ def test_a_method_that_the_provider_does_not_offer_is_an_error(ils_payment, conf
     ran = ils_payment("--config", config, "check", "--json")
     assert ran.code == 1
     assert "'cash'" in about(ran, "plugins")["seen"]
+    # No remote was asked, so nothing is said of the clock either.
+    assert [one for one in findings(ran) if one["subject"] == "clock"] == []
+
+
+def test_a_library_that_nobody_can_come_into_is_an_error_with_both_ways_to_mend_it(ils_payment, config):
+    change(config, 'plugin = "koha"', 'plugin = "koha"\nsign_in = false')
+    ran = ils_payment("--config", config, "check", "--json")
+    assert ran.code == 1
+    found = about(ran, "plugins")
+    assert "the library system signs nobody in, and no OPAC has a key" in found["seen"]
+    assert "sign_in = true" in found["mend"]
+    assert "[[libraries.lindental.arrival.keys]]" in found["mend"]
+
+
+def test_the_open_ways_in_are_told(ils_payment, config):
+    assert (
+        about(ils_payment("--config", config, "check", "--json"), "ways in")["seen"] == "card number and PIN"
+    )
+
+
+def by_card(*, card_and_pin, keys=("key",)):
+    """The desk of a library whose plugin makes the references of patrons itself."""
+    arrival = SimpleNamespace(keys=keys, card_and_pin=card_and_pin)
+    can = SimpleNamespace(sign_in=True, handed_over=False)
+    system = SimpleNamespace(capabilities=lambda: can)
+    return Desk("a", SimpleNamespace(arrival=arrival), system, {})  # type: ignore[arg-type]  # nothing else is looked at
+
+
+def test_a_key_that_no_opac_can_use_is_warned_of():
+    told, warned = of_arrival(by_card(card_and_pin=True))
+    assert (told.level, told.seen) == (Level.OK, "card number and PIN")
+    assert warned.level is Level.WARNING
+    assert "[[libraries.a.arrival.keys]]" in warned.mend
+    assert len(list(of_arrival(by_card(card_and_pin=True, keys=())))) == 1
+
+
+def test_where_no_opac_can_hand_over_a_key_is_no_way_in():
+    with pytest.raises(ConfigurationError, match="no OPAC can name its patrons") as caught:
+        refuse_without_a_way_in(by_card(card_and_pin=False))
+    assert caught.value.mend == "Remove card_and_pin = false below [libraries.a.arrival]."
+
+
+def passing_on(words, fee_kinds, known=None):
+    """A desk whose provider passes the accounts of fee kinds on."""
+    provider = SimpleNamespace(capabilities=lambda: SimpleNamespace(line_accounts=words))
+    return Desk("a", SimpleNamespace(fee_kinds=fee_kinds), SimpleNamespace(), {"till": provider}, known)  # type: ignore[arg-type, dict-item]  # nothing else is looked at
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "empty"),
+    [
+        (("cost_centre", "account"), FeeKind(tax_code="A1"), "cost_centre and account"),
+        (("cost_centre", "account"), FeeKind(cost_centre="4711"), "account"),
+        (("cost_centre",), FeeKind(cost_centre="4711"), None),
+        ((), FeeKind(), None),
+    ],
+)
+def test_accounts_that_a_provider_passes_on_and_no_fee_kind_has_are_warned_of(words, kind, empty):
+    assert list(of_booking(passing_on(words, {}, tariff()))) == [], "the tariff has them"
+    found = list(of_booking(passing_on(words, {"OVERDUE": kind})))
+    if empty is None:
+        assert found == []
+        return
+    [finding] = found
+    assert finding.level is Level.WARNING
+    assert f"till passes {empty} on" in finding.seen
+    assert "libraries.a.fee_kinds" in finding.mend
 
 
 @pytest.mark.parametrize(

@@ -65,14 +65,15 @@ def test_a_runner_for_several_hosts_on_sqlite_is_refused_with_the_reason(ils_pay
 def test_a_runner_that_is_not_installed_is_told_with_those_that_are(ils_payment, write, postgresql_url):
     ran = ils_payment("--config", write(postgresql_url, "procrastination"), "db", "upgrade")
     assert ran.code == 1
-    assert "'procrastination', but it is not installed" in ran.err
+    assert "The plugin 'procrastination' is not installed." in ran.err
     assert "procrastinate" in ran.err.splitlines()[-1]
 
 
 def test_a_plugin_that_is_no_runner_is_refused(ils_payment, write, postgresql_url):
     ran = ils_payment("--config", write(postgresql_url, "koha"), "db", "upgrade")
     assert ran.code == 1
-    assert "No loaded plugin brings a runner named 'koha'" in ran.err
+    assert "The plugin 'koha' is no runner." in ran.err
+    assert "What to do: There is: procrastinate." in ran.err
 
 
 def test_a_missing_package_of_the_runner_names_the_extra_that_brings_it():

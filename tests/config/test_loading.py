@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, ClassVar
 
 import pytest
@@ -95,8 +96,31 @@ def test_an_environment_variable_with_broken_json_is_told_without_its_value(writ
     monkeypatch.setenv("ILS_PAYMENT__SERVER__TRUSTED_PROXIES", "[canary-value")
     error = refusal(write())
     assert "canary-value" not in str(error)
-    assert "server" in error.what
+    assert "environment variable ILS_PAYMENT__SERVER__TRUSTED_PROXIES" in error.what
+    assert "EnvSettingsSource" not in error.what
     assert "JSON" in error.mend
+
+
+def test_an_environment_variable_of_a_library_that_is_misspelt_is_named_and_nothing_else(write, monkeypatch):
+    monkeypatch.setenv("ILS_PAYMENT__LIBRARIES__TOWM__STAFF_EMAIL", "staff@library.example")
+    error = refusal(write())
+    assert "environment variable ILS_PAYMENT__LIBRARIES__TOWM__STAFF_EMAIL names no library" in error.what
+    assert error.mend == "Did you mean TOWN?"
+    assert "is missing" not in error.what
+
+
+def test_a_library_can_stand_in_the_environment_alone(write, monkeypatch):
+    whole = {
+        "name": "Village",
+        "library_system": {"plugin": "koha"},
+        "providers": {"stripe": {}},
+        "methods": [{"method": "card", "provider": "stripe"}],
+    }
+    for key, value in whole.items():
+        monkeypatch.setenv(
+            f"ILS_PAYMENT__LIBRARIES__VILLAGE__{key.upper()}", value if key == "name" else json.dumps(value)
+        )
+    assert set(load_settings(write()).libraries) == {"town", "village"}
 
 
 def test_an_absent_file_is_told_with_the_command_that_makes_one(tmp_path):
@@ -108,6 +132,21 @@ def test_an_absent_file_is_told_with_the_command_that_makes_one(tmp_path):
 def test_a_file_that_is_not_toml_is_told_with_its_line(write):
     error = refusal(write("[server]\npublic_url = https://x\n"))
     assert "line 2" in error.what
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[server]\npublic_url = "x"\npublic_url = "y"\n',
+        '[server]\npublic_url = "x"\n[server]\n',
+        'libraries = { a = "x", a = "y" }\n',
+        'mail = { host = "x" }\n[mail.more]\n',
+    ],
+)
+def test_what_stands_twice_is_told_so(write, text):
+    error = refusal(write(text))
+    assert "line" in error.what
+    assert error.mend.startswith("This key or table stands twice: remove one of the two")
 
 
 def test_a_file_that_is_not_utf8_is_told(tmp_path):
@@ -136,6 +175,8 @@ privacy_url = "https://x"
 accessibility_url = "https://x"
 logo = "/nowhere/logo.svg"
 """
+RULE = '[[libraries.town.not_payable]]\nolder_than_days = "9"\ntext = "x"\n'
+METHOD = '[[libraries.town.methods]]\nmethod = "card"\nprovider = "stripe"\n'
 CASES = {
     "no such library system": (
         {'"koha"': '"nonesuch"'},
@@ -150,6 +191,30 @@ CASES = {
         "server.port",
         "line 4",
         "Write it like: port = 8480",
+    ),
+    "a number in quotation marks": (
+        {"[libraries.town]": "port = '8480'\n[libraries.town]"},
+        "server.port: must be a whole number",
+        "line 4",
+        "Write it like: port = 8480",
+    ),
+    "true for a number": (
+        {"[libraries.town]": "port = true\n[libraries.town]"},
+        "server.port: must be a whole number",
+        "line 4",
+        "Write it like: port = 8480",
+    ),
+    "a text for true": (
+        {'name = "T': 'growing_fines_payable = "true"\nname = "T'},
+        "libraries.town.growing_fines_payable: must be true or false",
+        "line 5",
+        "Write it like: growing_fines_payable = false",
+    ),
+    "a number in quotation marks, in a list": (
+        {"[libraries.town.library_system]": f"{RULE}[libraries.town.library_system]"},
+        "libraries.town.not_payable[0].older_than_days: must be a whole number",
+        "line 8",
+        "Write it like: older_than_days = 365",
     ),
     "missing key": ({'name = "Town Library"': ""}, "libraries.town.name", "line 4", "Name of the library"),
     "clear web": (
@@ -199,6 +264,18 @@ CASES = {
         "libraries.town.library_system.plugin",
         "line 8",
         "Did you mean koha?",
+    ),
+    "twice": (
+        {"[libraries.town.library_system]": f"{METHOD}{METHOD}[libraries.town.library_system]"},
+        "libraries.town.methods[1].method: the method 'card' stands twice",
+        "line 11",
+        "twice. Remove one of the two.",
+    ),
+    "user alone": (
+        {"[libraries.town]": "[mail]\nhost = 'm'\nsender = 'a@b'\nuser = 'x'\n[libraries.town]"},
+        "mail.user: user and password belong together",
+        "line 7",
+        "Add password, or remove user.",
     ),
     "library key": ({"libraries.town": "libraries.Town"}, "libraries.Town", "line 4", ""),
     "no methods": (
@@ -290,6 +367,12 @@ def test_a_wrong_key_is_told_with_its_file_line_and_mend(write, case):
     assert "Meaning" not in str(error)
 
 
+def test_a_file_without_a_library_is_told_what_a_library_is(write):
+    error = refusal(write('[server]\npublic_url = "https://pay.example"\n'))
+    assert "libraries: is missing" in error.what
+    assert "[libraries.KEY]; ils-payment init writes one." in error.mend
+
+
 @pytest.mark.parametrize(
     ("method", "instead"), [("giropay", "instant_bank_transfer"), ("sofort", "instant_bank")]
 )
@@ -307,7 +390,14 @@ def test_all_problems_of_a_file_are_told_together(write):
     assert [line for line in told if "libraries.town.nam:" in line and "Did you mean name?" in line]
 
 
+class Inner(PluginConfig):
+    port: int = Field(1, description="Port.")
+    seconds: float = Field(1.5, description="Seconds.")
+
+
 class OwnConfig(PluginConfig):
+    renew: bool = Field(default=False, description="Renew.")
+    inner: Inner | None = None
     url: str = Field(description="Address.")
     key: Secret = Field(description="The key.")
     keys: tuple[Secret, ...] = Field((), description="More keys.")
@@ -338,6 +428,28 @@ def test_a_plugins_table_becomes_its_config_with_the_secret_resolved(write, monk
     config = checked(table(write, 'key = { env = "CANARY" }'))
     assert config.key.get_secret_value() == "canary-secret"
     assert "canary-secret" not in repr(config)
+
+
+@pytest.mark.parametrize(
+    ("own", "told"),
+    [
+        ({"renew": 1}, "renew: must be true or false"),
+        ({"inner": {"port": "9001"}}, "inner.port: must be a whole number"),
+        ({"inner": {"port": True}}, "inner.port: must be a whole number"),
+        ({"inner": {"seconds": "2"}}, "inner.seconds: must be a number"),
+    ],
+)
+def test_a_wrong_type_in_a_plugins_table_is_refused(monkeypatch, own, told):
+    monkeypatch.setenv("CANARY", "x")
+    whole = {"url": "x", "key": {"env": "CANARY"}}
+    assert told in str(plugin_refusal({**whole, **own}))
+    assert checked({**whole, "inner": {"port": 9001, "seconds": 2}}).inner.seconds == 2
+
+
+def test_an_environment_variable_of_a_plugins_table_may_be_a_number_as_text(monkeypatch):
+    monkeypatch.setenv("CANARY", "x")
+    monkeypatch.setenv("ILS_PAYMENT__LIBRARIES__TOWN__LIBRARY_SYSTEM__INNER__PORT", "9001")
+    assert checked({"url": "x", "key": {"env": "CANARY"}, "inner": {"port": "9001"}}).inner.port == 9001
 
 
 SECRETS = {

@@ -7,9 +7,10 @@ import tomllib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
-from ils_payment.problems import Source, dotted, key_lines, translate
+from ils_payment.problems import Source, dotted, translate
+from ils_payment.toml_text import key_lines
 
 
 def test_every_form_of_a_key_has_its_line():
@@ -106,6 +107,8 @@ class Outer(BaseModel):
     methods: tuple[Inner, ...] = ()
     names: tuple[str, ...] = ()
     text: str = ""
+    port: int = Field(1, ge=1, le=65535)
+    word: str | None = Field(None, min_length=1, max_length=5, description="What is read.")
 
 
 @pytest.mark.parametrize(
@@ -116,11 +119,15 @@ class Outer(BaseModel):
             "must be a list of tables, and a list is written with double brackets: [[town.methods]]",
             "Write [[town.methods]] instead of [town.methods], and repeat it for each table.",
         ),
-        ({"names": "x"}, "must be a list", ""),
+        ({"names": "x"}, "must be a list", "Write names = [...]."),
         ({"text": []}, "must be a text", ""),
         ({"methods": [{"days": "x"}]}, "must be a whole number", "Write it like: days = 1"),
         ({"methods": [{"days": 1.5}]}, "must be a whole number", "Write it like: days = 1"),
         ({"methods": [{"on": []}]}, "must be true or false", "Write it like: on = true"),
+        ({"port": 65536}, "must be at most 65535", "Write a number from 1 to 65535."),
+        ({"port": 0}, "must be at least 1", "Write a number from 1 to 65535."),
+        ({"word": "abcdef"}, "must have at most 5 characters", "What is read."),
+        ({"word": ""}, "must have at least 1 characters", "What is read."),
     ],
 )
 def test_a_value_of_another_type_is_told_without_words_of_python(value, what, mend):

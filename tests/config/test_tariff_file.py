@@ -120,7 +120,7 @@ def test_the_examples_contradict_nothing(path):
             "a period is months",
             "exactly one",
         ),
-        ("period = { months = 12 }", "period = { months = 0 }", 6, "greater than or equal to 1", ""),
+        ("period = { months = 12 }", "period = { months = 0 }", 6, "must be at least 1", "from 1 to 120"),
         (
             "period = { months = 12 }",
             "",

@@ -92,6 +92,7 @@ def test_without_ids_one_fee_stands_for_the_whole_balance_and_says_why_it_cannot
     assert fee.reason is not None
     assert "Theke" in fee.reason["de"]
     assert stand.system.capabilities().fee_ids is False
+    assert not stand.system.capabilities().handed_over
 
 
 @pytest.mark.parametrize("preset", ["ncip", "sunrise-rpc", "symphony"])

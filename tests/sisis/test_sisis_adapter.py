@@ -42,6 +42,7 @@ CHECK, SHORT, RECORD = "SLNPOpacBenutzerPruefung", "SLNPBenutzerKurzKonto", "SLN
 @BOTH
 def test_only_what_sisis_can_is_declared(changes):
     can = Stand(**changes).system.capabilities()
+    assert not can.handed_over
     assert (can.fee_ids, can.bound, can.batch, can.partial) == (False, Binding.LUMP, True, Partial.NONE)
     assert (can.marker, can.credit_list) == (MarkerSupport.WRITE_ONLY, False)
     assert (can.can_charge, can.can_lift, can.lists_expiring, can.titles) == (False,) * 4

@@ -287,6 +287,7 @@ class Exhibit:
     draw: Callable[[Request], Response]
     visit: bool = True
     live: bool = True
+    signs_in: bool = True
 
 
 def payment(
@@ -543,6 +544,7 @@ EXHIBITS: dict[str, Exhibit] = {
         f"login-{problem or 'fresh'}": _login(problem)
         for problem in (None, "empty", "refused", "unavailable")
     },
+    "login-elsewhere": replace(_login(None), signs_in=False),
     **{f"status-{name}": _status(name) for name in PAYMENTS},
     **{
         f"return-{name}": _status(name, full=False)
@@ -560,9 +562,10 @@ class _Provider:
         return SimpleNamespace(live=self._live, redirect_origins=("https://pay.example",))
 
 
-def desk(*, live: bool, library: Library = LIBRARY) -> Desk:
+def desk(*, live: bool, library: Library = LIBRARY, signs_in: bool = True) -> Desk:
     """Return the library's desk; only what pages look at is there."""
-    return Desk("lindental", library, SimpleNamespace(), {"stripe": _Provider(live=live)}, TOWN)  # type: ignore[arg-type, dict-item]  # pages look at nothing else
+    system = SimpleNamespace(capabilities=lambda: SimpleNamespace(sign_in=signs_in))
+    return Desk("lindental", library, system, {"stripe": _Provider(live=live)}, TOWN)  # type: ignore[arg-type, dict-item]  # pages look at nothing else
 
 
 def application(library: Library = LIBRARY) -> ASGIApp:
@@ -580,7 +583,7 @@ def application(library: Library = LIBRARY) -> ASGIApp:
     @app.get("/lindental/show/{name}")
     def show(name: str, request: Request) -> Response:
         exhibit = EXHIBITS[name]
-        request.state.desk = desk(live=exhibit.live, library=library)
+        request.state.desk = desk(live=exhibit.live, library=library, signs_in=exhibit.signs_in)
         ends_at = NOW + timedelta(minutes=10)
         request.state.visit = (
             SimpleNamespace(csrf="token", language="de", ends_at=ends_at) if exhibit.visit else None

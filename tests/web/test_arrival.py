@@ -12,7 +12,8 @@ from structlog.testing import capture_logs
 
 from ils_payment.model import Refused, Unavailable
 from ils_payment.web import arrival, handover, limits
-from tests.web.doors import OLD_SECRET, PUBLIC, SECRET, csrf_of, signed, ticked_fees
+from tests.conftest import Town, settings_for
+from tests.web.doors import OLD_SECRET, PUBLIC, SECRET, Doors, csrf_of, signed, ticked_fees
 
 REFUSED = Refused()
 
@@ -517,3 +518,24 @@ def test_where_card_and_pin_are_switched_off_nobody_is_asked(doors):
     answer = page.post("/lindental/login", data={"csrf": form, "card": CARD, "pin": PIN})
     assert answer.status_code == 404
     assert doors.asked() == 0
+
+
+@pytest.mark.parametrize("opac_url", ["https://opac.lindental.example", None])
+def test_where_the_library_system_signs_nobody_in_the_page_leads_to_the_catalogue_and_has_no_form(
+    tmp_path, arrival_settings, opac_url
+):
+    own = settings_for("sqlite:////unused").libraries["lindental"].library_system
+    town = Town(
+        f"sqlite:///{tmp_path}/ledger.db",
+        library_system={"plugin": own.plugin, **own.own, "sign_in": False},
+        arrival={**arrival_settings, "opac_url": opac_url},
+    )
+    browser = Doors(town).browser(headers={"accept-language": "en"})
+    page = browser.get("/lindental/")
+    lost = browser.get("/lindental/nowhere").text
+    town.close()
+    assert page.status_code == 200
+    assert "<form" not in page.text
+    assert "Please sign in to the library catalogue" in page.text
+    assert ('href="https://opac.lindental.example"' in page.text) == (opac_url is not None)
+    assert 'href="/lindental/">Sign in' not in lost

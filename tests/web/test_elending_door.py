@@ -140,7 +140,9 @@ def test_a_library_may_be_called_elending_as_long_as_no_platform_asks(tmp_path):
     town.close()
 
 
-def test_a_platform_that_sends_pins_needs_a_library_system_that_is_asked_about_them(tmp_path):
+def test_a_platform_that_sends_pins_needs_a_library_system_that_is_asked_about_them(
+    tmp_path, arrival_settings
+):
     table = {
         "plugin": "koha",
         "url": "https://koha.test/api/v1",
@@ -149,7 +151,7 @@ def test_a_platform_that_sends_pins_needs_a_library_system_that_is_asked_about_t
         "sign_in": False,
     }
     with pytest.raises(ConfigurationError, match="not asked about PINs"):
-        Town(f"sqlite:///{tmp_path}/ledger.db", library_system=table, elending={"onleihe": TABLE})
+        doors_of(f"sqlite:///{tmp_path}/ledger.db", arrival_settings, library_system=table)
 
 
 # --- who may ask -------------------------------------------------------------------------------

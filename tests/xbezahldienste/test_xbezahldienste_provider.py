@@ -423,6 +423,10 @@ def test_check_says_what_is_wrong_with_the_end_point(provider, simulator, spoil,
 def test_check_tells_a_test_system_and_missing_booking_data(url, world):
     plain = XBezahldiensteProvider(config_for(url, live=False, booking_data={}), PluginHost(world, LIBRARY))
     assert plain.capabilities().live is False
+    assert plain.capabilities().line_accounts == ()
+    assert XBezahldiensteProvider(
+        config_for(url, booking_data={"HHST": "{cost_centre}-1", "Amt": "44"}), PluginHost(world, LIBRARY)
+    ).capabilities().line_accounts == ("cost_centre",)
     seen = findings(plain)
     assert (seen["mode"].level, seen["booking data"].level) == (Level.WARNING, Level.WARNING)
     swiss = LIBRARY.model_copy(update={"currency": "CHF"})

@@ -187,7 +187,10 @@ class KohaConfig(PluginConfig):
         }
         given = [name for name, pair in pairs.items() if any(pair)]
         if len(given) != 1 or not all(pairs[given[0]]):
-            raise ValueError("give either client_id and client_secret, or username and password")
+            raise ValueError(
+                "either client_id and client_secret, or username and password must be there; add what is "
+                "missing, and leave the other pair away"
+            )
         # A colon would end the name inside of an HTTP Basic header.
         if self.username is not None and ":" in self.username:
             raise ValueError("username must not contain a colon; HTTP Basic cannot carry it")
@@ -240,7 +243,7 @@ class KohaConfig(PluginConfig):
 def _fillable(text: str, *names: str) -> str:
     """Refuse a placeholder that could not be filled in when money has to be booked."""
     allowed = " and ".join(f"{{{name}}}" for name in names)
-    mend = f"only {allowed} can be filled in; write {{{{ and }}}} for braces"
+    mend = f"only {allowed} can be filled in; correct the name, or double a brace that is to be read: {{{{"
     try:
         fields = list(Formatter().parse(text))
     except ValueError:

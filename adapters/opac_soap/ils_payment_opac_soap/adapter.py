@@ -90,6 +90,7 @@ class SOAPSystem:
             credit_list=False,
             late_apply_max=timedelta(minutes=self._config.late_apply_minutes),
             sign_in=self._does.sign_in is not None,
+            handed_over=False,
             can_renew=RenewSupport.GIVEN_DATE if self._does.renew else RenewSupport.NO,
             can_lift=self._does.unblock is not None,
             identity=self._config.url,

@@ -60,7 +60,9 @@ class SOAPConfig(PluginConfig):
         '{ patron = { file = "...", sha256 = "..." } }.',
     )
     values: dict[str, str] = Field(
-        default_factory=dict, description="What the preset wants to know, such as a client id; no secrets."
+        default_factory=dict,
+        description="What the preset wants to know, such as a client id; no secrets.",
+        examples=[{"client_id": "ILS-PAYMENT"}],
     )
     errors: dict[str, list[str]] = Field(
         default_factory=dict,
@@ -144,14 +146,14 @@ class SOAPConfig(PluginConfig):
             raise ValueError(f"values.{unknown[0]}: the preset has no such value; there is {known}")
         for name, value in spoken.values.items():
             if value.default is None and name not in self.values:
-                raise ValueError(f"values.{name} is missing: {value.text}")
+                raise ValueError(f"values.{name} is missing; add it: {value.text}")
         self._check_files(spoken)
         return self
 
     @model_validator(mode="after")
     def _check_http(self) -> Self:
         if (self.http_user is None) != (self.http_password is None):
-            raise ValueError("give http_user and http_password, or neither")
+            raise ValueError("http_user and http_password belong together; give both or neither")
         return self
 
     def _check_files(self, spoken: Preset) -> None:
@@ -161,7 +163,9 @@ class SOAPConfig(PluginConfig):
             try:
                 content = read_wsdl(service.wsdl, self.preset_folder)
             except OSError as error:
-                raise ValueError(f"wsdl.{name}: {service.wsdl} cannot be read ({error.strerror})") from None
+                raise ValueError(
+                    f"wsdl.{name}: {service.wsdl} cannot be read ({error.strerror}); put it there"
+                ) from None
             found = hashlib.sha256(content).hexdigest()
             if found != service.sha256.lower():
                 raise ValueError(
@@ -183,7 +187,8 @@ class SOAPConfig(PluginConfig):
         except ValidationError as error:
             found = error.errors()[0]
             place = ".".join(str(part) for part in found["loc"])
-            raise ValueError(f"preset: {place}: {found['msg']}".replace(": : ", ": ")) from None
+            what = f"preset: {place}: {found['msg']}".replace(": : ", ": ").replace("; ", ", ")
+            raise ValueError(f"{what}; correct the preset (docs/opac-soap.md)") from None
         there = dict(whole.operations.all())
         unknown = [name for name in (*self.enable, *self.disable) if name not in there]
         if unknown:
@@ -202,29 +207,34 @@ class SOAPConfig(PluginConfig):
 
     def _errors(self, known: Errors) -> Errors:
         """Return the error map for questions, with the library's own words."""
-        wrong = sorted(set(self.errors) - (set(Errors.model_fields) - {"paths"}))
+        known_names = [name for name in Errors.model_fields if name != "paths"]
+        wrong = sorted(set(self.errors) - set(known_names))
         if wrong:
-            raise ValueError(f"errors.{wrong[0]}: there is session, refused, absent, authentication, ...")
+            raise ValueError(f"errors.{wrong[0]} is not known; there is {', '.join(known_names)}")
         return known.model_copy(
             update={name: (*getattr(known, name), *words) for name, words in self.errors.items()}
         )
 
     def _raw(self) -> dict[str, Any]:
         if (self.preset is None) == (self.preset_file is None):
-            raise ValueError("give either preset or preset_file")
+            known = ", ".join(builtin())
+            raise ValueError(f"give either preset or preset_file; write one of the presets {known}")
         if self.preset is not None:
             if self.preset not in builtin():
                 raise ValueError(f"there is no preset {self.preset!r}; there is {', '.join(builtin())}")
             return dict(read_builtin(self.preset))
         path = Path(self.preset_file or "")
         if not path.is_absolute():
-            raise ValueError("preset_file wants an absolute path")
+            raise ValueError("preset_file wants an absolute path; write e.g. /etc/ils-payment/preset.toml")
         try:
             return tomllib.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
-            raise ValueError(f"preset_file {path} cannot be read ({error.strerror})") from None
+            raise ValueError(
+                f"preset_file {path} cannot be read ({error.strerror}); correct the path, or let the user of "
+                "the service read it"
+            ) from None
         except ValueError as error:
-            raise ValueError(f"preset_file {path} is no TOML file: {error}") from None
+            raise ValueError(f"preset_file {path} is no TOML file: {error}; correct that line") from None
 
     @property
     def all_values(self) -> dict[str, str]:

@@ -68,6 +68,7 @@ class SIP2System:
             credit_list=False,
             late_apply_max=timedelta(minutes=self._config.late_apply_minutes),
             sign_in=True,
+            handed_over=False,
             parallel_calls=self._config.connections,
             identity=f"sip2://{self._config.host}:{self._config.port}/{self._config.institution}",
         )

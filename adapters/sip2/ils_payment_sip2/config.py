@@ -46,7 +46,9 @@ class SIP2Config(PluginConfig):
         "card numbers only, and the ledger keeps these encrypted with this key.",
         examples=[{"env": "SIP2_PATRON_KEY"}],
     )
-    user: str = Field(default="", max_length=100, description="Login of the terminal (CN).")
+    user: str = Field(
+        default="", max_length=100, description="Login of the terminal (CN).", examples=["onlinekasse"]
+    )
     password: Secret | None = Field(
         default=None, description="Password of the terminal (CO).", examples=[{"env": "SIP2_PASSWORD"}]
     )
@@ -111,7 +113,7 @@ class SIP2Config(PluginConfig):
     def _check_payment_types(cls, value: dict[str, str]) -> dict[str, str]:
         for code in value.values():
             if len(code) != 2 or not code.isascii() or not code.isalnum():
-                raise ValueError("a payment type has two characters, such as 02")
+                raise ValueError("a payment type has two characters; write it like 02")
         return value
 
     @model_validator(mode="after")
@@ -128,7 +130,9 @@ class SIP2Config(PluginConfig):
         plain |= {"user": self.user, "location": self.location, "institution": self.institution}
         for name, value in plain.items():
             if not wire.is_safe(value, spoken):
-                raise ValueError(f"{name} holds a character that a SIP2 message cannot carry")
+                raise ValueError(
+                    f"{name} holds a character that a SIP2 message cannot carry; choose another value"
+                )
         if spoken.login and (not self.user or self.password is None):
             raise ValueError(
                 "give user and password; if the server wants no login, write dialect = { login = false }"
@@ -138,7 +142,7 @@ class SIP2Config(PluginConfig):
     @model_validator(mode="after")
     def _check_tunnel(self) -> Self:
         if self.ca_file is not None and self.security != "tls":
-            raise ValueError('ca_file is of use with security = "tls" only')
+            raise ValueError('ca_file is of use with security = "tls" only; remove it')
         return self
 
     @cached_property

@@ -29,17 +29,23 @@ class Table(BaseModel):
 class Command(Table):
     """One SLNP command of the library's own, as its licence and its SISIS administrator give it."""
 
-    command: str = Field(description="Name of the command, exactly as your SISIS administrator gives it.")
+    command: str = Field(
+        description="Name of the command, exactly as your SISIS administrator gives it.",
+        examples=["NameInYourLicence"],
+    )
     parameters: dict[str, str] = Field(
         description="Its parameters; {card} stands for the card number, for a renewal also {until} and "
         "{base} (the new and the old last day, as dd.mm.yyyy) and {marker} (our number of the payment).",
+        examples=[{"BenutzerNummer": "{card}"}],
     )
 
     @field_validator("command")
     @classmethod
     def _check_command(cls, value: str) -> str:
         if wire.NAME.fullmatch(value) is None:
-            raise ValueError("a command is one word of letters and digits")
+            raise ValueError(
+                "a command is one word of letters and digits; write it as your SISIS administrator gives it"
+            )
         return value
 
     @field_validator("parameters")
@@ -47,7 +53,9 @@ class Command(Table):
     def _check_parameters(cls, value: dict[str, str]) -> dict[str, str]:
         for key, text in value.items():
             if wire.NAME.fullmatch(key) is None or not text.isprintable():
-                raise ValueError("a parameter is one word of letters and digits, and its value one line")
+                raise ValueError(
+                    "a parameter is one word of letters and digits, and its value one line; correct it"
+                )
         if not any("{card}" in text for text in value.values()):
             raise ValueError('no parameter says whom it is about; write { BenutzerNummer = "{card}" }')
         return value
@@ -56,7 +64,7 @@ class Command(Table):
         used = {name for text in self.parameters.values() for name in _PLACE.findall(text)}
         if not used <= set(known):
             allowed = ", ".join(f"{{{name}}}" for name in known)
-            raise ValueError(f"parameters can only have these places: {allowed}")
+            raise ValueError(f"parameters can only have these places: {allowed}; remove the others")
 
     def filled(self, **values: str) -> list[tuple[str, str]]:
         """Return the parameters with *values* in their places."""
@@ -77,7 +85,7 @@ class FeesCommand(Command):
     def _check_answer(self) -> Self:
         self._check_places(("card",))
         if any(wire.NAME.fullmatch(key) is None or wire.is_secret(key) for key in self.keys):
-            raise ValueError("a key is one word, and none of a PIN or password")
+            raise ValueError("a key is one word, and none of a PIN or password; name another")
         return self
 
     @property
@@ -103,7 +111,7 @@ class RenewCommand(Command):
     def _check_answer(self) -> Self:
         self._check_places(("card", "until", "base", "marker"))
         if any(wire.NAME.fullmatch(key) is None or wire.is_secret(key) for key in self.expect):
-            raise ValueError("a key is one word, and none of a PIN or password")
+            raise ValueError("a key is one word, and none of a PIN or password; name another")
         return self
 
     @property
@@ -115,8 +123,12 @@ class RenewCommand(Command):
 class SLNPTable(Table):
     """Reading through SLNP, for which the library needs OCLC's licence."""
 
-    host: str = Field(min_length=1, description="Name or address of the SLNP server.")
-    port: int = Field(ge=1, le=65535, description="Its TCP port.")
+    host: str = Field(
+        min_length=1,
+        description="Name or address of the SLNP server.",
+        examples=["sisis.library.example"],
+    )
+    port: int = Field(ge=1, le=65535, description="Its TCP port.", examples=[9001])
     security: Literal["tls", "tunnel"] = Field(
         default="tls",
         description="tls: the server, or a stunnel before it, speaks TLS from the first byte. tunnel: host "
@@ -154,7 +166,7 @@ class SLNPTable(Table):
     @classmethod
     def _check_key(cls, value: str) -> str:
         if value and (wire.NAME.fullmatch(value) is None or wire.is_secret(value)):
-            raise ValueError("a key is one word, and none of a PIN or password")
+            raise ValueError("a key is one word, and none of a PIN or password; name another")
         return value
 
     @field_validator("charset")
@@ -167,16 +179,16 @@ class SLNPTable(Table):
     @model_validator(mode="after")
     def _check_login(self) -> Self:
         if self.ca_file is not None and self.security != "tls":
-            raise ValueError('ca_file is of use with security = "tls" only')
+            raise ValueError('ca_file is of use with security = "tls" only; remove it')
         if self.login == "opac" and not (self.user and self.database):
-            raise ValueError("login = opac needs user and database")
+            raise ValueError("login = opac needs user and database; add them")
         if self.login == "staff" and not (self.user and self.branch and self.password):
-            raise ValueError("login = staff needs user, branch and password")
+            raise ValueError("login = staff needs user, branch and password; add what is missing")
         words = (self.user, self.database, self.branch)
         if not all(word.isprintable() for word in words) or (
             self.password is not None and not self.password.get_secret_value().isprintable()
         ):
-            raise ValueError("user, database, branch and password are single lines")
+            raise ValueError("user, database, branch and password are single lines; remove what is no text")
         if self.renew is not None and not self.record:
             raise ValueError("a renewal has to see the end of the card; write record = true")
         return self
@@ -234,7 +246,8 @@ class SISISConfig(PluginConfig):
         default=None,
         description="PIN of the test card writes.check_card; with NCIP2SLNP nothing can be read without it.",
     )
-    slnp: SLNPTable | None = None
+    # With an example, this way is the one that init writes; it has to be one of the two.
+    slnp: SLNPTable | None = Field(default=None, examples=[{}])
     ncip: NCIPTable | None = None
     writes: WritesTable
 
@@ -242,13 +255,16 @@ class SISISConfig(PluginConfig):
     @classmethod
     def _check_kinds(cls, value: dict[str, str]) -> dict[str, str]:
         if not set(value.values()) <= set(_BLOCK_KINDS):
-            raise ValueError(f"a kind of block is one of: {', '.join(_BLOCK_KINDS)}")
+            raise ValueError(f"this is no kind of block; there is {', '.join(_BLOCK_KINDS)}")
         return value
 
     @model_validator(mode="after")
     def _check_ways(self) -> Self:
         if (self.slnp is None) == (self.ncip is None):
-            raise ValueError("give exactly one of the tables slnp and ncip: the way in which is read")
+            raise ValueError(
+                "give exactly one of the tables slnp and ncip, the way in which is read; add one below the "
+                "library system, [....slnp] or [....ncip], and remove the other"
+            )
         if self.writes.spoken.has_fee_ids:
             raise ValueError(
                 "SISIS gives fees no ids when they are read, so none can be named when they are paid; "

@@ -12,7 +12,8 @@ from ils_payment.ports import PluginConfig, Secret
 
 _HMAC_KEY = re.compile(r"[0-9A-Fa-f]{64}")
 _PREFIX = re.compile(r"[A-Za-z0-9]+-[A-Za-z0-9]+", re.ASCII)
-_STATEMENT = re.compile(r"[A-Za-z0-9 .,'_\-?+*/]{1,22}", re.ASCII)
+_STATEMENT = re.compile(r"[A-Za-z0-9 .,'_\-?+*/]+", re.ASCII)
+_STATEMENT_LIMIT = 22
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 _LINK_ORIGINS = {"test": "https://test.adyen.link", "live": "https://eu.adyen.link"}
 """Of the examples in Adyen's API description (test), and as seen in public code (live, unverified)."""
@@ -102,9 +103,11 @@ class AdyenConfig(PluginConfig):
     @classmethod
     def _follow_banks(cls, value: str) -> str:
         """Hold the text against what Adyen publishes for ``shopperStatement``."""
+        if not 1 <= len(value) <= _STATEMENT_LIMIT:
+            raise ValueError(f"this has {len(value)} characters; Adyen takes 1 to {_STATEMENT_LIMIT}")
         if not _STATEMENT.fullmatch(value) or value != value.strip():
             raise ValueError(
-                "Adyen takes 1 to 22 plain letters, digits, spaces and . , ' _ - ? + * / here; "
+                "Adyen takes plain letters, digits, spaces (none at the ends) and . , ' _ - ? + * / here; "
                 "write ae, oe, ue and ss"
             )
         return value
@@ -117,9 +120,13 @@ class AdyenConfig(PluginConfig):
         parts = urlsplit(value)
         beyond = parts.path not in {"", "/"} or parts.query or parts.fragment or parts.username
         if not parts.hostname or beyond:
-            raise ValueError("write scheme and host only, e.g. https://pay.example.org")
+            raise ValueError(
+                "this is more or less than an origin; write scheme and host only, e.g. https://pay.example.org"
+            )
         if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
-            raise ValueError("only https is allowed here (plain http for 127.0.0.1 and localhost)")
+            raise ValueError(
+                "only https is allowed here (plain http for 127.0.0.1 and localhost); write https://"
+            )
         return f"{parts.scheme}://{parts.netloc}"
 
     @model_validator(mode="after")

@@ -104,9 +104,13 @@ class StripeConfig(PluginConfig):
             or parts.fragment
             or parts.username
         ):
-            raise ValueError("write scheme and host only, e.g. https://pay.example.org")
+            raise ValueError(
+                "this is more or less than an origin; write scheme and host only, e.g. https://pay.example.org"
+            )
         if not _is_safe(parts):
-            raise ValueError("only https is allowed here (plain http for 127.0.0.1 and localhost)")
+            raise ValueError(
+                "only https is allowed here (plain http for 127.0.0.1 and localhost); write https://"
+            )
         return f"{parts.scheme}://{parts.netloc}"
 
     @model_validator(mode="after")

@@ -53,7 +53,11 @@ def _currency(host: Host) -> Finding:
 
 def _booking(config: XBezahldiensteConfig) -> Iterator[Finding]:
     if config.booking_data:
-        yield Finding(Level.OK, "booking data", f"{', '.join(config.booking_data)} with each line")
+        yield Finding(
+            Level.OK,
+            "booking data",
+            f"{', '.join(config.booking_data)} with each line, as far as its fee kind has them",
+        )
     else:
         yield Finding(
             Level.WARNING,

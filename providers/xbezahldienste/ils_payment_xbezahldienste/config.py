@@ -7,7 +7,7 @@ import stat
 from enum import StrEnum
 from pathlib import Path
 from string import Formatter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
@@ -23,6 +23,7 @@ ID = r"[A-Za-z0-9_-]{1,36}"
 PURPOSE_LIMIT = 13
 """``purpose`` has 27 characters (documented); the payment's number takes 13 and a space one."""
 
+_ACCOUNTS = ("cost_centre", "account")
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
@@ -44,6 +45,8 @@ NEEDS = {
 
 class XBezahldiensteConfig(PluginConfig):
     """One end point of one payment service."""
+
+    first_method: ClassVar[str] = "payment_page"
 
     url: str = Field(
         description="Base address of the interface, as the payment service names it; what follows it is "
@@ -85,7 +88,7 @@ class XBezahldiensteConfig(PluginConfig):
     live: bool = Field(
         default=False,
         description="Whether real money moves. The interface does not tell test from production, so you do.",
-        examples=[True],
+        examples=[False],
     )
     purpose: str = Field(
         default="BIBLIOTHEK",
@@ -116,6 +119,12 @@ class XBezahldiensteConfig(PluginConfig):
         return self.page_origins or (_origin(self.url),)
 
     @property
+    def line_accounts(self) -> tuple[str, ...]:
+        """Return what of a fee kind's accounts ``booking_data`` asks for."""
+        asked = {part for value in self.booking_data.values() for part in _parts(value)}
+        return tuple(name for name in _ACCOUNTS if name in asked)
+
+    @property
     def certificate(self) -> tuple[str, str] | None:
         """Return the files of our own certificate and its key, where these are how we are known."""
         if self.authentication is not Authentication.CERTIFICATE:
@@ -132,7 +141,9 @@ class XBezahldiensteConfig(PluginConfig):
     def _origins_only(cls, values: tuple[str, ...]) -> tuple[str, ...]:
         for value in values:
             if _safe(value) != _origin(value):
-                raise ValueError("write scheme and host only, e.g. https://paypage.example")
+                raise ValueError(
+                    "this is more than an origin; write scheme and host only, e.g. https://paypage.example"
+                )
         return values
 
     @field_validator("client_certificate", "client_key")
@@ -141,11 +152,14 @@ class XBezahldiensteConfig(PluginConfig):
         if not value:
             return value
         if not Path(value).is_absolute():
-            raise ValueError("write an absolute path, e.g. /etc/ils-payment/epaybl.pem")
+            raise ValueError("this is no absolute path; write it like /etc/ils-payment/epaybl.pem")
         try:
             Path(value).read_bytes()
         except OSError as error:
-            raise ValueError(f"the file {value} cannot be read ({error.strerror})") from None
+            raise ValueError(
+                f"the file {value} cannot be read ({error.strerror}); correct the path, or let the user of "
+                "the service read the file"
+            ) from None
         return value
 
     @field_validator("client_key")
@@ -160,10 +174,14 @@ class XBezahldiensteConfig(PluginConfig):
     def _known_parts_only(cls, values: dict[str, str]) -> dict[str, str]:
         for name, value in values.items():
             if not re.fullmatch(r"[\w-]{1,100}", name):
-                raise ValueError("the names of booking_data have letters, digits, _ and - only")
-            wrong = [part for part in _parts(value) if part not in {"cost_centre", "account"}]
+                raise ValueError(
+                    "the names of booking_data have letters, digits, _ and - only; correct the name"
+                )
+            wrong = [part for part in _parts(value) if part not in _ACCOUNTS]
             if wrong:
-                raise ValueError("only {cost_centre} and {account} can be filled in; write { as {{")
+                raise ValueError(
+                    "only {cost_centre} and {account} can be filled in; write one of them, or no braces"
+                )
         return values
 
     @model_validator(mode="after")
@@ -172,7 +190,9 @@ class XBezahldiensteConfig(PluginConfig):
             given = [name for name in names if getattr(self, name)]
             missing = [name for name in names if not getattr(self, name)]
             if way is self.authentication and missing:
-                raise ValueError(f'authentication = "{way}" needs {" and ".join(missing)}')
+                raise ValueError(
+                    f'authentication = "{way}" needs {" and ".join(missing)}; add what is missing'
+                )
             if way is not self.authentication and given:
                 raise ValueError(
                     f'{" and ".join(given)} belongs to authentication = "{way}", which is not chosen; '
@@ -186,7 +206,7 @@ def _parts(template: str) -> Iterator[str]:
     try:
         found = list(Formatter().parse(template))
     except ValueError:
-        raise ValueError("a brace { stands alone here; write it as {{") from None
+        raise ValueError("a brace { stands alone here; remove it") from None
     for _, name, form, conversion in found:
         if name is not None:
             yield f"{name}{form or ''}{conversion or ''}"
@@ -196,9 +216,13 @@ def _safe(value: str) -> str:
     """Return an address that nobody on the way can listen to; ValueError for another."""
     parts = urlsplit(value)
     if not parts.hostname or parts.query or parts.fragment or parts.username:
-        raise ValueError("write an address like https://epayment.example/api/, without user and query")
+        raise ValueError(
+            "no plain address; write an address like https://epayment.example/api/, without user and query"
+        )
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
-        raise ValueError("only https is allowed here (plain http for 127.0.0.1 and localhost)")
+        raise ValueError(
+            "only https is allowed here (plain http for 127.0.0.1 and localhost); write https://"
+        )
     return value
 
 

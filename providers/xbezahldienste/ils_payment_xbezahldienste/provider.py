@@ -81,6 +81,7 @@ class XBezahldiensteProvider:
             text_limit=wire.TEXT_LIMIT,
             redirect_origins=self._config.origins,
             currencies=(wire.CURRENCY,),
+            line_accounts=self._config.line_accounts,
         )
 
     def methods(self) -> Sequence[str]:
