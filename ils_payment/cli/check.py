@@ -122,14 +122,12 @@ def _everything(config: Path | None, library: str | None, desks: dict[str, Desk]
     world = WatchingWorld(ca_bundle=settings.server.ca_bundle, mail=settings.mail)
     yield Row("", _database(settings, world))
     yield Row("", _mail(settings, world))
-    desks = 0
     for key in [library] if library else settings.libraries:
         try:
             desk = desks[key] = open_desk(key, settings.libraries[key], plugins, world)
         except ILSPaymentError as error:
             yield Row(key, _failed("plugins", error))
             continue
-        desks += 1
         yield from _desk(settings, desk)
     if desks:
         yield Row("", _clock(world.skews))
