@@ -111,4 +111,4 @@ def test_a_missing_package_is_named_with_its_extra(ils_payment, config, monkeypa
         monkeypatch.delattr(flows, module, raising=False)
     ran = ils_payment("--config", config, "staff", "list")
     assert ran.code == 1
-    assert "ils-payment[staff]" in ran.err
+    assert "pip install '.[staff]'" in ran.err
