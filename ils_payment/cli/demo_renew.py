@@ -44,7 +44,8 @@ def let_cards_expire(koha: Any) -> None:  # noqa: ANN401 - the simulated Koha ha
     koha.change(patron, expiry_date=ended)
     fees = koha.truth()["patrons"][str(patron)]["fees"]
     for line, fee in fees.items():
-        koha.waive(patron, int(line), fee["outstanding"])
+        # Not today: a credit of the desk in the very second of ours would be a question for a person.
+        koha.waive(patron, int(line), fee["outstanding"], days_ago=1)
     koha.add_fee(patron, 450, "OVERDUE", "Wandern rund um den Brocken", status="RETURNED")
 
 

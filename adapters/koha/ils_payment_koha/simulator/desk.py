@@ -161,9 +161,10 @@ class Desk:
         """Take cash for one line at the desk and return the credit's id."""
         return self._desk_credit(patron_id, line_id, cents, "PAYMENT", payment_type="CASH")
 
-    def waive(self, patron_id: int, line_id: int, cents: int) -> int:
+    def waive(self, patron_id: int, line_id: int, cents: int, *, days_ago: int = 0) -> int:
         """Write off (a part of) one line and return the credit's id."""
-        return self._desk_credit(patron_id, line_id, cents, "WRITEOFF")
+        since = self.world.now() - timedelta(days=days_ago)
+        return self._desk_credit(patron_id, line_id, cents, "WRITEOFF", date=since, timestamp=since)
 
     def add_open_credit(self, patron_id: int, cents: int, note: str = "") -> int:
         """Leave an unapplied credit in the account (an overpayment, a replaced book) and return its id."""
