@@ -143,6 +143,7 @@ class Frame:
     library: config.Library | None
     live: bool
     signs_in: bool
+    hands_over: bool
     explained: bool
     """Whether there is a page that explains the fees."""
     signed_in: bool
@@ -185,6 +186,7 @@ def _frame(request: Request, csrf: str) -> Frame:
         library=library,
         live=desk.live if desk else True,
         signs_in=desk is not None and desk.signs_in,
+        hands_over=desk is not None and desk.hands_over,
         explained=desk is not None and desk.tariff is not None,
         signed_in=visit is not None,
         csrf=csrf or (visit.csrf if visit else getattr(request.state, "csrf", "")),
