@@ -298,6 +298,16 @@ def _end(unit: Unit, payment: Payment, refund: Refund, ref: str) -> None:
 
 def _fail(house: House, payment: Payment, refund: Refund, reason: str, ref: str = "") -> None:
     """End a refund that certainly did not happen: the reservation is undone, and a person decides anew."""
+    facts: dict[str, Any] = {
+        "refund": refund.id,
+        "reason": reason[:200],
+        "found": ref,
+        "cents": refund.cents,
+    }
+    if ref and not refund.tries and refund.charge_marker:
+        # It is at the provider, and this ledger never sent it: that was before a restore, and so may be
+        # the counter-debit.
+        facts["marker"] = refund.charge_marker
     with house.store.unit() as unit:
         if refunds.change(unit, refund, state=RefundState.FAILED, ended_at=unit.now, charge_state="none"):
             failed = payments.move(
@@ -306,7 +316,7 @@ def _fail(house: House, payment: Payment, refund: Refund, reason: str, ref: str 
                 "refund_failed",
                 case="refund_failed",
                 subject=refund.id,
-                facts={"refund": refund.id, "reason": reason[:200], "found": ref, "cents": refund.cents},
+                facts=facts,
                 postings=rules.undo(refund.parts, _currency_of(unit, payment, refund)),
             )
             catch_up(unit, failed)

@@ -71,7 +71,11 @@ NEXT_STEPS = {
         "a refund has not ended: look at the provider whether the money has left; it is tried on",
         "if it has not left and cannot, let the treasury pay it out: refunded-outside",
     ),
-    "refund_failed": ("read why the refund did not happen", "refund again, or let the treasury pay it out"),
+    "refund_failed": (
+        "read why the refund did not happen",
+        "if a marker is named, the fee may have been charged again: look, and take that back",
+        "refund again, or let the treasury pay it out",
+    ),
     "treasury_pays": (
         "the provider gives nothing back: give the order to the treasury (amount, payment's number)",
         "where the fee stays, charge it again in the library system by hand",

@@ -68,7 +68,7 @@ _WORDS: dict[str, dict[str, Any]] = {
             ),
             "refund_failed": (
                 "Eine Erstattung ist nicht ausgeführt worden.",
-                "Bitte erstatten Sie noch einmal, oder lassen Sie die Kasse auszahlen.",
+                "Bitte erstatten Sie noch einmal, oder lassen Sie die Kasse auszahlen. Steht eine Nummer dabei, so kann die Gebühr neu berechnet sein: Bitte sehen Sie nach, und nehmen Sie das zurück.",
             ),
             "treasury_pays": (
                 "Eine Erstattung ist verlangt, und der Zahlungsdienst kann nichts zurückgeben.",
@@ -219,7 +219,7 @@ _WORDS: dict[str, dict[str, Any]] = {
             ),
             "refund_failed": (
                 "A refund was not carried out.",
-                "Please refund again, or let the treasury pay it out.",
+                "Please refund again, or let the treasury pay it out. If a number is named, the fee may have been charged again: please look, and take that back.",
             ),
             "treasury_pays": (
                 "A refund was asked for, and the provider cannot give anything back.",

@@ -93,6 +93,26 @@ def test_a_counter_debit_that_was_made_before_is_not_made_again(town, keeper):
     assert only_refund(town, payment_id).charge_state == "done"
 
 
+def test_a_forgotten_counter_debit_is_named_where_the_refund_has_come_back(town, keeper):
+    payment_id = settled_payment(town)
+    before = set(town.koha_account()["fees"])
+    asked = refund(town, payment_id, Meaning.FEE_STAYS)
+    keeper.keep()
+    assert decide.approve(town.house, TREASURER, str(asked.refund_id)).code == "done"
+    town.run()
+    [line] = set(town.koha_account()["fees"]) - before
+    marker = town.koha.tables.lines[int(line)].note
+    [ref] = town.stripe.truth()["refunds"]
+    town.stripe.finish_refund(ref, success=False)
+    town.deliver_webhooks()
+    keeper.put_back()
+    keeper.compare()
+    decide.approve(town.house, TREASURER, str(asked.refund_id))
+    hear(town)
+    assert only_refund(town, payment_id).state == "failed"
+    assert case_of(town, payment_id, "refund_failed").facts["marker"] == marker
+
+
 def test_a_refund_whose_approval_was_forgotten_is_taken_up_where_the_provider_has_it(town, keeper):
     payment_id = settled_payment(town)
     asked = refund(town, payment_id)

@@ -115,10 +115,13 @@ class ChargesAreWhatStayed(Invariant):
                 )
                 self.hold(told, f"the counter-debit of {row['id']} is to be made by hand, and nobody knows")
                 continue
-            if state == "tried" and row["state"] == "failed":
-                # The money came back before anybody knew: the case names the number to look for.
+            forgotten = state == "none" and there is not None
+            if row["state"] == "failed" and (state == "tried" or forgotten):
+                # The money came back before anybody knew, or in a ledger that a restore has lost: the case
+                # names the number to look for.
                 told = self.setting.query(
-                    "SELECT 1 FROM cases WHERE kind = 'came_back' AND instr(facts, ?)", row["charge_marker"]
+                    "SELECT 1 FROM cases WHERE kind IN ('came_back', 'refund_failed') AND instr(facts, ?)",
+                    row["charge_marker"],
                 )
                 self.hold(told, f"the counter-debit of {row['id']} stays unclear, and nobody knows")
                 continue
