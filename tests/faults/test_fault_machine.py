@@ -16,7 +16,6 @@ from pathlib import Path
 import pytest
 
 from tests.faults import reports
-from tests.faults.kit import Kit
 from tests.faults.machine import hunt
 from tests.faults.mix import CARDS_FROM, PLATFORMS_FROM, has_platforms, sells_cards
 from tests.faults.play import Play, play
@@ -33,13 +32,6 @@ WITH_CARDS = 16
 """So many more schedules in which card renewals are sold."""
 WITH_PLATFORMS = 12
 """So many more in which an eLending platform is asked."""
-
-
-@pytest.fixture
-def kit():
-    made = Kit()
-    yield made
-    made.close()
 
 
 def simulate(*arguments, hash_seed="0"):

@@ -6,20 +6,12 @@ from collections import Counter
 
 import pytest
 
-from tests.faults.kit import Kit
 from tests.faults.pairs import planted
 from tests.faults.pairs.pairing import LIBRARIES, PLUGINS, PROVIDERS, pair
 from tests.faults.pairs.play import play
 from tests.faults.simulate import failed_seeds
 
 SCHEDULES = 15
-
-
-@pytest.fixture
-def kit():
-    made = Kit()
-    yield made
-    made.close()
 
 
 @pytest.mark.timeout(300)
