@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -24,6 +23,7 @@ from ils_payment.flows.house import Desk
 from ils_payment.model import State
 from ils_payment.web.app import create_app
 from tests.adyen.conftest import ADYEN
+from tests.free_port import free_port
 
 CONFIG = """\
 [server]
@@ -67,11 +67,6 @@ patron_key = { env = "SECRET_PATRON" }
 PATIENCE = 60.0
 
 
-def _free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
 def _healthy(port):
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
@@ -87,7 +82,7 @@ def test_serve_with_adyen_alone_never_imports_stripe(tmp_path, monkeypatch, libr
     secrets = {"SECRET_KOHA": "x", "SECRET_KEY": "AQE", "SECRET_HMAC": KEY, "SECRET_PATRON": "p" * 32}
     for name, value in secrets.items():
         monkeypatch.setenv(name, value)
-    path, port, told = tmp_path / "config.toml", _free_port(), tmp_path / "told"
+    path, port, told = tmp_path / "config.toml", free_port(), tmp_path / "told"
     path.write_text(
         CONFIG.format(folder=tmp_path, port=port, library_system=library_system), encoding="utf-8"
     )

@@ -17,6 +17,7 @@ import requests
 
 from ils_payment.cli.serve import listening
 from ils_payment.errors import ConfigurationError
+from tests.free_port import free_port
 
 PATIENCE = 40.0
 
@@ -43,11 +44,6 @@ provider = "stripe"
 """
 
 SECRETS = {"SECRET_KOHA": "canary-koha", "SECRET_KEY": "rk_test_canary", "SECRET_HOOK": "whsec_canary"}
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 @pytest.fixture

@@ -33,6 +33,7 @@ from ils_payment.errors import RemoteUnavailableError
 from ils_payment.model import Reply
 from ils_payment.testing.simulator import serve
 from ils_payment.world import World
+from tests.free_port import free_port
 from tests.web.doors import signed
 
 PATIENCE = 60.0
@@ -132,11 +133,6 @@ class Gossip:
 class TalkativeMail:
     async def handle_RCPT(self, _server, _session, _envelope, address, _options):  # noqa: N802 - aiosmtpd's name
         return f"550 no such user {address} {' '.join(PERSON.values())}"
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 class Scene:

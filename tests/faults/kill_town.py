@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ from ils_payment.store.upgrade import upgrade
 from ils_payment.testing.simulator import serve
 from ils_payment.world import World
 from tests.faults.kill_door import Door
+from tests.free_port import free_port
 
 if TYPE_CHECKING:
     from tests.faults.kill_databases import Database
@@ -89,6 +89,11 @@ class Process:
             return requests.get(f"http://127.0.0.1:{self.port}/health", timeout=2).ok
         return False
 
+    def told(self) -> str:
+        """Return what it last wrote, for whoever wonders why it does not work."""
+        last = self._log.read_text(encoding="utf-8")[-2000:] if self._log.exists() else ""
+        return f"{self.name} (process {self.pid}, {'runs' if self.runs() else 'gone'}): {last}"
+
     def send(self, number: int) -> None:
         """Send a signal; it may have gone by itself."""
         with suppress(ProcessLookupError):
@@ -116,7 +121,7 @@ class Town:
         )
         self.cards = [f"5{number:09}" for number in range(cards)]
         self.processes = [
-            Process(self, f"{kind}{place}", kind, _free_port() if kind == "serve" else None)
+            Process(self, f"{kind}{place}", kind, free_port() if kind == "serve" else None)
             for place, kind in enumerate(self.kinds())
         ]
         self.door = Door([one.port for one in self.processes if one.port is not None])
@@ -203,7 +208,7 @@ class Town:
         deadline = time.monotonic() + PATIENCE
         while not all(one.works() for one in self.processes):
             if time.monotonic() > deadline:
-                raise RuntimeError(f"not everything starts; see {self.folder}")
+                raise RuntimeError("not everything starts:\n" + "\n".join(map(Process.told, self.processes)))
             self.revive()
             time.sleep(0.05)
 
@@ -218,8 +223,3 @@ class Town:
         self._launcher.communicate()
         self.door.close()
         self._stack.close()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])

@@ -16,6 +16,7 @@ from aiosmtpd.controller import Controller
 from ils_payment.config import Mail
 from ils_payment.ports import LibraryInfo
 from ils_payment.world import PluginHost, World
+from tests.free_port import free_port
 
 
 @contextmanager
@@ -138,8 +139,7 @@ class Inbox:
 @pytest.fixture
 def inbox() -> Iterator[tuple[Inbox, World]]:
     handler = Inbox()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     controller = Controller(handler, hostname="127.0.0.1", port=port)
     controller.start()
     mail = Mail(host="127.0.0.1", port=port, security="none", sender="kasse@lindental.example")
