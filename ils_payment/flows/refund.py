@@ -304,9 +304,9 @@ def _fail(house: House, payment: Payment, refund: Refund, reason: str, ref: str 
         "found": ref,
         "cents": refund.cents,
     }
-    if ref and not refund.tries and refund.charge_marker:
-        # It is at the provider, and this ledger never sent it: that was before a restore, and so may be
-        # the counter-debit.
+    if ref and refund.charge_marker:
+        # The provider had it: where a restored ledger has forgotten that it arrived first, it may also have
+        # forgotten the counter-debit.
         facts["marker"] = refund.charge_marker
     with house.store.unit() as unit:
         if refunds.change(unit, refund, state=RefundState.FAILED, ended_at=unit.now, charge_state="none"):

@@ -113,6 +113,25 @@ def test_a_forgotten_counter_debit_is_named_where_the_refund_has_come_back(town,
     assert case_of(town, payment_id, "refund_failed").facts["marker"] == marker
 
 
+def test_also_a_counter_debit_is_named_whose_refund_came_back_before_anybody_compared(town, keeper):
+    payment_id = settled_payment(town)
+    asked = refund(town, payment_id, Meaning.FEE_STAYS)
+    keeper.keep()
+    before = set(town.koha_account()["fees"])
+    assert decide.approve(town.house, TREASURER, str(asked.refund_id)).code == "done"
+    town.run()
+    [line] = set(town.koha_account()["fees"]) - before
+    [ref] = town.stripe.truth()["refunds"]
+    keeper.put_back()
+    town.stripe.finish_refund(ref, success=False)
+    town.deliver_webhooks()
+    keeper.compare()
+    town.run()
+    assert only_refund(town, payment_id).state == "failed"
+    marker = town.koha.tables.lines[int(line)].note
+    assert case_of(town, payment_id, "refund_failed").facts["marker"] == marker
+
+
 def test_a_refund_whose_approval_was_forgotten_is_taken_up_where_the_provider_has_it(town, keeper):
     payment_id = settled_payment(town)
     asked = refund(town, payment_id)
