@@ -6,7 +6,7 @@ import random
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from tests.faults.switches import AFTERWARDS, CARD, NAMES, PLATFORM, REFUND_FAULTS
+from tests.faults.switches import AFTERWARDS, CARD, MEETING, NAMES, PLATFORM, REFUND_FAULTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,6 +73,13 @@ def has_platforms(seed: int) -> bool:
     return seed >= PLATFORMS_FROM and random.Random(f"{seed} the platforms").random() < PLATFORMS_SHARE
 
 
+MEETINGS_FROM = 1_000_000_000_000
+"""In the seeds below nothing is made to meet: they play what they played before."""
+
+MEETINGS_SHARE = 0.3
+"""In how many of the others it is."""
+
+
 class Mix:
     """Which faults a seed has, how likely each is, and how often each struck."""
 
@@ -84,7 +91,7 @@ class Mix:
         density = rng.choice((0.08, 0.2, 0.35))
         self.chance = {
             name: CHANCES.get(name, 0.5) * rng.choice((0.5, 1.0, 2.0))
-            for name in sorted(NAMES - AFTERWARDS - CARD - PLATFORM)
+            for name in sorted(NAMES - AFTERWARDS - CARD - PLATFORM - MEETING)
             if rng.random() < density
         }
         self.left = {name: rng.choice((1, 1, 2, 3, 5)) for name in self.chance}
@@ -130,6 +137,16 @@ class Mix:
         for name in sorted(PLATFORM):
             self.chance[name] = rng.choice((0.3, 0.7))
             self.left[name] = rng.choice((1, 2, 5, 9))
+
+    def add_meetings(self, seed: int) -> None:
+        """Draw which rare faults are made to meet what they harm."""
+        rng = random.Random(f"{seed} what meets")
+        if seed < MEETINGS_FROM or rng.random() >= MEETINGS_SHARE:
+            return
+        for name in sorted(MEETING):
+            if rng.random() < 0.5:
+                self.chance[name] = rng.choice((0.4, 0.9))
+                self.left[name] = rng.choice((1, 1, 2))
 
     def wants(self, names: Sequence[str]) -> str | None:
         """Roll which one of *names* somebody does now, in the calm as well; count it."""

@@ -11,6 +11,7 @@ from tests.faults.actors import (
     bookkeeping,
     cards,
     desk,
+    meetings,
     oddities,
     office,
     patrons,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from tests.faults.kit import Kit
 
 AFTERWARDS = (returns, office, bookkeeping)
-ACTORS = (patrons, desk, oddities, weather, post, treasury, *AFTERWARDS, cards, platforms)
+ACTORS = (patrons, desk, oddities, weather, post, treasury, *AFTERWARDS, cards, platforms, meetings)
 """Plug-ins: modules with ``start(setting)``, which spawn their tasks."""
 
 STORM_SECONDS = 4 * 86_400.0

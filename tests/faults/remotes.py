@@ -47,6 +47,7 @@ class KohaGate:
         self.in_part: set[str] = set()
         self.overpaid: set[str] = set()
         self.deadlocked: set[str] = set()
+        self.unclear_twice: set[str] = set()
         self._watch_balance()
 
     def handle(self, raw: RawRequest) -> Reply | None:
@@ -66,17 +67,22 @@ class KohaGate:
         self.settles.append(call)
         roll, koha = self.mix.strikes, self.koha
         told = ""
-        if roll("ils_lost_not_applied"):
+        again = marker in self.unclear_twice and not self.mix.calm
+        if not again and self._has_proof(marker) and roll("unclear_twice"):
+            self.unclear_twice.add(marker)
+            told = "lost, not applied, and its repetition will be booked late"
+            koha.fail_next(1, status=0, operation=CREDIT)
+        elif again:
+            self.unclear_twice.remove(marker)
+            told = self._late()
+        elif roll("ils_lost_not_applied"):
             told = "lost, not applied"
             koha.fail_next(1, status=0, operation=CREDIT)
         elif roll("ils_lost_applied"):
             told = "applied, answer lost"
             koha.lose_answer()
         elif roll("ils_applied_late"):
-            late = self.mix.rng.randint(1, LATEST)
-            told = f"applied {late} s late"
-            koha.apply_late(late, status=self.mix.rng.choice((0, 504)))
-            self.scheduler.spawn("koha:late", koha._catch_up, after=late + 0.001)
+            told = self._late()
         elif roll("ils_error_after"):
             told = "applied, answered by an error"
             koha.fail_next(
@@ -98,6 +104,17 @@ class KohaGate:
             self.in_part.add(marker)
             reply = Reply(status=500)
         return reply
+
+    def _late(self) -> str:
+        late = self.mix.rng.randint(1, LATEST)
+        self.koha.apply_late(late, status=self.mix.rng.choice((0, 504)))
+        self.scheduler.spawn("koha:late", self.koha._catch_up, after=late + 0.001)
+        return f"applied {late} s late"
+
+    def _has_proof(self, marker: str) -> bool:
+        """Tell whether another credit of ours is there: without one, no unclear call is ever repeated."""
+        notes = {line.note for line in self.koha.tables.lines.values() if line.credit_type is not None}
+        return any(note.startswith("ILSP-") and note != marker for note in notes)
 
     def _take_back(self, credit_id: int) -> bool:
         """Leave the last fee of a credit unpaid, as a process does that died over its lines."""

@@ -39,6 +39,7 @@ class Setting(Stage):
         super().__init__(kit, seed)
         self.mix.add_cards(seed)
         self.mix.add_platforms(seed)
+        self.mix.add_meetings(seed)
         self.settings = kit.selling if self.sells_cards else kit.settings
         self.begin(lambda: _STARTS[self._calendar()])
         outside = RemoteWorld(self.scheduler, self.mix, self.world.start)
@@ -50,6 +51,8 @@ class Setting(Stage):
         }
         self.koha_gate: KohaGate = self.gates[KOHA]
         self.world.exchange = self._exchange
+        self.paid_twice: set[str] = set()
+        """The markers whose fees the desk took cash for between our credit and our look at it."""
         self.lending = Lending(self.mix) if has_platforms(seed) else None
         self.canaries: list[str] = [f"kanari{seed}x", *CARDS, "demo-secret", "sk_test_sim", "whsec_sim"]
         self.patrons: list[PatronRef] = self._populate()

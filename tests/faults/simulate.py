@@ -11,7 +11,7 @@ from itertools import count, islice
 from pathlib import Path
 
 from tests.faults.machine import Tally, replay, tallies
-from tests.faults.mix import sells_cards
+from tests.faults.mix import MEETINGS_FROM, sells_cards
 from tests.faults.pairs.pairing import PLUGINS
 from tests.faults.switches import SWITCHES
 
@@ -34,7 +34,7 @@ def main() -> int:
     plugin = asked.plugin or ""
     if asked.replay is not None:
         return _replay(asked.replay, asked.patch, plugin)
-    base = asked.seed if asked.seed is not None else secrets.randbelow(10**9) * 1000
+    base = asked.seed if asked.seed is not None else MEETINGS_FROM + secrets.randbelow(10**9) * 1000
     failed = failed_seeds(asked.failed, plugin)
     print(f"{asked.schedules} schedules from seed {base} on, and {len(failed)} that failed once.")
     fitting = (seed for seed in count(base) if not asked.cards or sells_cards(seed))

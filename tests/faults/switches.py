@@ -108,6 +108,9 @@ SWITCHES = (
     Switch("card_debit_error", "card", "it answers by an error to a card's debit that it has booked"),
     Switch("other_block", "eLending", "a block for another reason stays"),
     Switch("elending_fails", "eLending", "the platform does not answer, fails or stays shut"),
+    Switch("fee_paid_twice", "meeting", "the desk takes cash on an old page for a fee just settled"),
+    Switch("unclear_twice", "meeting", "a call is lost, and its repetition is booked minutes late"),
+    Switch("decided_while_unclear", "meeting", "a refund is decided while a call may still be booked"),
     Switch("mail_down", "world", "the mail server is away"),
     Switch("double_click", "user", "the confirm button is clicked twice"),
     Switch("two_tabs", "user", "the same fees are paid in two tabs"),
@@ -128,4 +131,6 @@ CARD = {switch.name for switch in SWITCHES if switch.group == "card"}
 """What happens where cards are renewed, in some of the seeds: drawn by dice of their own, too."""
 PLATFORM = {switch.name for switch in SWITCHES if switch.group == "eLending"}
 """What happens where an eLending platform is asked, in some of the seeds: drawn by dice of their own, too."""
+MEETING = {switch.name for switch in SWITCHES if switch.group == "meeting"}
+"""What dice bring together too seldom, made to meet in some of the seeds: drawn by dice of their own, too."""
 REFUND_FAULTS = {switch.name for switch in SWITCHES if switch.group == "refund"}

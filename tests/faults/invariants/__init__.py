@@ -10,6 +10,7 @@ from tests.faults.invariants.credits import NoDoubleCredit, NothingOverpaidUnsee
 from tests.faults.invariants.guards import GUARDS
 from tests.faults.invariants.lending import LendingIsAskedAndTold
 from tests.faults.invariants.liveness import EverythingEnds
+from tests.faults.invariants.meetings import MEETINGS
 from tests.faults.invariants.provider import NothingForgedCounts, ReversalsAreSeen, SettledOnlyWhatWasPaid
 from tests.faults.invariants.telling import CasesAreComplete, NothingPersonalGetsOut
 
@@ -28,6 +29,7 @@ INVARIANTS: tuple[type[Invariant], ...] = (
     *GUARDS,
     *AFTERWARDS,
     *CARDS,
+    *MEETINGS,
     LendingIsAskedAndTold,
 )
 

@@ -55,7 +55,7 @@ def refund_not_looked_for_before_repeating(patch):
     patch.setattr(StripeProvider, "find_refunds", lambda _self, _session: ())
 
 
-@defect("ils_applied_late", "kill_after_call")
+@defect("decided_while_unclear")
 def refund_without_waiting_for_settling(patch):
     """Money is given back while a settle call may still take effect."""
     patch.setattr(refund, "_wait_for_settling", lambda *_args: None)

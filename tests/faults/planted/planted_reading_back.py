@@ -23,7 +23,7 @@ def read_back_skipped(patch):
     patch.setattr(readback, "_what_is_wrong", lambda _work, _before: None)
 
 
-@defect("fee_paid_at_desk")
+@defect("fee_paid_twice")
 def balance_below_zero_accepted(patch):
     """An account below zero after our credit is not looked at, nor a clerk's credit beside ours."""
     from ils_payment.domain import settling

@@ -54,7 +54,7 @@ def quarantine_of_a_minute(patch):
     _quarantine(patch, timedelta(seconds=60))
 
 
-@defect("ils_applied_late")
+@defect("unclear_twice")
 def quarantine_from_the_first_try(patch):
     """The quarantine is counted from the first try, not from the last one."""
 

@@ -7,8 +7,9 @@ that this table names for a defect is tried first; with ``PLANTED_FRESH=1`` the 
 ``PROCESSES=2`` defects are hunted at the same time.
 
 Defects of renewing play from the first seed on that may sell cards, those of following from the first that
-may have an eLending platform. Schedules that have none of the faults without which a defect does not matter
-are counted, but not played: what is printed is the number of the schedule in the whole sequence.
+may have an eLending platform, those that need a meeting from the first in which something may meet.
+Schedules that have none of the faults without which a defect does not matter are counted, but not played:
+what is printed is the number of the schedule in the whole sequence.
 """
 
 from __future__ import annotations
@@ -28,9 +29,10 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from tests.faults.kit import MEMORY, Kit
-from tests.faults.mix import CARDS_FROM, PLATFORMS_FROM, Mix
+from tests.faults.mix import CARDS_FROM, MEETINGS_FROM, PLATFORMS_FROM, Mix
 from tests.faults.planted.registry import Defect, every_defect
 from tests.faults.play import play
+from tests.faults.switches import MEETING
 
 PROCESSES = int(os.environ.get("PROCESSES", "2"))
 MISFITS = ("TypeError", "AttributeError", "NameError", "UnboundLocalError")
@@ -64,6 +66,7 @@ def matters(defect: Defect, seed: int) -> bool:
     mix.add_people(random.Random(f"{seed} afterwards"))
     mix.add_cards(seed)
     mix.add_platforms(seed)
+    mix.add_meetings(seed)
     return not defect.needs or any(name in mix.chance for name in defect.needs)
 
 
@@ -84,6 +87,8 @@ def caught_before(document: str) -> dict[str, int]:
 
 def first(defect: Defect) -> int:
     """Return the first seed that a defect is hunted with."""
+    if MEETING & set(defect.needs):
+        return MEETINGS_FROM
     return {"renewing": CARDS_FROM, "following": PLATFORMS_FROM}.get(defect.group, 0)
 
 
