@@ -110,8 +110,7 @@ class Meetings:
 
     def _approve(self, office: Office) -> None:
         for one in office.ask("refunds", show.refunds_asked) or ():
-            refund_id = one.refund_id
-            office.ask("approve", lambda house, mine=refund_id: decide.approve(house, TREASURER, mine))
+            office.ask("approve", partial(decide.approve, actor=TREASURER, refund_id=one.refund_id))
 
 
 _AT_HAND = """
