@@ -15,6 +15,9 @@ from tests.faults.mix import MEETINGS_FROM, sells_cards
 from tests.faults.pairs.pairing import PLUGINS
 from tests.faults.switches import SWITCHES
 
+TELL = 1000
+"""After so many schedules it is told how far a run is."""
+
 FAILED = Path(__file__).with_name("failed_seeds.txt")
 
 
@@ -46,7 +49,10 @@ def main() -> int:
         for found in tally.found:
             print(f"\nSeed {found.seed} breaks {found.invariant}: {found.what}")
             print(f"Replay it: make simulate REPLAY={found.seed}{f' PLUGIN={plugin}' if plugin else ''}")
-            sys.stdout.flush()
+        played = total.numbers["schedules"]
+        if played // TELL > (played - tally.numbers["schedules"]) // TELL:
+            print(f"{played} of {len(seeds)} played, {len(total.found)} violations")
+        sys.stdout.flush()
     seconds = time.monotonic() - began
     for found in total.found[:3]:
         _replay(found.seed, asked.patch, plugin)
