@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,8 +16,7 @@ from structlog.testing import capture_logs
 
 from ils_payment.config import Arrival
 from ils_payment.web import handover
-from tests.conftest import Town
-from tests.web.doors import PUBLIC, SECRET, Doors, signed
+from tests.web.doors import PUBLIC, SECRET, Doors, doors_now, signed
 
 PAGE = (Path(__file__).parents[2] / "docs" / "handing-over.md").read_text(encoding="utf-8")
 DRIVERS = {
@@ -38,12 +36,8 @@ def program(language: str) -> str:
 @pytest.fixture
 def doors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Doors]:
     """A town at this very moment, whose library has the key of the page."""
-    monkeypatch.setenv("DOORS_SECRET", SECRET)
-    arrival = {"keys": [{"kid": "opac-2026", "secret": {"env": "DOORS_SECRET"}}]}
-    town = Town(f"sqlite:///{tmp_path}/ledger.db", arrival=arrival)
-    town.world.pass_time(seconds=(datetime.now(UTC) - town.world.now()).total_seconds())
-    yield Doors(town)
-    town.close()
+    with doors_now(tmp_path, monkeypatch, "opac-2026") as opened:
+        yield opened
 
 
 def test_the_programs_are_tried_in_perl_and_python_at_least() -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import Town
 from tests.integrations.koha_opac import KohaOPAC, unpacked
-from tests.web.doors import PUBLIC, SECRET, Doors
+from tests.web.doors import PUBLIC, SECRET, Doors, doors_now
 
 SETTINGS = {"address": f"{PUBLIC}/lindental", "issuer": "opac", "kid": "opac-1", "secret": SECRET}
 
@@ -29,13 +27,9 @@ def bare_koha(plugins: Path) -> KohaOPAC:
 
 @pytest.fixture
 def doors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Doors]:
-    """The program at this very moment, since Perl has no other clock; its library has the OPAC's key."""
-    monkeypatch.setenv("DOORS_SECRET", SECRET)
-    arrival = {"keys": [{"kid": "opac-1", "secret": {"env": "DOORS_SECRET"}}]}
-    town = Town(f"sqlite:///{tmp_path}/ledger.db", arrival=arrival)
-    town.world.pass_time(seconds=(datetime.now(UTC) - town.world.now()).total_seconds())
-    yield Doors(town)
-    town.close()
+    """The program now, since Perl has no other clock; its library has the OPAC's key."""
+    with doors_now(tmp_path, monkeypatch, "opac-1") as opened:
+        yield opened
 
 
 @pytest.fixture
