@@ -25,6 +25,7 @@ from ils_payment.problems import (
     ENV_PREFIX,
     Problem,
     Source,
+    not_told,
     raise_all,
     translate,
     unknown,
@@ -87,7 +88,7 @@ def load_settings(path: Path | None = None) -> Settings:
         strange = unknown_libraries(told, data)
         told = [one for one in told if one.key[:2] not in strange]
         strangers += strange.values()
-        raise_all(strangers + told + _added(wrong, told), source)
+        raise_all(strangers + told + not_told(wrong, told), source)
         raise  # Only a validation error without any detail would come here.
     except SettingsError:
         raise_all(unreadable_variables(_Loaded), None)
@@ -116,12 +117,6 @@ def _read(path: Path) -> str:
             f"{path} cannot be read ({error.strerror}).",
             mend="Run this as the user of the service, e.g.: sudo -u ils-payment ils-payment check",
         ) from None
-
-
-def _added(more: list[Problem], told: list[Problem]) -> list[Problem]:
-    """Return what *more* says about keys of which nothing is *told* yet."""
-    known = {one.key for one in told}
-    return [one for one in more if one.key not in known]
 
 
 def plugin_tables(settings: Settings) -> Iterator[tuple[Key, PluginTable]]:
@@ -189,7 +184,7 @@ def _checked(
         return cls.Config.model_validate(own), wrong
     except ValidationError as error:
         told = translate(error, cls.Config, where)
-        return None, told + _added(wrong, told)
+        return None, told + not_told(wrong, told)
 
 
 def check_plugin_tables(settings: Settings, plugins: Plugins) -> None:

@@ -180,6 +180,12 @@ def wrong_types(data: Mapping[str, Any], model: type[BaseModel], where: Key = ()
     return found
 
 
+def not_told(more: list[Problem], told: list[Problem]) -> list[Problem]:
+    """Return what *more* says about keys of which nothing is *told* yet."""
+    known = {one.key for one in told}
+    return [one for one in more if one.key not in known]
+
+
 def _translated(error: ErrorDetails, model: type[BaseModel], where: Key) -> Problem:
     own: Key = tuple(part for part in error["loc"] if part != "[key]")
     context = error.get("ctx", {})

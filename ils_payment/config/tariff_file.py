@@ -25,7 +25,7 @@ from ils_payment.domain.tariff_words import HELPS
 from ils_payment.errors import ConfigurationError
 from ils_payment.model import Level
 from ils_payment.money import MoneyError, minor_digits, parse
-from ils_payment.problems import Problem, Source, raise_all, translate
+from ils_payment.problems import Problem, Source, not_told, raise_all, translate, wrong_types
 from ils_payment.toml_text import key_lines, toml_mend
 
 if TYPE_CHECKING:
@@ -76,11 +76,14 @@ def read_tariff(path: Path) -> TariffFile:
         ) from None
     source = Source(path, key_lines(text))
     currency = str(data.get("currency", "EUR"))
+    wrong = wrong_types(data, TariffTable)
     try:
         table = TariffTable.model_validate(data, context={"currency": _known(currency)})
     except ValidationError as error:
-        raise_all(translate(error, TariffTable), source, page=PAGE)
+        told = translate(error, TariffTable)
+        raise_all(told + not_told(wrong, told), source, page=PAGE)
         raise  # Only a validation error without any detail would come here.
+    raise_all(wrong, source, page=PAGE)
     return TariffFile(_tariff(table), source)
 
 

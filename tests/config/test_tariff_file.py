@@ -123,6 +123,14 @@ def test_the_examples_contradict_nothing(path):
         ("period = { months = 12 }", "period = { months = 0 }", 6, "must be at least 1", "from 1 to 120"),
         (
             "period = { months = 12 }",
+            "period = { months = '12' }",
+            6,
+            "must be a whole number",
+            "months = 12",
+        ),
+        ("grace_days = 90", "grace_days = '90'", 5, "must be a whole number", ""),
+        (
+            "period = { months = 12 }",
             "",
             3,
             "nothing says for how long a card is renewed (adult, child)",
