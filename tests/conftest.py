@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from ils_payment_koha.simulator import KohaSimulator
 from ils_payment_stripe.simulator import StripeSimulator
 from sqlalchemy import select
@@ -22,6 +23,12 @@ from ils_payment.store import intake
 from ils_payment.store.tables import micros, payments
 from ils_payment.testing.world import SimulatedWorld
 from tests.ledgers import MOULD, PostgreSQL, lay_down, memory, postgresql
+
+# Each run tries the same examples, and a crowded machine fails nothing by being slow.
+settings.register_profile(
+    "same", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("same")
 
 KOHA = "koha.test"
 STRIPE = "127.0.0.1:12111"

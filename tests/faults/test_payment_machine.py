@@ -289,9 +289,6 @@ def test_whatever_happens_to_a_payment_no_cent_is_lost_or_doubled(empty_ledger, 
         settings=settings(
             max_examples=EXAMPLES,
             stateful_step_count=STEPS,
-            derandomize=True,
-            deadline=None,
-            database=None,
             suppress_health_check=list(HealthCheck),
         ),
     )

@@ -24,7 +24,7 @@ def test_every_target_has_seeds():
 def test_no_bytes_make_a_target_fall(name):
     seeds = [path.read_bytes() for path in SEEDS if path.parent.name == name]
 
-    @settings(max_examples=100, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=100)
     @given(
         st.one_of(
             st.binary(max_size=300),

@@ -204,7 +204,7 @@ ORDER = STAND.order()
 
 
 @given(body=st.binary(max_size=200), charset=st.sampled_from([None, "utf-8", "iso-8859-1", "utf-7", "x"]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_bytes_are_a_document_or_refused(body, charset):
     try:
         read = tree.read(body, charset)
@@ -222,7 +222,7 @@ def _read(content: object) -> tree.Tree:
 
 
 @given(content=CONTENT, preset=st.sampled_from([name for name in PRESETS if name != "libero"]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_answer_is_an_account_or_garbled(content, preset):
     try:
         account = mapping.account(_read(content), LOADED[preset], "EUR", STAND.world.now())
@@ -233,7 +233,7 @@ def test_any_answer_is_an_account_or_garbled(content, preset):
 
 
 @given(content=CONTENT, status=st.sampled_from([200, 500]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_no_answer_that_is_not_exactly_a_receipt_counts_as_paid(content, status):
     pay = LOADED["symphony"].operations.pay
     assert pay is not None

@@ -476,7 +476,7 @@ def test_when_all_connections_are_in_use_a_payment_is_not_sent():
 # --- whatever a server says -----------------------------------------------------------------------
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(st.binary(max_size=120), st.booleans(), st.integers(0, 200))
 def test_no_bytes_but_a_whole_answer_ever_pass_for_a_payment(noise, as_prefix, cut):
     stand = Stand(dialect={"reads_without_pin": True, "end_session": False})

@@ -140,7 +140,7 @@ FIELDS = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=300), st.sampled_from(list(PRESETS.values())))
 def test_any_bytes_are_a_message_or_a_garbled_answer(raw, dialect):
     for tried in (raw, raw + b"AY1AZ" + wire.checksum(raw + b"AY1AZ")):
@@ -148,7 +148,7 @@ def test_any_bytes_are_a_message_or_a_garbled_answer(raw, dialect):
             wire.decode(tried, dialect)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(FIELDS, st.text("Y ", min_size=14, max_size=14), st.sampled_from(list(PRESETS.values())))
 def test_any_answer_about_a_patron_is_an_account_or_a_remote_error(fields, flags, dialect):
     fixed = f"{flags}00020261121    220509000000000000000100000000"
@@ -167,7 +167,7 @@ def test_any_answer_about_a_patron_is_an_account_or_a_remote_error(fields, flags
         patron.card_of(message, "21234000012345")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_one_changed_byte_never_passes_for_another_answer(data):
     raw = bytearray(answer("38Y20261121    220509AOX|AA21234000012345|BKILSP-7K3M9Q-4|"))

@@ -65,13 +65,13 @@ def test_what_could_be_another_amount_is_none(text, form):
         records.cents(text, form, "EUR")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(-99_999_999, 99_999_999))
 def test_every_amount_that_sisis_writes_is_read_exactly(cents):
     assert records.cents(euros(cents), "comma", "EUR") == cents
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(max_size=15), st.sampled_from(["comma", "point", "cents"]))
 def test_any_text_is_an_amount_or_garbled(text, form):
     with suppress(RemoteGarbledError):

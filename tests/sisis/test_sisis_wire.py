@@ -191,7 +191,7 @@ LINES = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(LINES, st.sampled_from(["utf-8", "cp850", "iso8859-1"]))
 def test_any_lines_are_an_answer_or_an_error_of_ours(lines, charset):
     with suppress(RemoteError):
@@ -199,7 +199,7 @@ def test_any_lines_are_an_answer_or_an_error_of_ours(lines, charset):
         assert {key for key, _ in answer.data} <= {"Soll", "Gebuehr"}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.text(alphabet=st.characters(categories=["L", "N", "P", "Zs"]) | st.sampled_from("\\\nn:"), max_size=30)
 )
@@ -352,7 +352,7 @@ NCIP_PARTS = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.one_of(st.binary(max_size=200), NCIP_PARTS.map(lambda parts: "".join(parts).encode())))
 def test_any_bytes_are_an_answer_or_an_error_of_ours(body):
     told = ""

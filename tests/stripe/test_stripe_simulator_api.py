@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import pytest
 import stripe
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from ils_payment_stripe.simulator import SimulatedAccount, StripeSimulator
 from ils_payment_stripe.simulator.forms import decode
@@ -218,7 +218,6 @@ def numbered(node):
     return {name: numbered(child) for name, child in node.items()} if isinstance(node, dict) else node
 
 
-@settings(derandomize=True, database=None, deadline=None)
 @given(_TREE)
 def test_forms_are_read_exactly_as_the_sdk_writes_them(tree):
     assert decode(urlencode(list(_api_encode(tree)))) == numbered(tree)

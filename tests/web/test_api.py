@@ -288,9 +288,6 @@ def fuzz(operation, mode, catalogue, checks, tried):
     @given(case=operation.as_strategy(generation_mode=mode))
     @settings(
         max_examples=25,
-        deadline=None,
-        derandomize=True,
-        database=None,
         phases=[Phase.explicit, Phase.generate],
         suppress_health_check=list(HealthCheck),
     )

@@ -6,7 +6,7 @@ import json
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from ils_payment_xbezahldienste import wire
 from ils_payment_xbezahldienste.simulator.book import SimulatedService
@@ -100,7 +100,6 @@ def test_cents_become_the_exact_decimal_number_and_come_back(cents, number):
     assert wire.amount_of(wire.parsed(text)) == cents
 
 
-@settings(deadline=None)
 @given(st.integers(1, 999_999_00), st.integers(1, 98))
 def test_no_amount_changes_on_its_way_and_every_request_is_allowed(cents, count):
     parts = [1] * count if cents > count else []
