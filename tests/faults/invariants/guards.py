@@ -178,10 +178,10 @@ class SettleCallsAreGuarded(Invariant):
         (order,) = found
         self.calls[marker] += 1
         # What a restored ledger has forgotten may be done again once it was compared.
-        sent = order["tries"] if self.setting.lost is not None else self.calls[marker]
+        sent = order["doubtful"] if self.setting.lost is not None else self.calls[marker]
         self.hold(sent <= 3, f"{marker} was sent {sent} times")
         proof = self.setting.query("SELECT 1 FROM credit_orders WHERE confirmed_at IS NOT NULL LIMIT 1")
-        first = self.calls[marker] == 1 or (self.setting.lost is not None and order["tries"] == 1)
+        first = self.calls[marker] == 1 or (self.setting.lost is not None and order["doubtful"] == 1)
         self.hold(first or proof, f"{marker} was sent again without a proof of reading")
         refs = {row["fee_ref"] for row in self.setting.query(_LINES, order["payment_id"])}
         asked_for = {str(line) for line in asked.get("account_lines_ids", [])}
@@ -250,7 +250,8 @@ class SettleCallsAreGuarded(Invariant):
 
 _CALL = """
 SELECT o.payment_id, o.marker, o.cents, p.held, p.fence, p.lease_until,
-       (SELECT count(*) FROM credit_tries t WHERE t.order_id = o.id) AS tries,
+       (SELECT count(*) FROM credit_tries t WHERE t.order_id = o.id
+        AND coalesce(t.outcome, 'unclear') = 'unclear') AS doubtful,
        (SELECT t.fence FROM credit_tries t WHERE t.order_id = o.id
         ORDER BY t.number DESC LIMIT 1) AS try_fence,
        (SELECT l.until FROM patron_leases l WHERE l.patron_id = p.patron_id) AS patron_until
