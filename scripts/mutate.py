@@ -35,8 +35,8 @@ REACHED = COPY / ".coverage"
 PATHS = (".", "adapters/koha", "providers/stripe", "runners/procrastinate", "examples/ils-payment-example")
 FOLDERS = ("ils_payment", "adapters", "providers", "runners", "tests", "examples", "benchmarks")
 _FLOWS = (
-    "pay observe freeze settle readback work hands advance refund charge reversals decide deciding renew renew_late "
-    "reconcile reconcile_library reconcile_provider"
+    "pay observe freeze settle readback work hands advance refund charge reversals decide deciding renew "
+    "renew_late reconcile reconcile_library reconcile_provider"
 )
 # Dying everywhere takes the same ways again, for minutes.
 _FLOW_TESTS = [
