@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ils_payment.flows.reconcile import reach
-from ils_payment.model import RefundSupport
+from ils_payment.model import MarkerSupport, RefundSupport
 from ils_payment.money import to_decimal
 from ils_payment.store import journal, milestones
 
@@ -49,14 +49,15 @@ def checklist(
                 seen=checked if live or not checked else f"{checked}; but with test keys",
                 proven=live and bool(checked),
             ),
-            *_money(unit, library, zone),
+            *_money(unit, library, zone, desk),
             *_refunds(unit, library, zone, _unable(desk, _gives_back)),
             *_books(unit, library, zone, desk),
             *_by_hand(),
         ]
 
 
-def _money(unit: Unit, library: str, zone: ZoneInfo) -> Iterator[Item]:
+def _money(unit: Unit, library: str, zone: ZoneInfo, desk: Desk | None) -> Iterator[Item]:
+    marked = desk is None or desk.system.capabilities().marker is MarkerSupport.READABLE
     paid = milestones.last_settled(unit, library)
     told = ""
     if paid is not None:
@@ -66,7 +67,8 @@ def _money(unit: Unit, library: str, zone: ZoneInfo) -> Iterator[Item]:
         )
     yield Item(
         title="A real fee was paid with real money and is settled",
-        how="Pay a small fee of your own. The library system has one credit with the number of the receipt.",
+        how="Pay a small fee of your own. The library system has one credit of just this amount"
+        + (", with the number of the receipt." if marked else "."),
         seen=told,
         proven=bool(told),
     )

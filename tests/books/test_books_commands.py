@@ -155,6 +155,18 @@ def ticked(out):
     return [int(number) for number in re.findall(r"^\[x\] +(\d+)\.", out, re.MULTILINE)]
 
 
+def test_the_list_for_going_live_speaks_of_the_number_where_the_library_system_shows_it(books, monkeypatch):
+    desk = books.house.libraries["lindental"]
+
+    def asked():
+        return checklist(books.house, "lindental", "", live=False, desk=desk)[1].how
+
+    assert asked().endswith("with the number of the receipt.")
+    silent = replace(desk.system.capabilities(), marker=MarkerSupport.WRITE_ONLY)
+    monkeypatch.setattr(desk.system, "capabilities", lambda: silent)
+    assert asked().endswith("has one credit of just this amount.")
+
+
 def test_the_list_for_going_live_ticks_off_what_the_books_have_seen(books, typed, printed):
     titles = {item.title: item.seen for item in checklist(books.house, "lindental", "", live=False)}
     assert not any(titles.values()), "test money is not real money"
