@@ -9,7 +9,6 @@ seconds counts as noticed: the change never came to an end.
 
 import argparse
 import ast
-import contextlib
 import functools
 import importlib
 import json
@@ -19,6 +18,7 @@ import shutil
 import signal
 import sys
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -184,7 +184,9 @@ def look(file: str) -> int:
 
 def quiet() -> list[str]:
     """Return how pytest is called."""
-    return ["-q", "-x", "--no-header", "--tb=no", "-p", "no:cacheprovider", "--timeout=0"]
+    # What the children share is imported before pytest could look into it.
+    warned = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
+    return ["-q", "-x", "--no-header", "--tb=no", "-p", "no:cacheprovider", "--timeout=0", *warned]
 
 
 def preload(rooms: list[str]) -> None:
@@ -289,9 +291,12 @@ def started(work: Callable[[], int]) -> int:
             os.dup2(log.fileno(), 1)
             os.dup2(log.fileno(), 2)
         code = 70
-        with contextlib.suppress(Exception):
+        try:
             code = work()
-        os._exit(code)
+        except Exception:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
     return child
 
 
