@@ -295,6 +295,7 @@ def started(work: Callable[[], int]) -> int:
             code = work()
         except Exception:
             traceback.print_exc()
+            raise
         finally:
             os._exit(code)
     return child
