@@ -11,8 +11,9 @@ from sqlalchemy import select
 from structlog.testing import capture_logs
 
 from ils_payment.cli.serve import chores_of
+from ils_payment.config.appearance import Contact
 from ils_payment.config.renewal import Reminders as Table
-from ils_payment.errors import ConfigurationError
+from ils_payment.errors import ConfigurationError, RemoteAbsentError
 from ils_payment.flows import paylink, remind, subject, tell
 from ils_payment.flows.desk_checks import check_desk
 from ils_payment.flows.house import open_house
@@ -21,6 +22,7 @@ from ils_payment.store import doors, journal
 from ils_payment.store.renewal_tables import private_reminders
 from ils_payment.store.tables import private_mails, private_patrons
 from tests.conftest import KOHA
+from tests.flows.test_refunds_odd_answers import Answers
 from tests.web.card_town import CardTown, tariff
 
 ERIKAS = "erika.mustermann@mail.example"
@@ -301,6 +303,51 @@ def test_reminders_without_a_tariff_are_refused_at_the_start(town):
     town.prices(None)
     with pytest.raises(ConfigurationError, match="no card can be renewed here"):
         check_desk(town.desk)
+
+
+def test_a_patron_whom_the_library_system_deletes_before_the_mail_is_written_gets_none(town):
+    gone = RemoteAbsentError("The patron is not there any more.")
+    town.changes(system=Answers(town.desk.system, card=gone))
+    assert town.round() == []
+    assert town.rows(private_reminders) == []
+
+
+def test_two_workers_that_remind_at_the_same_moment_write_one_mail(town):
+    real, asked = town.desk.system, []
+
+    class Slow:
+        """While one asks for the card, another goes through the same list."""
+
+        def __getattr__(self, name):
+            return getattr(real, name)
+
+        def card(self, patron):
+            asked.append(patron)
+            if len(asked) == 1:
+                remind.Reminders()(town.house)
+            return real.card(patron)
+
+    town.changes(system=Slow())
+    assert len(town.round()) == 1
+    assert len(asked) == 2
+
+
+def test_a_reminder_names_the_catalogue_and_whom_to_ask(town):
+    told = Contact(phone="07032 123", mail="buecherei@lindental.example", hours="9 bis 18 Uhr")
+    arrival = town.desk.settings.arrival.model_copy(update={"opac_url": "https://opac.lindental.example"})
+    town.changes(settings=town.desk.settings.model_copy(update={"contact": told, "arrival": arrival}))
+    [body] = town.round()
+    assert "https://opac.lindental.example" in body
+    assert "07032 123" in body
+    assert "buecherei@lindental.example" in body
+
+
+def test_a_reminder_of_a_library_that_is_not_served_any_more_is_not_sent(town):
+    town.chore(town.house)
+    with town.house.store.read() as unit:
+        [mail] = unit.connection.execute(select(private_mails)).all()
+    town.house.libraries = {}
+    assert remind.letter(town.house, mail) is None
 
 
 def test_reminders_without_a_mail_server_are_refused_at_the_start(town):

@@ -347,6 +347,24 @@ def test_no_link_is_made_for_a_card_that_cannot_be_renewed(place):
         paylink.make(place.house, place.desk, place.ref("child"), timedelta(days=3))
 
 
+@pytest.mark.parametrize(
+    ("early", "mend"),
+    [(10, "let it live longer: --days 11 or more"), (400, "Make the link later: none is good")],
+)
+def test_no_link_is_made_that_would_end_before_the_card_can_be_renewed(place, early, mend):
+    ends = place.today + timedelta(days=30 + early)
+    place.koha.change(place.koha.patron_ids["expired"], expiry_date=ends.isoformat())
+    with pytest.raises(paylink.NoLinkError, match="the link would end before") as refused:
+        paylink.make(place.house, place.desk, place.ref("expired"), timedelta(days=5))
+    assert mend in refused.value.mend
+
+
+def test_an_altered_link_asks_nobody(place):
+    before = len(place.koha.truth()["requests"])
+    assert paylink.look(place.house, place.desk, "no-link-of-ours").state == "altered"
+    assert len(place.koha.truth()["requests"]) == before
+
+
 def test_a_payment_by_link_is_no_different_for_the_other_journeys(place):
     ole = Stranger(place)
     ole.pays()
