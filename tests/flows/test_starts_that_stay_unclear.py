@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 from ils_payment.flows import pay
+from ils_payment.flows.observe import POLL
 from ils_payment.flows.views import Begun, NotBegun
 from ils_payment.model import CannotTell, PayState, State
 from tests.flows.test_refunds_odd_answers import Answers, provider_answers
-from tests.flows.truths import ending, hear, load, sessions, settled, void
+from tests.flows.truths import ending, hear, load, sessions, settled, trail, void
 
 
 def lost_start(town: Any) -> str:
@@ -35,6 +36,23 @@ def test_where_a_start_cannot_be_looked_up_its_fees_stay_claimed_and_a_notice_te
     del provider.answers["capabilities"]
     town.run_for(days=2, rounds=30)
     assert town.view(payment_id).state is not State.CREATED
+
+
+def test_a_start_without_an_answer_stands_in_the_history(town):
+    assert "start_unclear" in trail(town, lost_start(town))
+
+
+def test_where_no_notice_would_tell_an_open_page_is_read_every_quarter_of_an_hour(town):
+    payment_id = town.started()
+    can(town, notices=False)
+    for _ in range(2):
+        due = load(town, payment_id).due_at
+        assert due is not None
+        town.world.pass_time(seconds=(due - town.world.now()).total_seconds())
+        town.run()
+    again = load(town, payment_id).due_at
+    assert again is not None
+    assert again - town.world.now() == POLL, "with notices it would be an hour after the beginning"
 
 
 def test_a_provider_that_cannot_tell_is_asked_again_later(town):
