@@ -152,7 +152,7 @@ def release(house: House, reports: Sequence[Report], actor: Actor, *, by_hand: s
     """
     with house.store.read() as unit:
         needed = {key: rows.unsettled_since(unit, key) or unit.now for key in house.libraries}
-        restored = journal.last_at(unit, "restore") or journal.last_at(unit, "pause_until_reconciled")
+        restored = journal.last_restore(unit)
     complete = {
         report.library
         for report in reports

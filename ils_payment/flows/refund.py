@@ -41,6 +41,7 @@ from ils_payment.store import (
     chain,
     evidence,
     installation,
+    journal,
     orders,
     patrons,
     payments,
@@ -304,11 +305,11 @@ def _fail(house: House, payment: Payment, refund: Refund, reason: str, ref: str 
         "found": ref,
         "cents": refund.cents,
     }
-    if ref and refund.charge_marker:
-        # The provider had it: where a restored ledger has forgotten that it arrived first, it may also have
-        # forgotten the counter-debit.
-        facts["marker"] = refund.charge_marker
     with house.store.unit() as unit:
+        restored = journal.last_restore(unit)
+        if ref and refund.charge_marker and restored is not None and restored >= refund.asked_at:
+            # The provider had it. That it arrived at first may be forgotten, and so may its counter-debit.
+            facts["marker"] = refund.charge_marker
         if refunds.change(unit, refund, state=RefundState.FAILED, ended_at=unit.now, charge_state="none"):
             failed = payments.move(
                 unit,

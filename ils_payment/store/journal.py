@@ -79,8 +79,13 @@ def newest(
     return [{**row, "facts": json.loads(row["facts"])} for row in rows]
 
 
-def last_at(unit: Unit, what: str) -> datetime | None:
-    """Return when *what* was done last."""
+def last_at(unit: Unit, *what: str) -> datetime | None:
+    """Return when any of *what* was done last."""
     return unit.connection.execute(
-        select(journal.c.at).where(journal.c.what == what).order_by(journal.c.number.desc()).limit(1)
+        select(journal.c.at).where(journal.c.what.in_(what)).order_by(journal.c.number.desc()).limit(1)
     ).scalar()
+
+
+def last_restore(unit: Unit) -> datetime | None:
+    """Return when this ledger was put back last, by our command or by the database's own."""
+    return last_at(unit, "restore", "pause_until_reconciled")

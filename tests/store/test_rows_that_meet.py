@@ -150,8 +150,16 @@ def test_the_rows_of_the_journal_are_numbered_without_a_gap_and_the_last_of_a_ki
         assert journal.append(unit, "somebody", "backup", {}) == first + 1
         assert journal.append(unit, "somebody", "export", {}) == first + 2
         assert journal.last_at(unit, "backup") == started + timedelta(hours=1)
-        assert journal.last_at(unit, "restore") is None
+        assert journal.last_restore(unit) is None
         assert journal.broken_at(unit) is None
+
+
+def test_a_ledger_was_put_back_last_by_whichever_way_was_last(town):
+    for what in ("restore", "pause_until_reconciled"):
+        town.world.pass_time(hours=1)
+        with town.house.store.unit() as unit:
+            journal.append(unit, "somebody", what, {})
+            assert journal.last_restore(unit) == unit.now
 
 
 def test_a_row_of_the_journal_that_was_taken_out_breaks_the_chain_where_it_stood(town):
