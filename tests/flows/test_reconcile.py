@@ -104,6 +104,8 @@ def test_an_orphan_marker_is_a_case_once_and_stays_decided(each_town):
     case = case_of(town, None)
     assert case.kind == "orphan_marker"
     assert resolve(town, case, Choice.NO_ACTION).code == "done"
+    with town.house.store.read() as unit:
+        assert journal.last_at(unit, "decided_no_action") == town.world.now()
     assert ("orphan_marker", False) in _found(_compare(town))
     assert kinds(town, None) == []
 

@@ -337,3 +337,18 @@ def test_a_payment_of_a_provider_that_cannot_close_stays_open_when_it_is_cancell
 def test_a_payment_that_does_not_exist_cannot_be_cancelled(town):
     with pytest.raises(LookupError):
         pay.cancel(town.house, "nothing")
+
+
+def test_where_refunds_cannot_be_looked_up_a_lost_one_is_repeated_only_while_its_key_is_kept(town):
+    payment_id = settled_payment(town)
+    can = replace(town.desk.providers["stripe"].capabilities(), finds_refunds=False)
+    lost = provider_answers(town, capabilities=can, refund=Unclear(reason="no answer"))
+    approved(town, payment_id)
+    town.run_for(hours=20, rounds=10)
+    kept = len(lost.asked["refund"])
+    assert kept > 1
+    town.world.pass_time(hours=5)
+    forgotten = len(lost.asked["refund"])
+    town.run_for(days=2, rounds=10)
+    assert len(lost.asked["refund"]) == forgotten, "the provider has forgotten the key by now"
+    assert only_refund(town, payment_id).state == "tried"
