@@ -25,6 +25,11 @@ def test_a_handled_notice_is_forgotten_after_ninety_days_and_a_new_one_never(eac
     town.run()
     forget_old_notices(town.house)
     assert _kept(town) == 0
+    town.stripe.pay(town.session_of(town.started(patron=PatronRef(str(town.koha.patron_ids["jan"])))))
+    assert town.deliver_webhooks() == 1
+    town.run()
+    forget_old_notices(town.house)
+    assert _kept(town) == 1, "it was handled, and the provider may still repeat it"
 
 
 def test_a_patron_who_only_looked_is_not_kept_and_one_who_paid_is(each_town):
