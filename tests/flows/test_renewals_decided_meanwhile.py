@@ -1,0 +1,120 @@
+"""Renewals about which persons decide meanwhile: by hand, by the treasury, or for the money to go back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from ils_payment.domain.decisions import Choice
+from ils_payment.domain.refunds import Meaning
+from ils_payment.flows import decide
+from ils_payment.model import RefundSupport
+from tests.flows.decisions import TREASURER, books, case_of, kinds, refund, refunded, resolve
+from tests.flows.renewing import YEAR, RenewingTown
+from tests.flows.test_refunds_odd_answers import provider_answers, put_in_place
+from tests.flows.test_renewals import DEBIT, PUT, pay_for, renewed
+from tests.flows.test_renewals_rare_ways import once
+from tests.flows.truths import ending, hear, load
+
+
+@pytest.fixture
+def town(tmp_path):
+    built = RenewingTown(f"sqlite:///{tmp_path}/ledger.db")
+    yield built
+    built.close()
+
+
+def gives_nothing_back(town):
+    can = town.desk.providers["stripe"].capabilities()
+    provider_answers(town, capabilities=replace(can, refund=RefundSupport.NONE))
+
+
+def test_fees_that_were_booked_by_hand_leave_the_card_to_be_renewed(town):
+    payment_id = town.sold(fees=True)
+    (fee,) = (line for line in load(town, payment_id).lines if line.fee_ref)
+    town.koha.pay_at_desk(int(town.jan), int(str(fee.fee_ref)), fee.cents)
+    pay_for(town, payment_id)
+    assert kinds(town, payment_id) == ["fees_differ"]
+    assert town.writes() == []
+    town.world.pass_time(minutes=5)  # Else the desk's credit could have come between ours and our look.
+    assert resolve(town, case_of(town, payment_id), Choice.BOOKED_BY_HAND, reference="Kasse 7").ok
+    town.run()
+    end = ending(town, payment_id)
+    assert (end["state"], end["held"], end["cases"], end["claims"]) == ("settled", False, [], 0)
+    assert end["books"] == {"provider": -YEAR - 150, "by_hand": 150, "library_system": YEAR}
+    assert end["credits"] == [(YEAR, 0)]
+    assert town.expiry() == town.until.isoformat()
+
+
+def test_the_treasury_is_told_of_nothing_while_a_lost_call_may_still_renew_the_card(town):
+    gives_nothing_back(town)
+    payment_id = town.sold()
+    town.koha.lose_answer(operation=PUT)
+    town.stripe.pay(town.session_of(payment_id))
+    with once(town, "renew.recorded", town.koha.database_down):
+        hear(town)
+    assert refund(town, payment_id).code == "too_early"
+    assert kinds(town, payment_id) == []
+    town.koha.database_down(down=False)
+    town.run_for(hours=1, rounds=10)
+    renewed(town, payment_id)
+
+
+def test_the_treasury_pays_out_no_fee_that_stays_for_a_card_that_was_never_charged(town):
+    gives_nothing_back(town)
+    payment_id = town.sold()
+    town.koha.database_down()
+    pay_for(town, payment_id)
+    assert refund(town, payment_id, Meaning.FEE_STAYS).code == "no_debt"
+    assert kinds(town, payment_id) == []
+    assert refund(town, payment_id, Meaning.FEE_DROPPED).code == "treasury"
+    assert kinds(town, payment_id) == ["treasury_pays"]
+
+
+def test_the_money_of_a_card_waits_until_a_lost_call_cannot_renew_it_any_more(town):
+    """The quarantine was made longer after the refund had been asked for."""
+    payment_id = town.sold()
+    town.koha.fail_next(1, operation=PUT, status=0)
+    with once(town, "renew.recorded", town.koha.database_down):
+        pay_for(town, payment_id)
+    town.run_for(minutes=20, rounds=10)
+    asked = refund(town, payment_id)
+    assert decide.approve(town.house, TREASURER, str(asked.refund_id)).ok
+    town.koha.database_down(down=False)
+    settings = town.desk.settings
+    patient = settings.settle.model_copy(update={"quarantine_minutes": 60 * 24})
+    town.desk = replace(town.desk, settings=settings.model_copy(update={"settle": patient}))
+    put_in_place(town, town.desk.system)
+    town.run()
+    tried_at = town.renewal(payment_id).tried_at
+    assert load(town, payment_id).due_at == tried_at + timedelta(days=1)
+    town.run_for(hours=23, rounds=10)
+    assert refunded(town) == 0
+    town.run_for(hours=2, rounds=10)
+    assert refunded(town) == YEAR
+    assert books(town, payment_id) == {"provider": -YEAR, "returned": YEAR}
+    assert town.writes() == []
+
+
+def test_a_debit_that_is_there_twice_stops_the_refund_once_and_is_left_to_a_person(town):
+    payment_id = town.sold()
+    town.koha.lose_answer(operation=DEBIT)
+    with once(town, "charge.after_call", town.koha.database_down):
+        pay_for(town, payment_id)
+    town.run_for(minutes=20, rounds=10)
+    town.koha.add_fee(int(town.jan), YEAR, "ACCOUNT_RENEW", note=town.renewal(payment_id).charge_marker)
+    asked = refund(town, payment_id)
+    assert decide.approve(town.house, TREASURER, str(asked.refund_id)).ok
+    town.koha.database_down(down=False)
+    town.run_for(hours=1, rounds=10)
+    case = case_of(town, payment_id)
+    assert (case.kind, refunded(town)) == ("refund_failed", 0)
+    assert (town.renewal(payment_id).charge_state, town.renewal(payment_id).charge_ref) == ("by_hand", None)
+    # Which of the two is the one that is owed, nobody here can say.
+    assert resolve(town, case, Choice.REFUND, meaning=Meaning.FEE_STAYS).code == "no_debt"
+    asked = resolve(town, case, Choice.REFUND, meaning=Meaning.FEE_DROPPED)
+    assert decide.approve(town.house, TREASURER, str(asked.refund_id)).ok
+    town.run()
+    assert books(town, payment_id) == {"provider": -YEAR, "returned": YEAR}
