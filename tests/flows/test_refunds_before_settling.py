@@ -24,7 +24,7 @@ from ils_payment.model import (
     State,
     Unclear,
 )
-from ils_payment.store import attempts, cases, refunds
+from ils_payment.store import attempts, cases, orders, refunds
 from ils_payment.store.tables import private_patrons
 from tests.flows.decisions import (
     CLERK,
@@ -65,6 +65,13 @@ def test_a_credit_that_is_there_after_all_stops_the_refund_and_a_person_decides_
     assert facts["found"] == marker
     assert books(town, payment_id) == {"provider": -DUE, "case": DUE}
     assert load(town, payment_id).held
+
+
+def test_whose_money_goes_back_has_no_order_left_that_could_be_settled(town):
+    payment_id = _unclear(town)
+    wanted_back(town, payment_id)
+    with town.house.store.read() as unit:
+        assert [one.state for one in orders.of_payment(unit, payment_id)] == ["given_up"]
 
 
 def test_a_refund_waits_until_no_call_can_take_effect_any_more(town):
