@@ -10,13 +10,25 @@ import pytest
 from ils_payment.domain.decisions import Choice
 from ils_payment.domain.refunds import Meaning
 from ils_payment.flows import decide
+from ils_payment.flows.advance import advance
+from ils_payment.flows.hands import LEASE_SECONDS
 from ils_payment.model import RefundSupport
-from tests.flows.decisions import TREASURER, books, case_of, kinds, refund, refunded, resolve
+from ils_payment.testing.world import Crash
+from tests.flows.decisions import (
+    TREASURER,
+    books,
+    cannot_charge,
+    case_of,
+    kinds,
+    refund,
+    refunded,
+    resolve,
+)
 from tests.flows.renewing import YEAR, RenewingTown
 from tests.flows.test_refunds_odd_answers import provider_answers, put_in_place
 from tests.flows.test_renewals import DEBIT, PUT, pay_for, renewed
-from tests.flows.test_renewals_rare_ways import once
-from tests.flows.truths import ending, hear, load
+from tests.flows.test_renewals_rare_ways import ask_a_person, once
+from tests.flows.truths import ending, hear, load, trail
 
 
 @pytest.fixture
@@ -118,3 +130,84 @@ def test_a_debit_that_is_there_twice_stops_the_refund_once_and_is_left_to_a_pers
     assert decide.approve(town.house, TREASURER, str(asked.refund_id)).ok
     town.run()
     assert books(town, payment_id) == {"provider": -YEAR, "returned": YEAR}
+
+
+# --- a fee whose refund comes back from the bank -----------------------------------------------------
+
+
+def line_of(town, payment_id, cents):
+    (line,) = (one for one in load(town, payment_id).lines if one.cents == cents)
+    return line.id
+
+
+def given_back(town, payment_id, cents):
+    """Persons want the line of *cents* back, and the provider gives it; return the provider's refund."""
+    before = set(town.stripe.truth()["refunds"])
+    lines = (line_of(town, payment_id, cents),)
+    asked = resolve(town, case_of(town, payment_id), Choice.REFUND, meaning=Meaning.FEE_DROPPED, lines=lines)
+    if asked.code == "second_person":
+        assert decide.approve(town.house, TREASURER, str(asked.refund_id)).ok
+    town.run()
+    (ref,) = set(town.stripe.truth()["refunds"]) - before
+    return ref
+
+
+def fee_given_back(town, cents=150):
+    """A paid payment of which one fee went back before anything was settled; its case is still open."""
+    payment_id = town.sold(fees=True)
+    with once(town, "settle.leased", lambda: ask_a_person(town, payment_id)):
+        pay_for(town, payment_id)
+    return payment_id, given_back(town, payment_id, cents)
+
+
+def test_a_fee_that_came_back_is_settled_alone_when_the_renewed_card_was_paid_back(town, monkeypatch):
+    cannot_charge(monkeypatch)
+    payment_id, ref = fee_given_back(town)
+
+    def die():
+        raise Crash
+
+    assert resolve(town, case_of(town, payment_id), Choice.SETTLE_AGAIN).ok
+    with once(town, "renew.renewed", die), pytest.raises(Crash):
+        town.run()
+    town.world.pass_time(seconds=LEASE_SECONDS + 1)
+    town.stripe.finish_refund(ref, success=False)
+    hear(town)
+    assert kinds(town, payment_id) == ["came_back"]
+    given_back(town, payment_id, YEAR)
+    assert resolve(town, case_of(town, payment_id), Choice.SETTLE_AGAIN).ok
+    town.run()
+    end = ending(town, payment_id)
+    assert (end["state"], end["held"], end["cases"], end["credits"]) == ("settled", False, [], [(150, 0)])
+    assert end["books"] == {"provider": -YEAR - 150, "returned": YEAR, "library_system": 150}
+    assert town.renewal(payment_id).state == "renewed", "what was done is not given up"
+    assert [to for _, to in town.writes()] == [town.until.isoformat()]
+
+
+def test_a_sleeping_worker_does_not_end_a_payment_one_of_whose_fees_is_just_being_settled(town):
+    town.koha.change(int(town.jan), category_id="KIND")
+    town.koha.add_fee(int(town.jan), 300)
+    payment_id, ref = fee_given_back(town, cents=300)
+
+    def come_back():
+        town.world.pass_time(seconds=LEASE_SECONDS + 1)
+        town.stripe.finish_refund(ref, success=False)
+        town.deliver_webhooks()
+        advance(town.house, payment_id)
+        assert kinds(town, payment_id) == ["came_back"]
+        assert resolve(town, case_of(town, payment_id), Choice.SETTLE_AGAIN).ok
+        town.koha.lose_answer()
+        advance(town.house, payment_id)
+        assert ending(town, payment_id)["state"] == "unknown"
+
+    assert resolve(town, case_of(town, payment_id), Choice.SETTLE_AGAIN).ok
+    with once(town, "renew.renewed", come_back):
+        advance(town.house, payment_id)
+    assert ending(town, payment_id)["state"] == "unknown"
+    assert "renewal_settled" not in trail(town, payment_id)
+    town.run_for(hours=1, rounds=20)
+    end = ending(town, payment_id)
+    assert (end["state"], end["cases"]) == ("settled", [])
+    assert end["books"] == {"provider": -450, "library_system": 450}
+    assert sorted(end["credits"]) == [(150, 0), (300, 0)]
+    assert town.expiry() == town.until.isoformat()
