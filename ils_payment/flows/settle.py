@@ -116,10 +116,11 @@ def _settle_orders(
 def _orders(unit: Unit, desk: Desk, payment: Payment) -> list[Order]:
     """Return the credit orders, with new ones for lines that wait and that no order covers any more.
 
-    What the card costs has no order before its debit is there.
+    What the card costs has no order before its debit is there. A line that waits although its order was
+    applied had its money given back, which has come back since: it is looked at like a new one.
     """
     known = orders.of_payment(unit, payment.id)
-    covered = {line for order in known if order.state != "given_up" for line in order.line_ids}
+    covered = {line for order in known if order.state in {"due", "open"} for line in order.line_ids}
     renewal = renewals.of_payment(unit, payment)
     if renewal is not None and renewal.charge_state != "done":
         covered.add(renewal.line_id)

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from ils_payment.domain import ledger
+from ils_payment.domain.ledger import Book
 from ils_payment.domain.renewing import CARD
 from ils_payment.domain.states import decide
 from ils_payment.model import Input, OrderLine, SettledPayment
@@ -136,7 +137,10 @@ def is_last(unit: Unit, payment: Payment) -> bool:
     known = orders.of_payment(unit, payment.id)
     if renewal is not None:
         ordered = any(renewal.line_id in order.line_ids for order in known)
-        if not renewal.ended or (renewal.charge_state == "done" and not ordered):
+        held = ledger.balances(chain.read_postings(unit, payment.id))
+        # The debit of a card whose money went back is nothing of ours any more.
+        waits = any((book, renewal.line_id) in held for book in (Book.TO_SETTLE, Book.CASE))
+        if not renewal.ended or (renewal.charge_state == "done" and not ordered and waits):
             return False
     return all(order.state in {"applied", "given_up"} for order in known)
 

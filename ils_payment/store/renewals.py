@@ -101,10 +101,17 @@ def waiting_line(unit: Unit, payment: Payment) -> str | None:
 
 
 def give_up(unit: Unit, payment: Payment) -> None:
-    """Never carry out a renewal that was not: a person has seen to the card, or its money is gone."""
+    """Carry out no more of a renewal: a person has seen to the card, or its money is gone.
+
+    A card that has its new day keeps it; what was not charged for it by now never is.
+    """
     renewal = of_payment(unit, payment)
-    if renewal is not None and renewal.state != "renewed":
+    if renewal is None:
+        return
+    if renewal.state != "renewed":
         change(unit, renewal, state="given_up", charge_state="none")
+    elif renewal.charge_state in {"due", "tried"}:
+        change(unit, renewal, charge_state="none")
 
 
 def doubtful_until(renewal: Renewal, quarantine: timedelta) -> datetime:
