@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from ils_payment.domain.by_law import Band, Category, Period
+from ils_payment.domain.tariff import NoQuote
 from ils_payment.domain.tariff_check import contradictions
 from ils_payment.errors import (
     ConfigurationError,
@@ -19,7 +20,7 @@ from ils_payment.flows.desk_checks import check_desk
 from ils_payment.flows.tariffs import open_category_fees
 from ils_payment.flows.verify import verify
 from ils_payment.flows.views import NotBegun
-from ils_payment.model import ReadSupport, Verdict
+from ils_payment.model import ReadSupport, RenewSupport, Verdict
 from ils_payment.store import elending, renewals
 from tests.flows.renewing import RenewingTown, tariff
 from tests.flows.test_other_library_systems import can
@@ -81,6 +82,14 @@ def test_a_table_that_the_library_system_cannot_serve_is_refused_at_the_start(ca
     changed = {name: getattr(settings, name).model_copy(update=of_it) for name, of_it in table.items()}
     with pytest.raises(ConfigurationError, match=says):
         check_desk(replace(cards.desk, settings=settings.model_copy(update=changed)))
+
+
+def test_where_the_library_system_renews_nothing_no_price_is_named(cards):
+    can(cards, can_renew=RenewSupport.NO)
+    card = cards.desk.system.card(cards.jan)
+    found = offer.quote(cards.house, cards.desk, cards.jan, card)
+    assert isinstance(found, NoQuote)
+    assert found.code == "cannot_renew"
 
 
 def test_coming_back_to_a_payment_that_nobody_knows_asks_no_provider(town):
