@@ -47,7 +47,7 @@ def possible(
     """Return what can be decided about a payment of *lines* (cents by id) now.
 
     Settling again needs whole lines in the account of cases (a part of one may have left at the
-    provider) and no other open question. *stuck*: a renewal waits for a person, also a free one.
+    provider) and no other open question. *stuck*: a free renewal waits for a person.
     """
     in_case = {line: cents for (book, line), cents in balances(postings).items() if book is Book.CASE}
     choices = []

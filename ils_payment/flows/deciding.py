@@ -36,17 +36,17 @@ _SETTLED = frozenset({Book.LIBRARY_SYSTEM, Book.BY_HAND})
 
 def possible_now(unit: Unit, payment: Payment) -> list[Choice]:
     """Return what can be decided about a payment now."""
-    renewal = renewals.of_payment(unit, payment)
+    renewal, cents = renewals.of_payment(unit, payment), dict(payment.amounts())
     waiting = [
         one for one in refunds.of_payment(unit, payment.id) if one.state is RefundState.ASKED
     ] + refunds.running(unit, payment.id)
     return possible(
         payment.state,
         chain.read_postings(unit, payment.id),
-        dict(payment.amounts()),
+        cents,
         open_cases=len(cases.open_of_payment(unit, payment.id)),
         refunding=bool(waiting),
-        stuck=renewal is not None and (renewal.state == "given_up" or renewal.charge_state == "by_hand"),
+        stuck=renewal is not None and renewal.state == "given_up" and not cents[renewal.line_id],
     )
 
 

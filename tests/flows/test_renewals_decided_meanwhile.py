@@ -211,3 +211,22 @@ def test_a_sleeping_worker_does_not_end_a_payment_one_of_whose_fees_is_just_bein
     assert end["books"] == {"provider": -450, "library_system": 450}
     assert sorted(end["credits"]) == [(150, 0), (300, 0)]
     assert town.expiry() == town.until.isoformat()
+
+
+def test_a_card_whose_money_all_went_back_at_the_provider_cannot_be_settled_again(town):
+    payment_id = town.sold()
+    town.koha.renew_account(int(town.jan))
+    pay_for(town, payment_id)
+    asked = resolve(town, case_of(town, payment_id), Choice.REFUND, meaning=Meaning.FEE_DROPPED)
+    town.stripe.refund_in_dashboard(town.session_of(payment_id))
+    town.stripe.faults.lose_request(1, only="refunds.create")
+    assert decide.approve(town.house, TREASURER, str(asked.refund_id)).ok
+    hear(town)
+    assert resolve(town, case_of(town, payment_id, "reversed"), Choice.NO_ACTION).ok
+    town.run_for(hours=2, rounds=10)
+    assert kinds(town, payment_id) == ["refund_failed"]
+    assert books(town, payment_id) == {"provider": -YEAR, "returned": YEAR}
+    assert Choice.SETTLE_AGAIN not in decide.choices(town.house, payment_id)
+    assert resolve(town, case_of(town, payment_id), Choice.NO_ACTION).ok
+    town.run()
+    assert ending(town, payment_id)["state"] == "resolved"
