@@ -22,7 +22,7 @@ from ils_payment.flows.verify import verify
 from ils_payment.flows.views import NotBegun
 from ils_payment.model import ReadSupport, RenewSupport, Verdict
 from ils_payment.store import elending, renewals
-from tests.flows.renewing import RenewingTown, tariff
+from tests.flows.renewing import tariff
 from tests.flows.test_other_library_systems import can
 from tests.flows.test_refunds_odd_answers import library_answers, provider_answers
 from tests.flows.test_unblock import Platform
@@ -30,10 +30,8 @@ from tests.flows.truths import hear, of
 
 
 @pytest.fixture
-def cards(tmp_path):
-    built = RenewingTown(f"sqlite:///{tmp_path}/ledger.db")
-    yield built
-    built.close()
+def cards(renewing_town):
+    return renewing_town
 
 
 def test_a_library_system_that_wants_the_pin_again_is_not_called_unavailable(town):

@@ -7,17 +7,15 @@ from datetime import timedelta
 import pytest
 
 from tests.flows.decisions import cannot_charge, case_of, kinds
-from tests.flows.renewing import YEAR, RenewingTown
+from tests.flows.renewing import YEAR
 from tests.flows.test_reconcile import _compare, _found
 from tests.flows.test_renewals import DEBIT, pay_for
 from tests.flows.truths import load
 
 
 @pytest.fixture
-def town(tmp_path):
-    built = RenewingTown(f"sqlite:///{tmp_path}/ledger.db")
-    yield built
-    built.close()
+def town(renewing_town):
+    return renewing_town
 
 
 def bought(town):

@@ -11,7 +11,7 @@ from ils_payment.flows.hands import LEASE_SECONDS
 from ils_payment.flows.verify import verify
 from ils_payment.testing.world import Crash
 from tests.flows.decisions import TREASURER, case_of, kinds, resolve
-from tests.flows.renewing import YEAR, RenewingTown
+from tests.flows.renewing import YEAR
 from tests.flows.test_renewals import pay_for
 from tests.flows.test_renewals_rare_ways import ask_a_person, once
 from tests.flows.truths import ending, hear, load
@@ -20,10 +20,8 @@ FEE = 150
 
 
 @pytest.fixture
-def town(tmp_path):
-    built = RenewingTown(f"sqlite:///{tmp_path}/ledger.db")
-    yield built
-    built.close()
+def town(renewing_town):
+    return renewing_town
 
 
 def goes_back(town, payment_id, line):

@@ -29,10 +29,8 @@ READS = ["borrowers:edit_borrowers", "updatecharges:remaining_permissions"]
 
 
 @pytest.fixture
-def town(tmp_path):
-    built = RenewingTown(f"sqlite:///{tmp_path}/ledger.db")
-    yield built
-    built.close()
+def town(renewing_town):
+    return renewing_town
 
 
 @pytest.fixture

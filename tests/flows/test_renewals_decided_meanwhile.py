@@ -24,7 +24,7 @@ from tests.flows.decisions import (
     refunded,
     resolve,
 )
-from tests.flows.renewing import YEAR, RenewingTown
+from tests.flows.renewing import YEAR
 from tests.flows.test_refunds_odd_answers import provider_answers, put_in_place
 from tests.flows.test_renewals import DEBIT, PUT, pay_for, renewed
 from tests.flows.test_renewals_rare_ways import ask_a_person, once
@@ -32,10 +32,8 @@ from tests.flows.truths import ending, hear, load, trail
 
 
 @pytest.fixture
-def town(tmp_path):
-    built = RenewingTown(f"sqlite:///{tmp_path}/ledger.db")
-    yield built
-    built.close()
+def town(renewing_town):
+    return renewing_town
 
 
 def gives_nothing_back(town):

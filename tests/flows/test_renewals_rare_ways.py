@@ -13,16 +13,14 @@ from ils_payment.flows.hands import LEASE_SECONDS
 from ils_payment.flows.work import SEND_WITHIN
 from ils_payment.store import payments
 from tests.flows.decisions import books, case_of, kinds, resolve
-from tests.flows.renewing import YEAR, RenewingTown
+from tests.flows.renewing import YEAR
 from tests.flows.test_renewals import pay_for, renewed
 from tests.flows.truths import load, trail
 
 
 @pytest.fixture
-def town(tmp_path):
-    built = RenewingTown(f"sqlite:///{tmp_path}/ledger.db")
-    yield built
-    built.close()
+def town(renewing_town):
+    return renewing_town
 
 
 @contextmanager
