@@ -60,16 +60,21 @@ def wrong_in_account(lines: Sequence[OrderLine], before: Before, after: Account)
 
 
 def wrong_in_credits(
-    marker: str, cents: int, before: Before, recent: Sequence[Credit], ours: Collection[str]
+    marker: str, cents: int, before: Before, after: Account, recent: Sequence[Credit], ours: Collection[str]
 ) -> str | None:
     """Name what is wrong with the newest credits: ours stands there once, and no foreign one; else None.
 
     *ours* are all markers that we ever used for the patron. A library system may tell whole seconds
-    only, so a foreign credit counts from the second in which the account was read.
+    only, so a credit counts as new from the second in which the account was read *before* the call.
+    New credits lower the balance by their own cents and no more. If it is lower *after* the call, what
+    was read before was out of date: the fee was paid already, and our credit went to another one.
     """
     if [credit.cents for credit in recent if credit.marker == marker] != [cents]:
         return "our credit is not there exactly once"
     since = before.read_at.replace(microsecond=0)
-    if any(credit.marker not in ours and (credit.at is None or credit.at >= since) for credit in recent):
+    others = [one for one in recent if one.marker != marker and (one.at is None or one.at >= since)]
+    if any(credit.marker not in ours for credit in others):
         return "another credit was made at the same time"
+    if after.balance < before.balance - cents - sum(credit.cents for credit in others):
+        return "less is owed than the credits explain"
     return None

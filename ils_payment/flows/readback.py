@@ -153,4 +153,4 @@ def _what_is_wrong(work: Work, before: Before) -> str | None:
     recent = work.desk.system.recent_credits(work.patron, before.read_at)
     with work.house.store.read() as unit:
         ours = orders.markers_of_patron(unit, work.payment.patron_id)
-    return settling.wrong_in_credits(work.order.marker, work.order.cents, before, recent, ours)
+    return settling.wrong_in_credits(work.order.marker, work.order.cents, before, after, recent, ours)

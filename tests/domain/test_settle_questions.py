@@ -85,4 +85,22 @@ SECOND_BEFORE = SAME_SECOND - timedelta(seconds=1)
 )
 def test_our_credit_is_there_once_and_no_foreign_one(recent, right):
     before = Before.of(_account(), LINES)
-    assert (wrong_in_credits("A", 600, before, recent, {"A", "B"}) is None) is right
+    after = _account(0, 0, more=100)
+    assert (wrong_in_credits("A", 600, before, after, recent, {"A", "B"}) is None) is right
+
+
+@pytest.mark.parametrize(
+    ("after", "recent", "right"),
+    [
+        (_account(0, 0, more=500), [_credit("A")], True),
+        (_account(0, 0, more=501), [_credit("A")], True),
+        (_account(0, 0, more=499), [_credit("A")], False),
+        (_account(0, 0, more=499), [_credit("A"), _credit(None, 450, at=SECOND_BEFORE)], False),
+        # Another credit of ours explains as much as it is worth.
+        (_account(0, 0, more=430), [_credit("A"), _credit("B", 70)], True),
+        (_account(0, 0, more=429), [_credit("A"), _credit("B", 70)], False),
+    ],
+)
+def test_no_less_is_owed_afterwards_than_the_credits_explain(after, recent, right):
+    before = Before.of(_account(more=500), LINES)
+    assert (wrong_in_credits("A", 600, before, after, recent, {"A", "B"}) is None) is right

@@ -125,6 +125,29 @@ def test_a_marker_that_is_there_beside_a_foreign_credit_is_a_case(town):
     assert credit["amount"] == DUE
 
 
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_fee_that_was_paid_at_the_desk_before_a_copy_of_the_account_was_read_is_a_case(town, lost):
+    """A database that lags behind shows the fee as open, and our credit goes to another fee."""
+    payment_id = paid(town, only=1)
+    patron = town.koha.patron_ids["erika"]
+    asked = library_answers(town)
+    copies = [town.desk.system.real.account(town.erika)]
+    town.koha.pay_at_desk(patron, 2, 450)
+    town.world.pass_time(seconds=10)
+    now = town.world.now
+
+    def account(ref: Any) -> Any:
+        return replace(copies.pop(), read_at=now()) if copies else asked.real.account(ref)
+
+    asked.account = account  # type: ignore[attr-defined]  # in front of the real one
+    if lost:
+        town.koha.lose_answer()
+    hear(town)
+    town.run_for(hours=1, rounds=20)
+    case = case_of(town, payment_id, "read_back")
+    assert case.facts["wrong"] == "less is owed than the credits explain"
+
+
 def test_fees_are_shown_without_titles_while_these_cannot_be_had(town):
     wanted = see.fees(town.house, town.desk, town.erika)
     assert any(line.title for line in wanted.lines)
