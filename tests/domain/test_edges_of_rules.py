@@ -55,12 +55,12 @@ def test_each_thing_that_is_wrong_afterwards_has_its_words():
     ours = Credit(remote_ref="1", marker="ILSP-1", cents=450, unapplied=0, at=NOON)
     foreign = Credit(remote_ref="2", marker=None, cents=1, unapplied=0, at=NOON)
 
-    def wrong(*recent, after=account(0)):
-        return settling.wrong_in_credits("ILSP-1", 450, before, after, recent, {"ILSP-1"})
+    def wrong(*recent, balance=0):
+        return settling.wrong_in_credits("ILSP-1", 450, before, account(0, balance), recent, {"ILSP-1"})
 
     assert wrong() == "our credit is not there exactly once"
     assert wrong(ours, foreign) == "another credit was made at the same time"
-    assert wrong(ours, after=account(0, -1)) == "less is owed than the credits explain"
+    assert wrong(ours, balance=-1) == "less is owed than the credits explain"
     assert wrong(ours) is None
 
 
