@@ -33,7 +33,7 @@ class World:
     """Leases follow the database's clock where hosts share it; a simulated clock switches this off."""
 
     def __init__(self, *, ca_bundle: str | None = None, mail: Mail | None = None) -> None:
-        """Keep the file with certificate authorities (None: the system's) and the mail server."""
+        """Keep the file with more certificate authorities (None: there are no more) and the mail server."""
         self._ca_bundle = ca_bundle
         self._mail = mail
 
@@ -62,10 +62,7 @@ class World:
 
     def session(self, *, deadline: float, max_bytes: int) -> requests.Session:
         """Return an HTTP session with the rules of the house (see ``ports.Host.session``)."""
-        session = DeadlineSession(self, deadline=deadline, max_bytes=max_bytes)
-        if self._ca_bundle:
-            session.verify = self._ca_bundle
-        return session
+        return DeadlineSession(self, deadline=deadline, max_bytes=max_bytes, ca_bundle=self._ca_bundle)
 
     def connect(self, address: tuple[str, int], *, deadline: float) -> socket.socket:
         """Return a connected TCP socket."""
@@ -87,7 +84,7 @@ class World:
         message["Auto-Submitted"] = "auto-generated"
         message.set_content(body)
         try:
-            with _smtp(self._mail) as server:
+            with _smtp(self._mail, self._ca_bundle) as server:
                 server.send_message(message)
         except smtplib.SMTPException as error:
             # The text of an SMTP error may repeat the recipient, so only its class goes on.
@@ -95,9 +92,11 @@ class World:
 
 
 @contextmanager
-def _smtp(mail: Mail) -> Iterator[smtplib.SMTP]:
+def _smtp(mail: Mail, ca_bundle: str | None) -> Iterator[smtplib.SMTP]:
     """Open and greet the mail server as configured."""
     context = ssl.create_default_context()
+    if ca_bundle:
+        context.load_verify_locations(ca_bundle)
     if mail.security == "tls":
         server: smtplib.SMTP = smtplib.SMTP_SSL(mail.host, mail.port, timeout=20, context=context)
     else:
@@ -147,20 +146,50 @@ class PluginHost:
         self._world.failpoint(name)
 
 
+class _Adapter(HTTPAdapter):
+    """One connection pool that repeats nothing and believes the configured authorities, too."""
+
+    def __init__(self, ca_bundle: str | None) -> None:
+        self._ca_bundle = ca_bundle
+        super().__init__(max_retries=0, pool_maxsize=16)
+
+    def _with_trust(self, options: dict[str, Any]) -> dict[str, Any]:
+        if not self._ca_bundle:
+            return options
+        # requests adds the public authorities to this; as its "verify" the file would replace them, and
+        # nobody could reach the payment provider any more.
+        return options | {"ssl_context": ssl.create_default_context(cafile=self._ca_bundle)}
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - requests' own signature
+        super().init_poolmanager(*args, **self._with_trust(options))
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:  # noqa: ANN401 - requests' own signature
+        return super().proxy_manager_for(proxy, **self._with_trust(options))
+
+
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Add no authentication: without any, requests would send what a netrc file of the machine holds."""
+    return request
+
+
 class DeadlineSession(requests.Session):
     """A session whose calls end in time: a slow trickle of bytes is cut off too.
 
     ``requests`` only bounds the wait between two bytes; money needs a bound on the whole call,
-    because the settle lease must be longer than it.
+    because the settle lease must be longer than it. The wait for each line of the headers is bounded
+    by itself only: who trickles these is waited for longer, and what comes of it is settled as unclear.
     """
 
-    def __init__(self, world: World, *, deadline: float, max_bytes: int) -> None:
-        """Allow *deadline* seconds and *max_bytes* for each call."""
+    def __init__(
+        self, world: World, *, deadline: float, max_bytes: int, ca_bundle: str | None = None
+    ) -> None:
+        """Allow *deadline* seconds and *max_bytes* for each call; believe *ca_bundle*, too."""
         super().__init__()
         self._world = world
         self._deadline = deadline
         self._max_bytes = max_bytes
-        adapter = HTTPAdapter(max_retries=0, pool_maxsize=16)
+        self.auth = _as_it_is
+        adapter = _Adapter(ca_bundle)
         self.mount("https://", adapter)
         self.mount("http://", adapter)
 
@@ -170,7 +199,7 @@ class DeadlineSession(requests.Session):
         kwargs.update(timeout=(min(5.0, self._deadline), self._deadline), stream=True, allow_redirects=False)
         # requests lets REQUESTS_CA_BUNDLE of the environment win over what was configured here, and lets a
         # caller switch the check of certificates off: neither happens.
-        kwargs["verify"] = self.verify if isinstance(self.verify, str) else kwargs.get("verify") or True
+        kwargs["verify"] = True
         response = super().send(request, **kwargs)
         content = bytearray()
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -45,7 +46,7 @@ class Server(Table):
     )
     ca_bundle: str | None = Field(
         None,
-        description="File with additional certificate authorities (PEM), if needed.",
+        description="File with more certificate authorities (PEM), beside the public ones.",
         examples=["/etc/ssl/certs/town-ca.pem"],
     )
     log_format: Literal["text", "json"] = Field("text", description="Form of the log lines: text or json.")
@@ -65,6 +66,16 @@ class Server(Table):
         if parts.scheme == "http" and not loopback:
             raise ValueError("must begin with https:// (payments need an encrypted connection)")
         return value.rstrip("/")
+
+    @field_validator("ca_bundle")
+    @classmethod
+    def _authorities(cls, value: str | None) -> str | None:
+        try:
+            ssl.create_default_context().load_verify_locations(value) if value else None
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise ValueError(f"{value} is no readable file of certificates (PEM): {reason}") from None
+        return value
 
     @field_validator("database")
     @classmethod

@@ -59,9 +59,10 @@ class Host(Protocol):
     ) -> requests.Session:
         """Return a new HTTP session with the rules of the house.
 
-        Every call ends within ``deadline`` seconds in all (connect, headers and body together;
-        ``requests.Timeout`` otherwise) and reads at most ``max_bytes``. TLS is verified against
-        the system's or the configured CA bundle; redirects are not followed; nothing is retried.
+        Every call ends within ``deadline`` seconds in all (``requests.Timeout`` otherwise; only headers
+        that trickle in are waited for longer) and reads at most ``max_bytes``. TLS is verified against
+        the authorities that requests brings, and those of ``server.ca_bundle``; redirects are not
+        followed; nothing is retried; no netrc file is read.
         *certificate*: the files (PEM) of our own certificate and its key, for remotes that ask for one.
         """
 

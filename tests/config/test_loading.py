@@ -345,6 +345,18 @@ CASES = {
         "line 4",
         "",
     ),
+    "no such file of authorities": (
+        {"[libraries.town]": "ca_bundle = '/nowhere/town.pem'\n[libraries.town]"},
+        "server.ca_bundle: /nowhere/town.pem is no readable file of certificates (PEM): No such file",
+        "line 4",
+        "",
+    ),
+    "no authorities in the file": (
+        {"[libraries.town]": "ca_bundle = '/etc/passwd'\n[libraries.town]"},
+        "server.ca_bundle: /etc/passwd is no readable file of certificates (PEM)",
+        "line 4",
+        "",
+    ),
     "database password": (
         {"[libraries.town]": "database = 'postgresql://u:canary-secret@h/d'\n[libraries.town]"},
         "server.database",

@@ -7,11 +7,14 @@ import ssl
 import threading
 import tracemalloc
 import zlib
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 
 import pytest
 import requests
+from aiosmtpd.controller import Controller
+from aiosmtpd.handlers import Message
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -22,6 +25,7 @@ from pydantic import BaseModel
 
 from ils_payment.config import Mail, Server
 from ils_payment.world import World
+from tests.free_port import free_port
 
 
 class Answering(BaseHTTPRequestHandler):
@@ -44,11 +48,19 @@ class Answering(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
+class Mailbox(Message):
+    def __init__(self):
+        super().__init__()
+        self.messages = []
+
+    def handle_message(self, message):
+        self.messages.append(message)
+
+
+def self_signed(tmp_path_factory, owner):
     """A certificate for 127.0.0.1 that nobody has signed but itself."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, owner)])
     day = dt.timedelta(days=1)
     now = dt.datetime.now(dt.UTC)
     made = (
@@ -73,6 +85,11 @@ def certificate(tmp_path_factory):
     return str(path)
 
 
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    return self_signed(tmp_path_factory, "town")
+
+
 def serving(context=None):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
     if context is not None:
@@ -81,14 +98,20 @@ def serving(context=None):
     return server
 
 
-@pytest.fixture
-def encrypted(certificate):
+@contextmanager
+def serving_with(certificate):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     server = serving(context)
     yield f"https://127.0.0.1:{server.server_port}/"
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture
+def encrypted(certificate):
+    with serving_with(certificate) as address:
+        yield address
 
 
 @pytest.fixture
@@ -114,6 +137,45 @@ def test_the_configured_authority_is_believed_and_the_environment_changes_nothin
     world = World(ca_bundle=certificate)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere.pem")
     assert session(world).get(encrypted).text == "ok"
+
+
+def test_the_configured_authority_comes_beside_the_public_ones(
+    encrypted, certificate, tmp_path_factory, monkeypatch
+):
+    public = self_signed(tmp_path_factory, "provider")
+    monkeypatch.setattr(requests.adapters, "DEFAULT_CA_BUNDLE_PATH", public)
+    ours = session(World(ca_bundle=certificate))
+    with serving_with(public) as provider:
+        assert ours.get(provider).text == "ok"
+        assert ours.get(encrypted).text == "ok"
+        with pytest.raises(requests.exceptions.SSLError):
+            ours.get(provider.replace("127.0.0.1", "localhost"))
+
+
+def test_a_mail_server_needs_a_certificate_of_an_authority_that_is_known(certificate):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    inbox = Mailbox()
+    server = Controller(inbox, hostname="127.0.0.1", port=free_port(), ssl_context=context)
+    server.start()
+    mail = Mail(host="127.0.0.1", port=server.port, security="tls", sender="kasse@lindental.example")
+    try:
+        with pytest.raises(ssl.SSLCertVerificationError):
+            World(mail=mail).send_mail("erika@example.org", "Beleg", "4,50")
+        assert inbox.messages == []
+        World(mail=mail, ca_bundle=certificate).send_mail("erika@example.org", "Beleg", "4,50")
+    finally:
+        server.stop()
+    assert [one["Subject"] for one in inbox.messages] == ["Beleg"]
+
+
+def test_credentials_in_a_netrc_file_of_the_machine_are_not_sent(plain, monkeypatch, tmp_path):
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login somebody password secret\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    answer = session().get(plain, headers={"Authorization": "Bearer ours"})
+    assert answer.request.headers["Authorization"] == "Bearer ours"
 
 
 def test_no_caller_can_switch_the_check_of_certificates_off(encrypted):

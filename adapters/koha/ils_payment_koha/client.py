@@ -197,8 +197,6 @@ class KohaClient:
         limit = request.deadline or self._config.deadline_seconds
         try:
             with self._host.session(deadline=limit, max_bytes=request.max_bytes) as session:
-                # A netrc file of the machine would replace our Authorization header.
-                session.auth = _leave_alone
                 response = session.request(
                     request.method,
                     self._config.url + request.path,
@@ -211,11 +209,6 @@ class KohaClient:
                 return _answer(response)
         except (OSError, urllib3.exceptions.HTTPError) as error:
             raise failure(error, urlsplit(self._config.url).netloc) from None
-
-
-def _leave_alone(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Authenticate nothing: the header is there already."""
-    return request
 
 
 def _answer(response: requests.Response) -> Answer:
