@@ -271,7 +271,7 @@ TABLE = [
     # The payer may try again, so a refused try is the end of nothing.
     ("AUTHORISATION", "false", NOTHING),
     ("CAPTURE", "true", PAID),
-    ("CAPTURE", "false", NOTHING),
+    ("CAPTURE", "false", gone("chargeback", DONE)),
     ("CAPTURE_FAILED", "true", gone("chargeback", DONE)),
     ("CAPTURE_FAILED", "false", NOTHING),
     ("CANCELLATION", "true", gone("refund", DONE)),

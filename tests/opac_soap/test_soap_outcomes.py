@@ -212,6 +212,18 @@ def test_a_payment_never_borrows_the_error_map_of_the_questions():
     assert stand.booked() == [(450, MARKER)]
 
 
+@pytest.mark.parametrize("word", ["", "<message/>"])
+def test_a_refusal_without_a_word_may_be_a_failure_of_the_service_itself(word):
+    """Only the word tells the two apart, and Arena often sends none."""
+    stand = Stand("arena")
+    order = stand.order()
+    said = {"addPaymentResponse": {"status": {"type": "error"}}}
+    body = tree.envelope(tree.element("AddPaymentResponse", said, "urn:ils-payment:arena"))
+    assert b"<type>error</type>" in body
+    Canned(stand, 200, body.replace(b"<type>error</type>", f"<type>error</type>{word}".encode()))
+    assert stand.system.settle(order) == Unclear(reason="soap_answer_not_classified")
+
+
 def test_a_soap_1_2_fault_is_one_too():
     answer = Answer(500, {"Envelope": [{"Body": [{"Fault": [{"Code": [{"Value": ["env:S"]}]}]}]}]})
     assert error_of(answer, MAP) is Error.SESSION

@@ -402,6 +402,15 @@ def test_a_patron_who_is_not_there_is_told_from_one_who_is():
         stand.system.account(stand.system._refs.ref("99999999999999"))
 
 
+def test_a_patron_without_a_fiscal_account_owes_nothing():
+    stand = Stand("ncip")
+    stand.server.voice.shows_empty_accounts = False
+    assert stand.system.account(stand.erika).balance == 1250
+    stand.server.books.patrons[CARD].fees.clear()
+    account = stand.system.account(stand.erika)
+    assert (account.balance, account.fees, account.complete) == (0, (), True)
+
+
 def test_a_library_adds_words_that_the_preset_does_not_know():
     word = "com.sirsidynix.symws.service.exceptions.PatronServiceException.other"
     with pytest.raises(RemoteUnavailableError):

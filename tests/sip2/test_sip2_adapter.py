@@ -188,6 +188,19 @@ def test_flags_become_blocks_and_a_field_the_expiry():
     assert "expired" in [block.kind for block in ole.blocks]
 
 
+def test_a_server_that_denies_an_expired_card_has_that_patron_all_the_same():
+    """Expiry has no flag: some say BL=N and name the patron."""
+    stand = Stand(habits=Habits(denies_expired=True))
+    ole = stand.system.sign_in("21234000012376", "2345")
+    assert isinstance(ole, str)
+    stand.server.books.patrons["21234000012376"].flags = " " * 14
+    stand.server.books.patrons["21234000012376"].fees.clear()
+    [block] = stand.system.card(PatronRef(ole)).blocks
+    assert (block.kind, block.manual) == ("restriction", True)
+    assert stand.system.sign_in("21234000012376", "9999") == Refused()
+    assert stand.system.sign_in("nobody", PIN) == Refused()
+
+
 def test_a_denial_without_a_reason_is_a_restriction_that_a_person_lifts(stand):
     stand.server.books.patrons[CARD].fees.clear()
     stand.server.books.patrons[CARD].flags = "Y" + " " * 13

@@ -61,7 +61,8 @@ def account(answer: Tree, preset: Preset, currency: str, read_at: datetime) -> A
     named = tree.texts(answer, reading.currency) if reading.currency else []
     if any(one != currency for one in named):
         _garbled("counts in another currency than the library")
-    listed = [] if reading.none_if and reading.none_if.holds(answer) else _items(answer, reading)
+    owes_nothing = reading.none_if is not None and reading.none_if.holds(answer)
+    listed = [] if owes_nothing else _items(answer, reading)
     fees: list[Fee] = []
     credit = 0
     for place, item in enumerate(listed):
@@ -74,7 +75,7 @@ def account(answer: Tree, preset: Preset, currency: str, read_at: datetime) -> A
         _garbled("gives two fees the same id")
     total = sum(fee.cents for fee in fees)
     balance = total - credit
-    if reading.balance:
+    if reading.balance and not owes_nothing:
         balance = cents(tree.first(answer, reading.balance), reading, preset, currency)
     return Account(
         balance=balance,

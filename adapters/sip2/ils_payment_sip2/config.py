@@ -64,7 +64,8 @@ class SIP2Config(PluginConfig):
     )
     payment_types: dict[str, str] = Field(
         default_factory=dict,
-        description='Payment type for single methods, such as { instant_bank_transfer = "00" }.',
+        description="Payment type for single methods, where the server has one for them. "
+        "00 is cash: it belongs into no online payment.",
     )
     connections: int = Field(
         default=2,

@@ -62,7 +62,8 @@ def card_of(message: Message, asked: str) -> str:
             "The SIP2 server's answer is about another patron, or names none.",
             mend="If it stays: does a gateway in between mix up connections?",
         )
-    if message.first("BL") == "N":
+    if message.first("BL") == "N" and not (message.first("AE") or "").strip() and message.first("CQ") != "Y":
+        # Some servers say the same of a patron whose card has expired, and name that one.
         raise RemoteAbsentError("The SIP2 server has no such patron.")
     return number
 
@@ -146,7 +147,7 @@ def card(message: Message, dialect: Dialect, today: date) -> Card:
     kinds = {_FLAGS[place] for place in sorted(_FLAGS) if flags[place] == "Y"}
     if until is not None and until < today:
         kinds.add("expired")
-    if flags[0] == "Y" and not kinds:
+    if (flags[0] == "Y" or message.first("BL") == "N") and not kinds:
         # Something denies lending and says no more of itself.
         kinds.add("restriction")
     return Card(

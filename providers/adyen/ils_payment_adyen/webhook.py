@@ -44,7 +44,8 @@ REVERSALS: Mapping[tuple[str, bool], tuple[str, ReversalState]] = MappingProxyTy
         ("TECHNICAL_CANCEL", True): ("refund", ReversalState.DONE),
         ("CANCEL_OR_REFUND", True): ("refund", ReversalState.DONE),
         ("EXPIRE", True): ("refund", ReversalState.DONE),
-        # The capture was rejected after it had been accepted: the money does not come.
+        # The capture was refused, or rejected after it had been accepted: the money does not come.
+        ("CAPTURE", False): ("chargeback", ReversalState.DONE),
         ("CAPTURE_FAILED", True): ("chargeback", ReversalState.DONE),
         ("CHARGEBACK", True): ("chargeback", ReversalState.DONE),
         ("CHARGEBACK_REVERSED", True): ("chargeback", ReversalState.FAILED),
@@ -54,7 +55,7 @@ REVERSALS: Mapping[tuple[str, bool], tuple[str, ReversalState]] = MappingProxyTy
 """What left again, or did not after all, by event code and success."""
 
 PAID = frozenset({("AUTHORISATION", True), ("CAPTURE", True)})
-"""Evidence of money: it is captured at once, so what was authorised is as good as taken (documented)."""
+"""Evidence of money: what was authorised is captured at once. A capture that fails is told as a reversal."""
 
 EVENTS = (
     "AUTHORISATION",

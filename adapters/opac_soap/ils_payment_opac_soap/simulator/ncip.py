@@ -24,6 +24,8 @@ class NCIP(Voice):
 
     def __init__(self, books: Books) -> None:
         super().__init__(books)
+        self.shows_empty_accounts = True
+        """Whether somebody who owes nothing has an account, too; the schema leaves it open."""
         self.expiries: dict[str, list[date]] = {}
 
     @property
@@ -50,7 +52,8 @@ class NCIP(Voice):
         if patron is None:
             return _problem("LookupUser", "Unknown User")
         told: dict[str, Any] = {"UserId": {"AgencyId": "LINDENTAL", "UserIdentifierValue": patron.card}}
-        if tree.find(call.content, "UserFiscalAccountDesired"):
+        wanted = tree.find(call.content, "UserFiscalAccountDesired")
+        if wanted and (self.shows_empty_accounts or patron.balance):
             told["UserFiscalAccount"] = _account(patron)
         if tree.find(call.content, "UserElementType"):
             told["UserOptionalFields"] = _optional(patron)

@@ -33,6 +33,7 @@ class Habits:
 
     ``bx``: what it says of the messages it knows, None to derive it, "" to say nothing. ``judges_pins`` false
     leaves CQ out; ``takes_any_pin`` calls every PIN right. ``shows_sum`` false leaves BV out.
+    ``denies_expired``: BL says N of a patron whose card has expired.
     """
 
     online: bool = True
@@ -40,5 +41,6 @@ class Habits:
     judges_pins: bool = True
     takes_any_pin: bool = False
     shows_sum: bool = True
+    denies_expired: bool = False
     currency: str = "EUR"
     refuses_surplus: bool = True

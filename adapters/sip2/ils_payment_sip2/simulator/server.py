@@ -161,7 +161,8 @@ class SIP2Simulator:
         if code == "63":
             counts = f"000000000000{len(still):04}00000000"
         flags = self._flags(patron)
-        told = [*self._echo(fields), ("AE", patron.name), ("BL", "Y")]
+        valid = not self.habits.denies_expired or patron.valid_until >= self.world.now().date()
+        told = [*self._echo(fields), ("AE", patron.name), ("BL", "Y" if valid else "N")]
         if "AD" in fields and self.habits.judges_pins:
             right = self.habits.takes_any_pin or fields["AD"] == patron.pin
             told.append(("CQ", "Y" if right else "N"))
