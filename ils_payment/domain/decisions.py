@@ -10,7 +10,7 @@ from ils_payment.domain.refunds import left
 from ils_payment.domain.states import PAID_UNSETTLED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from ils_payment.domain.ledger import Posting
     from ils_payment.model import State
@@ -43,15 +43,20 @@ def possible(
     open_cases: int,
     refunding: bool,
     stuck: bool = False,
+    confirmed: Collection[str] = (),
 ) -> list[Choice]:
     """Return what can be decided about a payment of *lines* (cents by id) now.
 
     Settling again needs whole lines in the account of cases (a part of one may have left at the
-    provider) and no other open question. *stuck*: a free renewal waits for a person.
+    provider) and no other open question. *stuck*: a free renewal waits for a person. *confirmed*: lines
+    that the library system has called booked, where nobody can look for the credit: never written again.
     """
     in_case = {line: cents for (book, line), cents in balances(postings).items() if book is Book.CASE}
     choices = []
-    whole = all(line is not None and lines.get(line) == cents for line, cents in in_case.items())
+    whole = all(
+        line is not None and lines.get(line) == cents and line not in confirmed
+        for line, cents in in_case.items()
+    )
     if state in PAID_UNSETTLED and (in_case or stuck) and whole and open_cases <= 1 and not refunding:
         choices.append(Choice.SETTLE_AGAIN)
     if in_case:

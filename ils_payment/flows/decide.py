@@ -145,7 +145,7 @@ def choices(house: House, payment_id: str) -> list[Choice]:
         payment = payments.load(unit, payment_id)
         if payment is None:
             raise LookupError(payment_id)
-        return possible_now(unit, payment)
+        return possible_now(unit, house.libraries.get(payment.library), payment)
 
 
 def _incomplete(decision: Decision) -> Decided | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -34,8 +35,8 @@ _SETTLED = frozenset({Book.LIBRARY_SYSTEM, Book.BY_HAND})
 """What lies here is paid in the library system."""
 
 
-def possible_now(unit: Unit, payment: Payment) -> list[Choice]:
-    """Return what can be decided about a payment now."""
+def possible_now(unit: Unit, desk: Desk | None, payment: Payment) -> list[Choice]:
+    """Return what can be decided about a payment now; its library may be configured no longer (None)."""
     renewal, cents = renewals.of_payment(unit, payment), dict(payment.amounts())
     waiting = [
         one for one in refunds.of_payment(unit, payment.id) if one.state is RefundState.ASKED
@@ -47,21 +48,34 @@ def possible_now(unit: Unit, payment: Payment) -> list[Choice]:
         open_cases=len(cases.open_of_payment(unit, payment.id)),
         refunding=bool(waiting),
         stuck=renewal is not None and renewal.state == "given_up" and not cents[renewal.line_id],
+        confirmed=_confirmed(unit, desk, payment),
     )
+
+
+def _confirmed(unit: Unit, desk: Desk | None, payment: Payment) -> set[str]:
+    """Return the lines that were called booked, where no marker can be looked for before the next call."""
+    if desk is not None and desk.reads_markers:
+        return set()
+    return {
+        line
+        for order in orders.of_payment(unit, payment.id)
+        if any(a_try.outcome == "applied" for a_try in order.tries)
+        for line in order.line_ids
+    }
 
 
 def write(
     unit: Unit, desk: Desk, payment: Payment, actor: Actor, decision: Decision, case: Case | None
 ) -> Decided:
     """Write one decision: postings, chain, case and journal together."""
-    if decision.choice not in possible_now(unit, payment):
+    if decision.choice not in possible_now(unit, desk, payment):
         return Decided(code="not_possible")
     if _may_still_settle(unit, desk, payment):
         return Decided(code="too_early")
     if decision.choice is Choice.REFUND:
         return _ask(unit, desk, payment, actor, decision, case)
     postings = chain.read_postings(unit, payment.id)
-    moved, goes_on = _moves(unit, payment, decision, postings)
+    moved, goes_on = _moves(unit, payment, decision, postings, case)
     waits = {book for book, _ in ledger.balances([*postings, *moved])} & _WAITING
     to = State.PAID if goes_on else None
     if to is None and payment.state in PAID_UNSETTLED and not waits:
@@ -79,7 +93,7 @@ def write(
 
 
 def _moves(
-    unit: Unit, payment: Payment, decision: Decision, postings: Sequence[ledger.Posting]
+    unit: Unit, payment: Payment, decision: Decision, postings: Sequence[ledger.Posting], case: Case | None
 ) -> tuple[Sequence[ledger.Posting], bool]:
     """Return what a decision moves in the ledger, and whether the payment goes on by itself after it."""
     if decision.choice is Choice.SETTLE_AGAIN:
@@ -87,7 +101,7 @@ def _moves(
         renewals.reopen(unit, payment, {one.line_id for one in moved})
         return moved, True
     if decision.choice is Choice.BOOKED_BY_HAND:
-        return _by_hand(unit, payment, ledger.everything(postings, Book.CASE, Book.BY_HAND))
+        return _by_hand(unit, payment, ledger.everything(postings, Book.CASE, Book.BY_HAND), case)
     if decision.choice is Choice.REFUNDED_OUTSIDE:
         parts = rules.choose(postings, decision.lines)
         if not parts:
@@ -97,23 +111,39 @@ def _moves(
 
 
 def _by_hand(
-    unit: Unit, payment: Payment, moved: Sequence[ledger.Posting]
+    unit: Unit, payment: Payment, moved: Sequence[ledger.Posting], case: Case | None
 ) -> tuple[Sequence[ledger.Posting], bool]:
-    """Fees were booked by hand; a card that nobody has asked about is still to be renewed.
+    """A person has booked what was asked about; what nobody has begun yet is still carried out.
 
-    Unless its money is not whole, or not its own, or the payment was at its end before: then the person has
-    seen to the card, too.
+    That is the card that waits, and the fees that have calls of their own, still to come. Unless their
+    money is not whole, or the payment was at its end before: then the person has seen to them, too.
     """
-    line = renewals.waiting_line(unit, payment)
-    if line is None:
-        return moved, False
-    fees = [one for one in moved if one.line_id != line]
-    card = [replace(one, destination=Book.TO_SETTLE) for one in moved if one.line_id == line]
-    whole = sum(one.cents for one in card) == dict(payment.amounts())[line]
-    if not whole or payment.state not in PAID_UNSETTLED:
+    amounts = dict(payment.amounts())
+    card = renewals.waiting_line(unit, payment)
+    cents = Counter({card: 0} if card else {})
+    for one in moved:
+        cents[one.line_id] += one.cents
+    not_begun = {card, *_not_tried(unit, payment, case)}
+    goes_on = {
+        line
+        for line in cents
+        if line in not_begun and cents[line] == amounts[line] and payment.state in PAID_UNSETTLED
+    }
+    if card is not None and card not in goes_on:
         renewals.give_up(unit, payment)
-        return moved, False
-    return [*fees, *card], True
+    still = [replace(one, destination=Book.TO_SETTLE) if one.line_id in goes_on else one for one in moved]
+    return still, bool(goes_on)
+
+
+def _not_tried(unit: Unit, payment: Payment, case: Case | None) -> set[str]:
+    """Return the lines whose calls are still to come after the one that *case* is about."""
+    about = case.facts.get("order") if case else None
+    return {
+        line
+        for order in orders.of_payment(unit, payment.id)
+        if about is not None and order.id != about and order.state == "due" and not order.tries
+        for line in order.line_ids
+    }
 
 
 def _ask(

@@ -14,6 +14,7 @@ from ils_payment.flows.calls import Watch, watched
 from ils_payment.flows.desk_checks import check_desk
 from ils_payment.flows.tariffs import open_category_fees, open_tariff
 from ils_payment.loading import plugin_config
+from ils_payment.model import MarkerSupport
 from ils_payment.money import parse
 from ils_payment.plugins import Plugins
 from ils_payment.ports import LibraryInfo
@@ -68,6 +69,12 @@ class Desk:
     def charging(self) -> Charging | None:
         """Return the library system as one that charges debits, None where it does not."""
         return cast("Charging", self.system) if self.system.capabilities().can_charge else None
+
+    @property
+    def reads_markers(self) -> bool:
+        """Tell whether a credit can be found by its marker at any time."""
+        can = self.system.capabilities()
+        return can.marker is MarkerSupport.READABLE and can.unattended_read
 
     @property
     def live(self) -> bool:

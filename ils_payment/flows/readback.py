@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ils_payment.domain import settling
 from ils_payment.errors import RemoteAbsentError
 from ils_payment.flows.work import applied, hold, quarantine, step
-from ils_payment.model import Input, MarkerSupport, State
+from ils_payment.model import Input, State
 from ils_payment.store import orders, patrons
 
 if TYPE_CHECKING:
@@ -31,8 +31,7 @@ MAX_UNCLEAR = 3
 def look_back(work: Work) -> tuple[datetime | None, bool]:
     """Before a repeated try: say (when to come back, whether calling again is right)."""
     doubtful = [one for one in work.order.tries if one.outcome != "not_applied"]
-    can = work.desk.system.capabilities()
-    readable = can.marker is MarkerSupport.READABLE and can.unattended_read
+    readable = work.desk.reads_markers
     if readable:
         there = work.desk.system.find_credits(work.patron, work.order.marker)
         if there:
@@ -98,8 +97,7 @@ def earlier_is_there(work: Work) -> bool:
         for one in known
         if one.state == "given_up" and any(a_try.outcome != "not_applied" for a_try in one.tries)
     ]
-    can = work.desk.system.capabilities()
-    if can.marker is not MarkerSupport.READABLE or not can.unattended_read:
+    if not work.desk.reads_markers:
         return False
     for earlier in doubtful:
         there = work.desk.system.find_credits(work.patron, earlier.marker)

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ils_payment.errors import RemoteError
-from ils_payment.flows.reconcile_library import compare_library_system, shows_markers
+from ils_payment.flows.reconcile_library import compare_library_system
 from ils_payment.flows.reconcile_provider import compare_provider, listing_of
 from ils_payment.store import (
     cases,
@@ -92,7 +92,7 @@ def reach(desk: Desk) -> tuple[list[str], list[str]]:
     beyond = [
         f"provider {name} cannot list its payments" for name in desk.providers if not listing_of(desk, name)
     ]
-    if shows_markers(desk):
+    if desk.reads_markers:
         sides.append("library system")
     else:
         beyond.append("the library system's markers cannot be read")

@@ -9,7 +9,6 @@ from ils_payment.domain.states import PAID_UNSETTLED
 from ils_payment.errors import RemoteAbsentError, RemoteError
 from ils_payment.flows.reconcile_cards import cards
 from ils_payment.flows.work import quarantine
-from ils_payment.model import MarkerSupport
 from ils_payment.store import (
     orders,
     patrons,
@@ -19,7 +18,6 @@ from ils_payment.store import (
 from ils_payment.store import reconciling as rows
 
 if TYPE_CHECKING:
-    from ils_payment.flows.house import Desk
     from ils_payment.flows.reconcile import Comparison
     from ils_payment.model import Credit, PatronRef
 
@@ -28,15 +26,9 @@ MARGIN = timedelta(hours=1)
 """What was paid just now may still be on its way from the provider into the ledger."""
 
 
-def shows_markers(desk: Desk) -> bool:
-    """Tell whether the library system shows markers again, without the patron being there."""
-    can = desk.system.capabilities()
-    return can.marker is MarkerSupport.READABLE and can.unattended_read
-
-
 def compare_library_system(work: Comparison) -> None:
     """Compare the markers in the accounts of the patrons that paid with the credit orders, both ways."""
-    if not shows_markers(work.desk):
+    if not work.desk.reads_markers:
         return
     with work.house.store.read() as unit:
         people = rows.patrons_between(unit, work.desk.key, work.report.since, work.report.until)

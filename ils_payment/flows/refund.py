@@ -27,7 +27,6 @@ from ils_payment.flows.renew_late import came_late, doubt_no_more
 from ils_payment.flows.reversals import catch_up
 from ils_payment.flows.work import SEND_WITHIN, WHILE_SHUT, quarantine
 from ils_payment.model import (
-    MarkerSupport,
     Refunded,
     RefundOrder,
     RefundRefused,
@@ -181,9 +180,7 @@ def _wait_for_settling(house: House, desk: Desk, payment: Payment, refund: Refun
         doubtful = [one for one in order.tries if one.unclear]
         if doubtful and now < doubtful[-1].started_at + quarantine(desk):
             return doubtful[-1].started_at + quarantine(desk)
-        can = desk.system.capabilities()
-        readable = can.marker is MarkerSupport.READABLE and can.unattended_read
-        if not doubtful or not readable or patron is None:
+        if not doubtful or not desk.reads_markers or patron is None:
             continue
         try:
             there = desk.system.find_credits(patron, order.marker)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -93,3 +95,20 @@ class Stand:
 @pytest.fixture
 def stand() -> Stand:
     return Stand()
+
+
+@pytest.fixture
+def built(tmp_path: Path) -> Iterator[Any]:
+    """Builds towns, each on a database of its own."""
+    # The town needs what stands above.
+    from tests.sip2.sip2_town import SIP2Town
+
+    towns: list[SIP2Town] = []
+
+    def build(**changes: Any) -> SIP2Town:
+        towns.append(SIP2Town(f"sqlite:///{tmp_path}/ledger-{len(towns)}.db", **changes))
+        return towns[-1]
+
+    yield build
+    for town in towns:
+        town.close()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,20 +22,6 @@ from tests.sip2.sip2_town import SIP2Town
 
 GOSSIP = {"preset": "gossip", "dialect": {"reads_without_pin": True}}
 WITH_PIN: dict[str, Any] = {"dialect": {}}
-
-
-@pytest.fixture
-def built(tmp_path: Path) -> Iterator[Any]:
-    """Builds towns, each on a database of its own."""
-    towns: list[SIP2Town] = []
-
-    def build(**changes: Any) -> SIP2Town:
-        towns.append(SIP2Town(f"sqlite:///{tmp_path}/ledger-{len(towns)}.db", **changes))
-        return towns[-1]
-
-    yield build
-    for town in towns:
-        town.close()
 
 
 @pytest.mark.parametrize("changes", [{}, GOSSIP, WITH_PIN, {"preset": "koha"}, {"preset": "evergreen"}])
