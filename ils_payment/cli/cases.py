@@ -9,7 +9,7 @@ import click
 from ils_payment.cli.actor import typing
 from ils_payment.cli.output import instant, json_option, plain, print_json, print_table
 from ils_payment.cli.payments import NoSuchRecordError, amount, print_whereabouts
-from ils_payment.cli.refunds import MEANINGS, decided, line_ids
+from ils_payment.cli.refunds import MEANINGS, decided, line_ids, only_lines
 from ils_payment.cli.rooms import known_library, ledger, whole_house, zone_of
 from ils_payment.domain.decisions import Choice
 from ils_payment.domain.refunds import Meaning
@@ -144,7 +144,7 @@ def _fact(name: str, value: object, currency: str | None) -> str:
 @click.option("--reason", required=True, help="Why; kept privately, the books hold a digest of it.")
 @click.option("--reference", default="", help="Number of the booking or voucher, where one is needed.")
 @click.option("--meaning", type=click.Choice(MEANINGS), help="What a refund says about the fee.")
-@click.option("--line", "lines", multiple=True, type=int, help="Only this line (1, 2, ...); may be repeated.")
+@only_lines
 @json_option
 @click.pass_obj
 def resolve_case(  # noqa: PLR0913 - click hands over each option by its name

@@ -25,6 +25,14 @@ if TYPE_CHECKING:
 
 MEANINGS = [str(one).replace("_", "-") for one in Meaning]
 
+only_lines = click.option(
+    "--line",
+    "lines",
+    multiple=True,
+    type=int,
+    help="Only this line (1, 2, ..., or 0 for money that belongs to no line); may be repeated.",
+)
+
 _SAID = {
     "done": "Done.",
     "treasury": "The provider gives nothing back, so the treasury pays: ils-payment cases list names the "
@@ -135,7 +143,7 @@ def show_refund(config: Path | None, refund_id: str, *, as_json: bool) -> None:
 @click.argument("payment")
 @click.option("--meaning", type=click.Choice(MEANINGS), required=True, help="What it says about the fee.")
 @click.option("--reason", required=True, help="Why; kept privately, the books hold a digest of it.")
-@click.option("--line", "lines", multiple=True, type=int, help="Only this line (1, 2, ...); may be repeated.")
+@only_lines
 @json_option
 @click.pass_obj
 def ask(
@@ -202,14 +210,14 @@ def decided(answer: Decided, *, as_json: bool) -> None:
         click.echo(_SAID[answer.code].format(refund=answer.refund_id))
 
 
-def line_ids(house: House, payment_id: str | None, numbers: tuple[int, ...]) -> tuple[str, ...] | None:
-    """Return the ids of the numbered lines of a payment, None where no number was given."""
+def line_ids(house: House, payment_id: str | None, numbers: tuple[int, ...]) -> tuple[str | None, ...] | None:
+    """Return the ids of the numbered lines of a payment, None where no number was given; 0 is no line."""
     if not numbers or payment_id is None:
         return None
     known = records.line_ids(house, payment_id)
-    if not all(1 <= number <= len(known) for number in numbers):
-        raise click.UsageError(f"This payment has the lines 1 to {len(known)}.")
-    return tuple(known[number - 1] for number in numbers)
+    if not all(0 <= number <= len(known) for number in numbers):
+        raise click.UsageError(f"This payment has the lines 1 to {len(known)}; 0 is money of no line.")
+    return tuple(known[number - 1] if number else None for number in numbers)
 
 
 def _no_such_refund(refund_id: str) -> NoSuchRecordError:

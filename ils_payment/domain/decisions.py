@@ -34,6 +34,9 @@ class Choice(StrEnum):
 NEEDS_REFERENCE = frozenset({Choice.BOOKED_BY_HAND, Choice.REFUNDED_OUTSIDE})
 """Decisions that name where it is written down elsewhere: a receipt, a voucher."""
 
+GIVES_BACK = frozenset({Choice.REFUND, Choice.REFUNDED_OUTSIDE})
+"""Decisions about some lines, or about all."""
+
 
 def possible(
     state: State,

@@ -56,8 +56,11 @@ def left(postings: Iterable[Posting]) -> list[Part]:
     ]
 
 
-def choose(postings: Iterable[Posting], lines: Collection[str] | None) -> list[Part]:
-    """Return the parts of a refund of *lines* (None: of all that is left); empty when nothing is left."""
+def choose(postings: Iterable[Posting], lines: Collection[str | None] | None) -> list[Part]:
+    """Return the parts of a refund of *lines* (None: of all that is left); empty when nothing is left.
+
+    Among the lines, None is the money that belongs to none of them.
+    """
     return [part for part in left(postings) if lines is None or part[0] in lines]
 
 

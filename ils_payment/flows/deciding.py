@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -120,15 +119,11 @@ def _by_hand(
     """
     amounts = dict(payment.amounts())
     card = renewals.waiting_line(unit, payment)
-    cents = Counter({card: 0} if card else {})
-    for one in moved:
-        cents[one.line_id] += one.cents
-    not_begun = {card, *_not_tried(unit, payment, case)}
-    goes_on = {
-        line
-        for line in cents
-        if line in not_begun and cents[line] == amounts[line] and payment.state in PAID_UNSETTLED
-    }
+    not_begun = _not_tried(unit, payment, case) | ({card} if card is not None else set())
+    cents = {line: sum(one.cents for one in moved if one.line_id == line) for line in not_begun}
+    goes_on = {line for line in not_begun if cents[line] == amounts[line]}
+    if payment.state not in PAID_UNSETTLED:
+        goes_on = set()
     if card is not None and card not in goes_on:
         renewals.give_up(unit, payment)
     still = [replace(one, destination=Book.TO_SETTLE) if one.line_id in goes_on else one for one in moved]

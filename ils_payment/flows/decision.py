@@ -20,7 +20,7 @@ class Decision:
     reason: str
     reference: str = ""
     meaning: Meaning | None = None
-    lines: tuple[str, ...] | None = None
+    lines: tuple[str | None, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

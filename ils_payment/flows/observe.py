@@ -177,8 +177,11 @@ def learn(
         "mine": seen.reference == payment.id,
     }
     with house.store.unit() as unit:
-        condition = _condition(unit, payment, what, seen)
-        after = _take(unit, payment, what, condition=condition, facts=facts, void_reason=void_reason)
+        if 0 < payment.captured < seen.captured and seen.currency == payment.currency:
+            after = _more_came(unit, payment, facts)
+        else:
+            condition = _condition(unit, payment, what, seen)
+            after = _take(unit, payment, what, condition=condition, facts=facts, void_reason=void_reason)
         if seen.money_ref and attempts.learned_money(unit, payment.id, seen.money_ref):
             _offer_again(unit, desk, payment, seen.money_ref)
         if after.state not in UNPAID:
@@ -258,6 +261,23 @@ def _take(
             attempts.ended(unit, attempt.key, "closed")
     return payments.move(
         unit, payment, str(what), to=step.to, case=case, facts=facts, postings=postings, **columns
+    )
+
+
+def _more_came(unit: Unit, payment: Payment, facts: dict[str, Any]) -> Payment:
+    """Book money that came on top of what the books have, whatever state the payment is in, and hold it.
+
+    Each sum is a case of its own: another open question must not hide it.
+    """
+    return payments.move(
+        unit,
+        payment,
+        str(Input.PAID_WRONG),
+        case="paid_wrong",
+        subject=f"{payment.id}:{facts['captured']}",
+        facts=facts,
+        postings=ledger.paid_wrong(facts["captured"] - payment.captured),
+        captured=facts["captured"],
     )
 
 

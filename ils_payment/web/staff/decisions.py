@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
-from ils_payment.domain.decisions import Choice
+from ils_payment.domain.decisions import GIVES_BACK, Choice
 from ils_payment.domain.refunds import Meaning
 from ils_payment.domain.roles import Right
 from ils_payment.flows import decide, inbox
@@ -153,13 +153,15 @@ def _decision(house: House, payment_id: str | None, form: Sent) -> Decision:
     file = inbox.payment_file(house, payment_id) if payment_id else None
     everything = {one.line_id or ALL for one in file.left} if file else set()
     chosen = set(form.lines)
-    refunding = form.choice is Choice.REFUND
+    # Of one part nothing is to be chosen.
+    whole = form.choice not in GIVES_BACK or chosen >= everything or (not chosen and len(everything) == 1)
+    wanted = tuple(None if one == ALL else one for one in sorted(chosen))
     return Decision(
         choice=form.choice,
         reason=form.reason.strip(),
         reference=form.reference.strip(),
-        meaning=Meaning(form.meaning) if refunding else None,
-        lines=None if not refunding or chosen >= everything else tuple(sorted(chosen)),
+        meaning=Meaning(form.meaning) if form.choice is Choice.REFUND else None,
+        lines=None if whole else wanted,
     )
 
 
