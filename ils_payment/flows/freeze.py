@@ -169,7 +169,6 @@ def _attempt(house: House, desk: Desk, unit: Unit, payment: Payment, back: str) 
         unit,
         key=attempt.key,
         payment_id=payment.id,
-        number=1,
         provider=payment.provider,
         request=attempt.request,
     )

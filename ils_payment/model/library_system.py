@@ -371,7 +371,6 @@ class SystemCapabilities:
     sign_in: bool = False
     handed_over: bool = True
     can_charge: bool = False
-    can_reverse: bool = False
     can_renew: RenewSupport = RenewSupport.NO
     can_lift: bool = False
     lists_expiring: bool = False

@@ -27,8 +27,6 @@ ASKING_FAILED: Mapping[str, str] = {
 }
 """Why an eLending platform could not be asked with a PIN."""
 
-TEST_NOTE = N_("This is a test: no money moves.")
-
 METHODS: Mapping[str, str] = {
     "none": N_("Free of charge"),
     "card": N_("Credit or debit card"),
