@@ -353,7 +353,7 @@ class SystemCapabilities:
     sign-in and raise PinNeededError when that is too long ago, and nobody looks before and after a settle
     call: its own answer counts. ``late_apply_max``: the longest time after which a
     call that seemed lost may still take effect. ``parallel_calls``: how many calls at once it
-    bears. ``min_cents``/``max_cents``: limits of one credit. ``identity``: the same text for two
+    bears. ``min_cents``: no smaller credit can be written. ``identity``: the same text for two
     libraries says that they share one library system, so that a fee is claimed for both; no secret
     may be in it. ``handed_over``: an OPAC can name a patron as this system's PatronRef does; not where the
     plugin encrypts card numbers into references, which nobody else can make.
@@ -380,6 +380,5 @@ class SystemCapabilities:
     shows_evidence: bool = False
     repeat_is_same_answer: bool = False
     min_cents: int = 1
-    max_cents: int = 99_999_999
     parallel_calls: int = 4
     identity: str = ""

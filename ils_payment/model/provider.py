@@ -299,6 +299,7 @@ class ProviderCapabilities:
 
     ``live``: the configured credentials move real money. ``key_lifetime``: how long a repeated
     key gets the first answer again. ``longest_pending``: how long a pending payment may take.
+    ``currencies``: a library whose own is not among them cannot be opened with this provider's methods.
     ``redirect_origins`` join the ``form-action`` of our pages' Content-Security-Policy.
     ``refund``: whether it can give money back, and less than the whole. ``listing``: ``payments``;
     ``payouts``: ``payouts``. ``notices_decide``: an authenticated notice is evidence by itself, where
