@@ -16,6 +16,7 @@ from ils_payment.store import (
     attempts,
     cases,
     chain,
+    claims,
     orders,
     patrons,
     payments,
@@ -226,7 +227,7 @@ def whereabouts(house: House, payment_id: str) -> Whereabouts:
 
 def running(house: House, unit: Unit, patron_id: str) -> tuple[PaymentView, ...]:
     """Return the payments that hold fees of a patron."""
-    ids = dict.fromkeys(payments.claimed(unit, patron_id).values())
+    ids = dict.fromkeys(claims.of_patron(unit, patron_id).values())
     found = (payments.load(unit, one) for one in ids)
     return tuple(_view(house, unit, one) for one in found if one)
 
