@@ -36,6 +36,12 @@ class RefundState(StrEnum):
 RUNNING = frozenset({RefundState.DUE, RefundState.TRIED, RefundState.PENDING})
 """Approved and not at an end: ``advance`` goes on with them."""
 
+RESERVED = RUNNING | {RefundState.ASKED}
+"""Their cents are promised to the payer and have not left."""
+
+GONE = frozenset({RefundState.PENDING, RefundState.DONE, RefundState.EXTERNAL})
+"""The provider counts their cents as given back."""
+
 
 class Meaning(StrEnum):
     """What a refund says about the fee: owed still, dropped, or paid twice (nothing is owed)."""

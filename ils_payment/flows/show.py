@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ils_payment.domain import ledger, marker
-from ils_payment.domain.refunds import RefundState
+from ils_payment.domain.refunds import GONE
 from ils_payment.domain.states import UNPAID
 from ils_payment.flows import tariffs
 from ils_payment.flows.views import CaseView, PaidLine, PaymentView, RefundView, RenewalView, Whereabouts
@@ -388,8 +388,7 @@ def _renewal(unit: Unit, found: Payment) -> RenewalView | None:
 def _given_back(unit: Unit, found: Payment) -> tuple[RefundView, ...]:
     if not found.captured:
         return ()
-    gone = {RefundState.PENDING, RefundState.DONE, RefundState.EXTERNAL}
-    return tuple(_refund(unit, one) for one in refunds.of_payment(unit, found.id) if one.state in gone)
+    return tuple(_refund(unit, one) for one in refunds.of_payment(unit, found.id) if one.state in GONE)
 
 
 def _label(house: House, library: str, kind: str) -> LocalText | None:
