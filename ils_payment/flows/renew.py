@@ -39,7 +39,7 @@ from ils_payment.model import (
     RenewSupport,
     Unclear,
 )
-from ils_payment.store import chain, payments, renewals
+from ils_payment.store import chain, claims, payments, renewals
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -284,9 +284,9 @@ def _charge(work: Work) -> datetime | None:
             facts = {"marker": work.renewal.charge_marker, "charge": ref, "cents": line.cents}
             payments.hold_late(unit, work.payment.id, "charge_differs", facts)
             return
-        with suppress(payments.AlreadyClaimedError):
+        with suppress(claims.AlreadyClaimedError):
             # Else another payment was begun for it meanwhile: whoever comes second finds it closed.
-            payments.take_claims(unit, work.payment.id, work.payment.patron_id, [ref])
+            claims.take(unit, work.payment.id, work.payment.patron_id, [ref])
 
     debit = Debit(
         work.house,

@@ -23,14 +23,16 @@ def _kinds():
     """Every kind of case that the program opens, as far as it stands there as a text."""
     for path in Path(ils_payment.__file__).parent.rglob("*.py"):
         text = path.read_text(encoding="utf-8")
-        held = re.findall(r"(?:hold_late\(\s*unit,\s*[\w.]+|\b_?hold\(\s*work),(.+?),", text, re.DOTALL)
+        held = re.findall(
+            r"(?:hold_late\(\s*unit,\s*[\w.]+,|\b_?hold\(\s*work,|work\.differs\()(.+?),", text, re.DOTALL
+        )
         for told in [*held, *re.findall(r"\bcase=([^,)]+)", text)]:
             yield from re.findall(r'"([a-z_]+)"', told)
 
 
 def test_every_kind_of_case_that_the_program_opens_has_words():
     kinds = set(_kinds())
-    assert {"refund_stuck", "unclear", "not_renewed", "broken_rule"} <= kinds
+    assert {"refund_stuck", "unclear", "not_renewed", "broken_rule", "card_shorter"} <= kinds
     assert kinds - set(NEXT_STEPS) == set()
 
 
