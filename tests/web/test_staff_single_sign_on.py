@@ -13,7 +13,7 @@ from ils_payment.domain.roles import Role
 from ils_payment.flows import staff_accounts as accounts
 from ils_payment.store import staff
 from ils_payment.testing.simulator import serve
-from ils_payment.web.staff import sessions
+from ils_payment.web.staff import entry, sessions
 from ils_payment.world import World
 from tests.conftest import Town
 from tests.web.conftest import prepared
@@ -244,6 +244,31 @@ def test_the_answer_is_good_once_and_for_ten_minutes(room):
     late = room.provider.allow(room.leave(browser))
     room.world.pass_time(minutes=10, seconds=1)
     assert browser.get("/staff/oidc/return", params=late).status_code == 403
+
+
+def test_an_answer_that_nobody_asked_for_writes_nothing_into_the_journal(room):
+    browser = room.browser()
+    assert browser.get("/staff/oidc/return").status_code == 403
+    room.leave(browser)
+    assert browser.get("/staff/oidc/return", params={"state": "guessed"}).status_code == 403
+    assert room.journal() == []
+
+
+def test_failed_answers_are_counted_by_address(room):
+    for _ in range(entry.MOST["address"]):
+        assert room.come_in(room.browser(), groups=None).status_code == 403
+    before = len(room.journal())
+    assert room.come_in(room.browser()).status_code == 403
+    assert len(room.journal()) == before
+    assert room.provider.codes, "the identity provider is not asked any more"
+    assert room.come_in(room.browser("198.51.100.1")).status_code == 200
+    room.world.pass_time(hours=1, minutes=2)
+    assert room.come_in(room.browser()).status_code == 200
+
+
+def test_answers_that_were_right_are_not_counted(room):
+    for _ in range(entry.MOST["address"] + 1):
+        assert room.come_in(room.browser()).status_code == 200
 
 
 def test_an_identity_provider_that_is_away_is_told_so(room):

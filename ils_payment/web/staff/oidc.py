@@ -74,14 +74,18 @@ def authorization_address(house: House, oidc: Oidc, cookie: str, *, again: bool)
     return f"{address}{'&' if '?' in address else '?'}{urlencode(query)}"
 
 
-def person(house: House, oidc: Oidc, cookie: str, answer: Mapping[str, str]) -> Person:
-    """Return who has come back with *answer* (the parameters of the return address). Raises OidcError."""
+def check_state(house: House, cookie: str, answer: Mapping[str, str]) -> None:
+    """Raise OidcError unless *answer* (the parameters of the way back) is to the question of this browser."""
     left_at = cookie.rpartition(".")[2]
     now = int(house.world.now().timestamp())
     if not left_at.isdecimal() or not 0 <= now - int(left_at) <= LONGEST_WAY:
         raise OidcError("it took too long")
     if not hmac.compare_digest(answer.get("state", "").encode(), _derived(house, "state", cookie).encode()):
         raise OidcError("the state is not ours")
+
+
+def person(house: House, oidc: Oidc, cookie: str, answer: Mapping[str, str]) -> Person:
+    """Return who has come back with *answer*, whose state was checked. Raises OidcError."""
     if "error" in answer or not answer.get("code"):
         raise OidcError("the identity provider refused")
     metadata = _discovered(house, oidc)

@@ -12,7 +12,7 @@ from ils_payment.config import Oidc
 from ils_payment.flows import staff_accounts as accounts
 from ils_payment.flows.house import House
 from ils_payment.store import journal
-from ils_payment.web import cookies, render
+from ils_payment.web import cookies, limits, render
 from ils_payment.web.sessions import HouseHere
 from ils_payment.web.staff import entry, oidc, sessions
 from ils_payment.web.staff.sessions import StaffMaybe
@@ -23,6 +23,8 @@ _AGAIN = "staff-again"
 
 _JUST_NOW = 120
 """Seconds since the identity provider proved the person, within which money may be sent away."""
+_MOST = {"card": entry.MOST["address"], "network": entry.MOST["network"]}
+"""Failed answers of the identity provider within an hour, from an address and from a network."""
 
 router = APIRouter(prefix="/oidc")
 log = structlog.get_logger(__name__)
@@ -66,15 +68,24 @@ def come_back(request: Request, house: HouseHere) -> Response:
     cookie = cookies.held(house, request, COOKIE)
     if cookie is None:
         return _refused(request, house, "the browser did not leave from here")
+    answer = dict(request.query_params)
     try:
-        person = oidc.person(house, _settings(house), cookie, dict(request.query_params))
+        oidc.check_state(house, cookie, answer)
     except oidc.OidcError as error:
         return _refused(request, house, str(error))
+    attempt = _counted(house, request)
+    if attempt is None:
+        return _refused(request, house, "too many from there were refused")
+    try:
+        person = oidc.person(house, _settings(house), cookie, answer)
+    except oidc.OidcError as error:
+        return _failed(request, house, str(error))
     account = accounts.welcomed(
         house, person.subject, name=person.name, role=person.role, libraries=person.libraries
     )
     if account is None:
-        return _refused(request, house, "the account is disabled")
+        return _failed(request, house, "the account is disabled")
+    limits.taken_back(house, attempt)
     fresh = person.proven_at is not None and house.world.now().timestamp() - person.proven_at < _JUST_NOW
     value = sessions.open_session(house, account, render.language(request), way="oidc", fresh=fresh)
     response = render.page(request, "staff/onward.html", url="/staff/oidc/done")
@@ -83,10 +94,24 @@ def come_back(request: Request, house: HouseHere) -> Response:
     return response
 
 
-def _refused(request: Request, house: House, reason: str) -> Response:
-    log.warning("staff_oidc_refused", reason=reason)
+def _counted(house: House, request: Request) -> limits.Attempt | None:
+    """Count an answer before it is believed; None when there were too many from where it comes from."""
+    single, network = limits.networks(request.client.host if request.client else "")
+    # Nobody has a name before the answer is believed: the address stands for it.
+    values = {"card": f"staff-oidc:{single}", "network": f"staff-oidc:{network}", "library": "staff:"}
+    buckets = {what: limits.name_of(house, what, value) for what, value in values.items()}
+    return limits.reserve_counted(house, "staff", buckets, _MOST)
+
+
+def _failed(request: Request, house: House, reason: str) -> Response:
     with house.store.unit() as unit:
         journal.append(unit, accounts.NOBODY, "staff_sign_in_failed", {"way": "oidc"})
+    return _refused(request, house, reason)
+
+
+def _refused(request: Request, house: House, reason: str) -> Response:
+    """Refuse without a row in the journal: nothing could ever delete what a stranger makes it write."""
+    log.warning("staff_oidc_refused", reason=reason)
     response = render.message(request, "oidc_refused", 403)
     cookies.take_back(house, response, COOKIE)
     return response
