@@ -213,6 +213,20 @@ def private_of(office):
     return [CARD, *(text for text in texts if text)]
 
 
+def test_what_a_clerk_wrote_and_what_the_card_said_is_not_for_technicians(office):
+    clerk, _ = office.staff_browser("clerk")
+    technician, _ = office.staff_browser("technician")
+    office.decide(clerk, reference="Kasse 17, Erika")
+    with office.house.store.unit() as unit:
+        held = payments.load(unit, office.held)
+        said = {"base": "2027-01-31", "until": "2028-01-31", "valid_until": "2027-02-28"}
+        payments.record(unit, held, "renewed_elsewhere", {**said, "reason": "moved away", "found": "K-9"})
+    private = ("Kasse 17", "2027-01-31", "2028-01-31", "2027-02-28", "moved away", "K-9")
+    page = f"/staff/payments/{office.held}"
+    assert [word for word in private if word in clerk.get(page).text] == list(private)
+    assert [word for word in private if word in technician.get(page).text] == []
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if "h" in PAGES[page]])
 def test_a_technician_sees_no_patron_data(reading, page):
     address = page.format(case=reading.case, held=reading.held, settled=reading.settled)
