@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated
 
 import structlog
@@ -11,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from ils_payment.config import Oidc
 from ils_payment.flows import staff_accounts as accounts
 from ils_payment.flows.house import House
-from ils_payment.store import journal
+from ils_payment.store import doors, journal
 from ils_payment.web import cookies, limits, render
 from ils_payment.web.sessions import HouseHere
 from ils_payment.web.staff import entry, oidc, sessions
@@ -37,6 +38,11 @@ def _settings(house: House) -> Oidc:
     return staff.oidc
 
 
+def _discovery(request: Request) -> oidc.Discovery:
+    discovery: oidc.Discovery = request.app.state.discovery
+    return discovery
+
+
 @router.get("")
 def leave(
     request: Request,
@@ -45,9 +51,13 @@ def leave(
     to: Annotated[str, Query(max_length=200)] = "",
 ) -> Response:
     """Send the browser to the identity provider; who is signed in here is to be proven once more."""
+    if visit is None and not limits.may_leave(house, request.client.host if request.client else ""):
+        return render.message(request, "too_many", 429)
     cookie = oidc.new_cookie(house, cookies.new_value(house))
+    settings = _settings(house)
     try:
-        address = oidc.authorization_address(house, _settings(house), cookie, again=visit is not None)
+        metadata = _discovery(request).read(house, settings)
+        address = oidc.authorization_address(house, settings, metadata, cookie, again=visit is not None)
     except oidc.OidcError as error:
         log.error("staff_oidc_failed", reason=str(error))  # noqa: TRY400 - the reason says it all
         return render.message(request, "oidc_unavailable", 503)
@@ -73,11 +83,14 @@ def come_back(request: Request, house: HouseHere) -> Response:
         oidc.check_state(house, cookie, answer)
     except oidc.OidcError as error:
         return _refused(request, house, str(error))
+    if not _is_first(house, cookie):
+        return _refused(request, house, "it was answered before")
     attempt = _counted(house, request)
     if attempt is None:
         return _refused(request, house, "too many from there were refused")
+    settings = _settings(house)
     try:
-        person = oidc.person(house, _settings(house), cookie, answer)
+        person = oidc.person(house, settings, _discovery(request).read(house, settings), cookie, answer)
     except oidc.OidcError as error:
         return _failed(request, house, str(error))
     account = accounts.welcomed(
@@ -92,6 +105,13 @@ def come_back(request: Request, house: HouseHere) -> Response:
     cookies.take_back(house, response, COOKIE)
     entry.come_in(house, response, value)
     return response
+
+
+def _is_first(house: House, cookie: str) -> bool:
+    """Tell whether this is the first answer for *cookie*: each one costs a call to the identity provider."""
+    with house.store.unit() as unit:
+        forget_at = unit.now + timedelta(seconds=oidc.LONGEST_WAY)
+        return doors.use_token(unit, cookies.digest(COOKIE, cookie), forget_at)
 
 
 def _counted(house: House, request: Request) -> limits.Attempt | None:
