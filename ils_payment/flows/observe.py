@@ -298,7 +298,7 @@ def _more_came(unit: Unit, payment: Payment, facts: dict[str, Any]) -> Payment:
         case="paid_wrong",
         subject=f"{payment.id}:{facts['captured']}",
         facts=facts,
-        postings=ledger.paid_wrong(facts["captured"] - payment.captured),
+        postings=ledger.paid_wrong(facts["captured"] - payment.captured, ""),
         captured=facts["captured"],
     )
 
