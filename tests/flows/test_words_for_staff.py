@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 import ils_payment
-from ils_payment.flows import show, staff, tell
+from ils_payment.flows import case_words, show, tell
 from ils_payment.flows.show import NEXT_STEPS
 
 
 @pytest.mark.parametrize("language", ["de", "en"])
 def test_every_kind_of_case_says_what_happened_and_what_to_do(language):
-    words = staff.words(language)["cases"]
+    words = case_words.words(language)["cases"]
     assert set(words) == set(NEXT_STEPS)
     assert all(len(what) > 20 and len(to_do) > 20 for what, to_do in words.values())
 
@@ -37,7 +37,7 @@ def test_every_kind_of_case_that_the_program_opens_has_words():
 
 
 def test_both_languages_have_the_same_words():
-    assert set(staff.words("de")) == set(staff.words("en"))
+    assert set(case_words.words("de")) == set(case_words.words("en"))
 
 
 def test_a_german_library_reads_german_amounts_and_the_command_that_tells_whose_it_is(town):
