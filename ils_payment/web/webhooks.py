@@ -98,13 +98,16 @@ class Webhooks:
             headers=headers,
             body=body,
         )
-        outcome = await self._take(scope, provider, raw)
+        outcome = await self._take(library, name, provider, raw)
         if outcome is NoticeOutcome.FORGED:
             await self._forgers.add(scope)
+        elif outcome is NoticeOutcome.STORED:
+            await self._forgers.signed(scope)
         return provider.reply(outcome)
 
-    async def _take(self, scope: Scope, provider: PaymentProvider, raw: RawRequest) -> NoticeOutcome:
-        library, name = scope["path_params"]["library"], scope["path_params"]["provider"]
+    async def _take(
+        self, library: str, name: str, provider: PaymentProvider, raw: RawRequest
+    ) -> NoticeOutcome:
         try:
             found: Sequence[Notice] | Forged = provider.notice(raw, self._house.world.now())
         except Exception as error:  # noqa: BLE001 - a plugin's mistake is ours: the provider shall come again
@@ -119,7 +122,6 @@ class Webhooks:
         if not found:
             self._metrics.notice(library, name, "unneeded")
             return NoticeOutcome.STORED
-        await self._forgers.signed(scope)
         stored = await self._intake.put([rows.row(library, name, notice) for notice in found])
         self._metrics.notice(library, name, stored)
         return NoticeOutcome.STORED if stored is Outcome.STORED else NoticeOutcome.BUSY
