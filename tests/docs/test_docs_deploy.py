@@ -157,6 +157,11 @@ def test_no_query_reaches_the_web_servers_log(name: str) -> None:
     assert len(re.findall(r"(?:access_log|CustomLog) \S+ ils_payment", text)) == 2
 
 
+def test_no_query_reaches_the_log_of_errors_of_nginx() -> None:
+    """Its form cannot be chosen: what goes wrong with a request is logged with its whole address."""
+    assert re.findall(r"error_log \S+ (\w+);", sample("nginx.conf")) == ["crit", "crit"]
+
+
 def test_nginx_forwards_one_host_and_one_address_and_believes_no_visitor() -> None:
     text = sample("nginx.conf")
     assert "proxy_set_header Host $host;" in text
@@ -201,8 +206,8 @@ def test_nginx_accepts_its_sample(tmp_path: Path) -> None:
         assert all(line.endswith((";", "{", "}")) for line in bare if line)
         assert text.count("{") == text.count("}")
         return
-    site, log = tmp_path / "site.conf", tmp_path / "access.log"
-    text = with_certificate(text, tmp_path).replace("/var/log/nginx/ils-payment.log", str(log))
+    site = tmp_path / "site.conf"
+    text = with_certificate(text, tmp_path).replace("/var/log/nginx", str(tmp_path))
     site.write_text(text, encoding="utf-8")
     whole = tmp_path / "nginx.conf"
     whole.write_text(
