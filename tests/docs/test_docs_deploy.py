@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from ils_payment.web import security, webhooks
 DEPLOY = Path(__file__).parents[2] / "deploy"
 EVERYWHERE = f"{os.environ['PATH']}:/usr/local/sbin:/usr/sbin:/sbin"
 PORT = Server.model_fields["port"].default
+DROP_IN = (DEPLOY / "ils-payment-credentials.conf").read_text(encoding="utf-8")
 APACHE_MODULES = Path("/usr/lib/apache2/modules")
 
 
@@ -135,6 +137,73 @@ def test_commands_by_hand_run_with_the_user_and_the_secrets_of_the_unit() -> Non
     assert f'{unit["ExecStart"][0].split()[0]} "$@"' in wrapper
     assert os.access(DEPLOY / "ils-payment", os.X_OK)
     run("sh", "-n", str(DEPLOY / "ils-payment"))
+
+
+@pytest.fixture
+def called(tmp_path: Path) -> Callable[..., list[str]]:
+    """Call the script with a systemd-run that says what it was given; credentials lie in a folder of ours."""
+    (tmp_path / "bin").mkdir()
+    echo = tmp_path / "bin" / "systemd-run"
+    echo.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n', encoding="utf-8")
+    echo.chmod(0o755)
+    script = tmp_path / "script"
+    text = sample("ils-payment").replace("/etc/ils-payment/credentials", str(tmp_path / "credentials"))
+    script.write_text(text, encoding="utf-8")
+
+    def call(*arguments: str) -> list[str]:
+        environment = {"PATH": f"{tmp_path}/bin:{EVERYWHERE}", "SUDO_USER": "anna"}
+        done = subprocess.run(
+            ["/bin/sh", str(script), *arguments],
+            check=True,
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env=environment,
+        )
+        return done.stdout.splitlines()
+
+    return call
+
+
+def test_commands_by_hand_get_every_credential_and_keep_their_own_words(
+    tmp_path: Path, called: Callable[..., list[str]]
+) -> None:
+    words = ["refunds", "ask", "ILSP-7K3M9Q-4", "--reason", "paid twice, at the desk"]
+    program = "/opt/ils-payment/bin/ils-payment"
+    without = called(*words)
+    assert without[-len(words) - 1 :] == [program, *words]
+    assert not any("LoadCredential" in word for word in without)
+    folder = tmp_path / "credentials"
+    folder.mkdir()
+    for name in ("koha-secret", "stripe-key"):
+        (folder / name).touch()
+    with_them = called(*words)
+    assert [word for word in with_them if word not in without] == [
+        f"--property=LoadCredential={name}:{folder}/{name}" for name in ("stripe-key", "koha-secret")
+    ]
+    assert with_them[-len(words) - 1 :] == [program, *words]
+
+
+def test_a_folder_that_the_user_of_the_service_may_not_enter_stops_no_command(
+    tmp_path: Path, called: Callable[..., list[str]]
+) -> None:
+    given = called("check")
+    assert f"--property=WorkingDirectory=-{tmp_path}" in given
+    assert not any(word.startswith("--working-directory") for word in given)
+
+
+def test_the_credentials_that_the_pages_name_are_in_the_sample_for_all_units() -> None:
+    named = set(re.findall(r"LoadCredential=([a-z-]+):/etc/ils-payment/credentials/\1\n", DROP_IN))
+    assert len(named) == DROP_IN.count("LoadCredential=")
+    root = DEPLOY.parent
+    for page in (root / "README.md", *(root / "docs").glob("*.md")):
+        text = page.read_text(encoding="utf-8")
+        assert "/run/credentials" not in text, page.name
+        assert set(re.findall(r'credential = "([a-z-]+)"', text)) <= named, page.name
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    # The second folder counts for every unit whose name begins so, those of the timers among them.
+    for folder in ("ils-payment.service.d", "ils-payment-.service.d"):
+        assert f" /etc/systemd/system/{folder}/credentials.conf\n" in readme
 
 
 # --- nginx and Apache ----------------------------------------------------------------------------
