@@ -68,11 +68,11 @@ def export(
     if output is None:
         # The bytes as they were kept: a text stream would change the ends of the lines.
         sys.stdout.flush()
-        sys.stdout.buffer.write(made.content.encode())
+        sys.stdout.buffer.write(made.kept.content.encode())
         sys.stdout.buffer.flush()
         _say(made, err=True)
         return
-    write_new(output, made.content.encode())
+    write_new(output, made.kept.content.encode())
     if as_json:
         print_json(summary(made, output))
         return
@@ -96,10 +96,10 @@ def named_library(house: House, key: str) -> Desk:
 
 
 def _say(made: Exported, *, err: bool = False) -> None:
-    again = ", made before and handed out again" if made.repeated else ""
+    kept, again = made.kept, ", made before and handed out again" if made.repeated else ""
     click.echo(
-        f"Export {made.number} of {made.library}, {made.first_day} to {made.last_day}{again}: "
-        f"{made.rows} row(s), {made.late} of them late. SHA-256 {made.sha256}",
+        f"Export {kept.number} of {kept.library}, {kept.first_day} to {kept.last_day}{again}: "
+        f"{made.rows} row(s), {made.late} of them late. SHA-256 {kept.sha256}",
         err=err,
     )
     for note in made.notes:
@@ -109,12 +109,12 @@ def _say(made: Exported, *, err: bool = False) -> None:
 def summary(made: Exported, output: Path) -> dict[str, Any]:
     """Return what ``--json`` prints; sums are minor units."""
     return {
-        "export": made.number,
-        "library": made.library,
-        "from": made.first_day,
-        "to": made.last_day,
+        "export": made.kept.number,
+        "library": made.kept.library,
+        "from": made.kept.first_day,
+        "to": made.kept.last_day,
         "file": str(output),
-        "sha256": made.sha256,
+        "sha256": made.kept.sha256,
         "rows": made.rows,
         "late": made.late,
         "repeated": made.repeated,

@@ -214,6 +214,11 @@ class Move:
     reversal: str = "refund"
 
 
+def mode(*, live: bool) -> str:
+    """Return the word of the file for real money, or for a test."""
+    return "live" if live else "test"
+
+
 def ledger_totals(moves: Iterable[Move]) -> dict[Key, dict[str, int]]:
     """Add up postings as :func:`totals` adds up the file."""
     sums: dict[Key, dict[str, int]] = defaultdict(lambda: defaultdict(int))

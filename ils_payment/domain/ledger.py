@@ -69,10 +69,10 @@ def paid(lines: Iterable[tuple[str, int]]) -> list[Posting]:
     ]
 
 
-def paid_wrong(captured: int, currency: str = "") -> list[Posting]:
+def paid_wrong(captured: int, currency: str) -> list[Posting]:
     """Post a captured amount that fits no frozen lines: a person decides where it goes.
 
-    *currency* is named where it is not the payment's own.
+    *currency* is empty for the payment's own.
     """
     if captured == 0:
         return []

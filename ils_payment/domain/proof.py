@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ils_payment.domain.ledger import Book, balances
-from ils_payment.domain.refunds import RUNNING, RefundState
+from ils_payment.domain.refunds import RESERVED, RefundState
 from ils_payment.domain.states import ENDED, PAID_UNSETTLED, UNPAID
 from ils_payment.model import State
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from ils_payment.domain.ledger import Posting
 
-RESERVED = frozenset({RefundState.ASKED}) | RUNNING
 LEFT_AGAIN = frozenset({RefundState.DONE, RefundState.EXTERNAL})
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from ils_payment.domain.ledger import LEFT, Book, Posting, balances
+from ils_payment.domain.ledger import LEFT, Book, Posting, balances, currency_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -35,6 +35,12 @@ class RefundState(StrEnum):
 
 RUNNING = frozenset({RefundState.DUE, RefundState.TRIED, RefundState.PENDING})
 """Approved and not at an end: ``advance`` goes on with them."""
+
+RESERVED = RUNNING | {RefundState.ASKED}
+"""Their cents are promised to the payer and have not left."""
+
+GONE = frozenset({RefundState.PENDING, RefundState.DONE, RefundState.EXTERNAL})
+"""The provider counts their cents as given back."""
 
 
 class Meaning(StrEnum):
@@ -75,22 +81,27 @@ def take(parts: Iterable[Part], cents: int) -> list[Part]:
     return taken
 
 
-def reserve(parts: Iterable[Part], currency: str = "") -> list[Posting]:
+def currency(postings: Iterable[Posting], parts: Iterable[Part]) -> str:
+    """Return the currency of the parts of a refund as they were posted: empty for the payment's own."""
+    return currency_of(postings, {line for line, _, _ in parts})
+
+
+def reserve(parts: Iterable[Part], currency: str) -> list[Posting]:
     """Post the parts to what is reserved for the payer."""
     return _move(parts, Book.TO_RETURN, currency)
 
 
-def leave(parts: Iterable[Part], currency: str = "") -> list[Posting]:
+def leave(parts: Iterable[Part], currency: str) -> list[Posting]:
     """Post parts that have left at the provider without a reservation of ours."""
     return _move(parts, Book.RETURNED, currency)
 
 
-def outside(parts: Iterable[Part], currency: str = "") -> list[Posting]:
+def outside(parts: Iterable[Part], currency: str) -> list[Posting]:
     """Post parts that the treasury gave back itself; nothing more can be given back of them."""
     return _move(parts, Book.OUTSIDE, currency)
 
 
-def returned(parts: Iterable[Part], currency: str = "") -> list[Posting]:
+def returned(parts: Iterable[Part], currency: str) -> list[Posting]:
     """Post a reservation as given back to the payer."""
     return [
         Posting(
@@ -100,7 +111,7 @@ def returned(parts: Iterable[Part], currency: str = "") -> list[Posting]:
     ]
 
 
-def undo(parts: Iterable[Part], currency: str = "", source: Book = Book.TO_RETURN) -> list[Posting]:
+def undo(parts: Iterable[Part], currency: str, source: Book = Book.TO_RETURN) -> list[Posting]:
     """Post a reservation (or what had been returned) back to where it was taken from."""
     return [
         Posting(line_id=line, source=source, destination=book, cents=cents, currency=currency)
@@ -108,7 +119,7 @@ def undo(parts: Iterable[Part], currency: str = "", source: Book = Book.TO_RETUR
     ]
 
 
-def undo_return(parts: Iterable[Part], source: Book, currency: str = "") -> list[Posting]:
+def undo_return(parts: Iterable[Part], currency: str, source: Book) -> list[Posting]:
     """Post money that came back to us (a refund that failed late, a chargeback won) to the cases."""
     return [
         Posting(line_id=line, source=source, destination=Book.CASE, cents=cents, currency=currency)

@@ -24,7 +24,6 @@ class Move:
 class Either:
     """A cell with a condition: ``met`` when it holds, ``otherwise`` when it does not."""
 
-    condition: str
     met: Move
     otherwise: Move
 
@@ -32,91 +31,74 @@ class Either:
 STAY = Move()
 HOLD = Move(hold=True)
 
-_S = State
-_COLUMNS = tuple(Input)
+_NOT_CALLED = {Input.APPLIED: HOLD, Input.NOT_APPLIED: HOLD, Input.UNCLEAR: HOLD, Input.MARKER_FOUND: HOLD}
+"""The library system was not called, and yet something was heard of a call."""
 
-_UNPAID = (
-    Move(_S.PENDING),
-    Move(_S.PAID),
-    Move(_S.PAID, hold=True),
-    Move(_S.VOID),
-    STAY,
-    STAY,
-    HOLD,
-    HOLD,
-    HOLD,
-    HOLD,
-)
+_PAID_BEFORE = {Input.PAID_WRONG: HOLD, Input.VOID_FINAL: HOLD}
+"""The provider takes back what it said when the payment was paid."""
 
-_ROWS: dict[State, tuple[Move | Either, ...]] = {
-    _S.CREATED: _UNPAID,
-    _S.OPEN: _UNPAID,
-    _S.PENDING: (STAY, *_UNPAID[1:]),
-    _S.VOID: (
-        Either("the claims could be taken again", Move(_S.PENDING), Move(_S.PENDING, hold=True)),
-        Either("the claims could be taken again", Move(_S.PAID), Move(_S.PAID, hold=True)),
-        Move(_S.PAID, hold=True),
-        STAY,
-        STAY,
-        STAY,
-        HOLD,
-        HOLD,
-        HOLD,
-        HOLD,
-    ),
-    _S.PAID: (STAY, STAY, HOLD, HOLD, Move(_S.SETTLING), HOLD, HOLD, HOLD, HOLD, Move(_S.SETTLED)),
-    _S.SETTLING: (
-        STAY,
-        STAY,
-        HOLD,
-        HOLD,
-        STAY,
-        HOLD,
-        Move(_S.SETTLED),
-        Either("trying again can help and there is time left", Move(_S.PAID), HOLD),
-        Move(_S.UNKNOWN),
-        Move(_S.SETTLED),
-    ),
-    _S.UNKNOWN: (
-        STAY,
-        STAY,
-        HOLD,
-        HOLD,
-        Either("the quarantine is over and the marker is surely absent", Move(_S.SETTLING), STAY),
-        HOLD,
-        Move(_S.SETTLED),
-        HOLD,
-        STAY,
-        Move(_S.SETTLED),
-    ),
-    _S.SETTLED: (
-        STAY,
-        STAY,
-        HOLD,
-        HOLD,
-        STAY,
-        STAY,
-        Either("it is the same credit", STAY, HOLD),
-        STAY,
-        STAY,
-        STAY,
-    ),
-    _S.RESOLVED: (
-        STAY,
-        Either("it is the same capture", STAY, HOLD),
-        Either("it is the same capture", STAY, HOLD),
-        HOLD,
-        STAY,
-        HOLD,
-        HOLD,
-        HOLD,
-        HOLD,
-        HOLD,
-    ),
+_OPEN: dict[Input, Move | Either] = {
+    Input.PENDING: Move(State.PENDING),
+    Input.PAID_RIGHT: Move(State.PAID),
+    Input.PAID_WRONG: Move(State.PAID, hold=True),
+    Input.VOID_FINAL: Move(State.VOID),
+    **_NOT_CALLED,
+}
+
+# What a row does not name changes nothing.
+_ROWS: dict[State, dict[Input, Move | Either]] = {
+    State.CREATED: _OPEN,
+    State.OPEN: _OPEN,
+    State.PENDING: {**_OPEN, Input.PENDING: STAY},
+    State.VOID: {
+        # If the claims could be taken again.
+        Input.PENDING: Either(Move(State.PENDING), Move(State.PENDING, hold=True)),
+        Input.PAID_RIGHT: Either(Move(State.PAID), Move(State.PAID, hold=True)),
+        Input.PAID_WRONG: Move(State.PAID, hold=True),
+        **_NOT_CALLED,
+    },
+    State.PAID: {
+        **_PAID_BEFORE,
+        Input.FEES_STAND: Move(State.SETTLING),
+        Input.FEES_DIFFER: HOLD,
+        **_NOT_CALLED,
+        Input.MARKER_FOUND: Move(State.SETTLED),
+    },
+    State.SETTLING: {
+        **_PAID_BEFORE,
+        Input.FEES_DIFFER: HOLD,
+        Input.APPLIED: Move(State.SETTLED),
+        # If trying again can help and there is time left.
+        Input.NOT_APPLIED: Either(Move(State.PAID), HOLD),
+        Input.UNCLEAR: Move(State.UNKNOWN),
+        Input.MARKER_FOUND: Move(State.SETTLED),
+    },
+    State.UNKNOWN: {
+        **_PAID_BEFORE,
+        # If the quarantine is over and the marker is surely absent.
+        Input.FEES_STAND: Either(Move(State.SETTLING), STAY),
+        Input.FEES_DIFFER: HOLD,
+        Input.APPLIED: Move(State.SETTLED),
+        Input.NOT_APPLIED: HOLD,
+        Input.MARKER_FOUND: Move(State.SETTLED),
+    },
+    State.SETTLED: {
+        **_PAID_BEFORE,
+        # If it is the same credit.
+        Input.APPLIED: Either(STAY, HOLD),
+    },
+    State.RESOLVED: {
+        # If it is the same capture.
+        Input.PAID_RIGHT: Either(STAY, HOLD),
+        Input.PAID_WRONG: Either(STAY, HOLD),
+        Input.VOID_FINAL: HOLD,
+        Input.FEES_DIFFER: HOLD,
+        **_NOT_CALLED,
+    },
 }
 
 TABLE: dict[tuple[State, Input], Move | Either] = {
-    (state, column): cell for state, row in _ROWS.items() for column, cell in zip(_COLUMNS, row, strict=True)
+    (state, learned): row.get(learned, STAY) for state, row in _ROWS.items() for learned in Input
 }
 
 UNPAID = frozenset({State.CREATED, State.OPEN, State.PENDING})

@@ -18,7 +18,6 @@ from ils_payment.domain.states import PAID_UNSETTLED
 from ils_payment.flows.deciding import (
     gives_back,
     order_treasury,
-    parts_currency,
     possible_now,
     release,
     write,
@@ -125,7 +124,7 @@ def withdraw(house: House, actor: Actor, refund_id: str, reason: str) -> Decided
             return Decided(code="conflict")
         why = reasons.keep(unit, actor, reason, payment_id=payment.id, refund_id=refund_id)
         facts = {"refund": refund_id, "actor": actor.name, "reason_digest": why}
-        postings = rules.undo(asked.parts, parts_currency(unit, payment, asked.parts))
+        postings = rules.undo(asked.parts, rules.currency(chain.read_postings(unit, payment.id), asked.parts))
         payment = payments.move(unit, payment, "refund_withdrawn", facts=facts, postings=postings)
         payment = catch_up(unit, payment)
         journal.append(unit, actor.name, "refund_withdrawn", {"refund": refund_id}, payment.library)

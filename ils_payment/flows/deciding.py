@@ -105,7 +105,7 @@ def _moves(
         parts = rules.choose(postings, decision.lines)
         if not parts:
             raise RefusedError(Decided(code="nothing_left"))
-        return rules.outside(parts, parts_currency(unit, payment, parts)), False
+        return rules.outside(parts, rules.currency(postings, parts)), False
     return (), False
 
 
@@ -175,7 +175,7 @@ def _ask(
         "cents": asked.cents,
         "meaning": str(decision.meaning),
     }
-    moved = rules.reserve(parts, parts_currency(unit, payment, parts))
+    moved = rules.reserve(parts, rules.currency(postings, parts))
     payment = payments.move(unit, payment, "refund_asked", facts=facts, postings=moved)
     journal.append(unit, actor.name, "refund_asked", _short(payment, case), payment.library)
     if case is not None:
@@ -289,8 +289,3 @@ def _facts(
 
 def _short(payment: Payment, case: Case | None) -> dict[str, Any]:
     return {"payment": payment.id, "case": case.id if case else None}
-
-
-def parts_currency(unit: Unit, payment: Payment, parts: Sequence[rules.Part]) -> str:
-    """Return the currency of the parts of a refund: empty for the payment's own."""
-    return ledger.currency_of(chain.read_postings(unit, payment.id), {line for line, _, _ in parts})

@@ -125,10 +125,16 @@ def _reading(desk: Desk) -> None:
 
 
 def _methods(desk: Desk) -> None:
-    """Refuse methods that their provider does not know."""
+    """Refuse methods that their provider does not know, or does not take in the library's currency."""
     for place, method in enumerate(desk.settings.methods):
         where = f"libraries.{desk.key}.methods[{place}]"
-        known = desk.providers[method.provider].methods()
+        provider = desk.providers[method.provider]
+        known, currencies = provider.methods(), provider.capabilities().currencies
+        if desk.settings.currency not in currencies:
+            raise ConfigurationError(
+                f"{where}: the provider {method.provider} takes no {desk.settings.currency}.",
+                mend=f"It takes: {', '.join(currencies)}.",
+            )
         if method.method not in known:
             raise ConfigurationError(
                 f"{where}: the provider {method.provider} does not offer the method {method.method!r}.",

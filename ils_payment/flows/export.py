@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ils_payment.domain import books as rules
-from ils_payment.domain.books import Move, Row
 from ils_payment.errors import ILSPaymentError
-from ils_payment.money import to_decimal
+from ils_payment.flows.export_rows import ExportInWork, ledger_rows, remote_rows
 from ils_payment.ports import PayingOut
 from ils_payment.store import books, journal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import date
 
     from ils_payment.flows.house import Desk, House
-    from ils_payment.model import Actor, Payout, PayoutEntry
-    from ils_payment.store.books import Entry, Kept, Span
+    from ils_payment.model import Actor
+    from ils_payment.store.books import Kept
     from ils_payment.store.unit import Unit
 
 LATE_PAYOUTS = timedelta(days=45)
@@ -46,19 +46,13 @@ class BooksDifferError(ILSPaymentError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exported:
-    """One export: its file to the byte, and what is in it.
+    """One export as it was kept, and what is in its file.
 
     ``repeated``: it had been made before. ``totals`` are by (day, currency, mode) in minor units.
     ``notes`` say what is not in the file, and why.
     """
 
-    number: int
-    library: str
-    first_day: date
-    last_day: date
-    at: datetime
-    content: str
-    sha256: str
+    kept: Kept
     rows: int
     late: int
     repeated: bool
@@ -88,7 +82,7 @@ def export(
             again = books.load(unit, again.number)
     if again is not None:
         return _handed_out(house, actor, again)
-    work = Work(desk, first, last)
+    work = ExportInWork(desk, first, last)
     if with_payouts:
         _ask_payouts(work)
     else:
@@ -104,29 +98,6 @@ def export(
             again = books.load(unit, again.number)
     house.world.failpoint("export.kept")
     return _handed_out(house, actor, again) if again is not None else _exported(made, work)
-
-
-@dataclass(slots=True)
-class Work:
-    """One export in the making; ``payouts`` by the provider's name."""
-
-    desk: Desk
-    first: date
-    last: date
-    payouts: dict[str, Sequence[Payout]] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-
-    def span(self, first: date, last: date) -> Span:
-        """Return the instants of whole days in the library's time zone."""
-        zone = self.desk.settings.zone
-        return (
-            datetime.combine(first, time.min, zone).astimezone(UTC),
-            datetime.combine(last + timedelta(days=1), time.min, zone).astimezone(UTC),
-        )
-
-    def day(self, instant: datetime) -> date:
-        """Return the day of an instant in the library's time zone."""
-        return instant.astimezone(self.desk.settings.zone).date()
 
 
 def _same(earlier: Iterable[Kept], first: date, last: date) -> Kept | None:
@@ -147,7 +118,7 @@ def _same(earlier: Iterable[Kept], first: date, last: date) -> Kept | None:
     return None
 
 
-def _ask_payouts(work: Work) -> None:
+def _ask_payouts(work: ExportInWork) -> None:
     """Ask each provider what it paid out; the question stands outside of any transaction."""
     first, end = work.span(work.first, work.last)
     for name, provider in work.desk.providers.items():
@@ -158,16 +129,16 @@ def _ask_payouts(work: Work) -> None:
         work.payouts[name] = sorted(listed, key=lambda one: (one.arrival, one.ref))
 
 
-def _make(unit: Unit, work: Work, actor: Actor, earlier: Sequence[Kept]) -> Kept:
+def _make(unit: Unit, work: ExportInWork, actor: Actor, earlier: Sequence[Kept]) -> Kept:
     """Write rows and file, compare their sums with ledger and bank, and keep everything."""
     span = work.span(work.first, work.last)
     before = [work.span(one.first_day, one.last_day) for one in earlier if one.last_day < work.first]
     entries = books.entries(unit, work.desk.key, [*before, span], new=True)
-    rows = _ledger_rows(unit, work, entries, span[1])
-    remote_rows, payouts, gaps = _remote_rows(unit, work, earlier)
-    content = rules.write(sorted([*rows, *remote_rows], key=lambda row: row.day))
+    rows = ledger_rows(unit, work, entries, span[1])
+    from_provider, payouts, gaps = remote_rows(unit, work, earlier)
+    content = rules.write(sorted([*rows, *from_provider], key=lambda row: row.day))
     whole = books.entries(unit, work.desk.key, [span], new=False)
-    ledger = rules.ledger_totals(_move(work, entry) for entry in whole)
+    ledger = rules.ledger_totals(entry.move(work.desk.settings.zone) for entry in whole)
     gaps = [*rules.differences(rules.totals(content, late=False), ledger), *gaps]
     if gaps:
         raise BooksDifferError(
@@ -190,130 +161,14 @@ def _make(unit: Unit, work: Work, actor: Actor, earlier: Sequence[Kept]) -> Kept
         "first_day": made.first_day.isoformat(),
         "last_day": made.last_day.isoformat(),
         "sha256": made.sha256,
-        "rows": len(rows) + len(remote_rows),
+        "rows": len(rows) + len(from_provider),
         "postings": len(entries),
     }
     journal.append(unit, actor.name, "export", facts, work.desk.key)
     return made
 
 
-def _move(work: Work, entry: Entry) -> Move:
-    return Move(
-        day=work.day(entry.at),
-        currency=entry.currency,
-        mode=_mode(live=entry.live),
-        source=entry.source,
-        destination=entry.destination,
-        cents=entry.cents,
-        reversal=entry.reversal,
-    )
-
-
-def _mode(*, live: bool) -> str:
-    return "live" if live else "test"
-
-
-def _ledger_rows(unit: Unit, work: Work, entries: Sequence[Entry], end: datetime) -> list[Row]:
-    """Return one row for each posting that means something to the treasury."""
-    ids = {entry.payment_id for entry in entries}
-    held = books.balances(unit, ids, end)
-    markers = books.markers(unit, ids)
-    fresh = books.paid_in_this(unit, ids, {(entry.payment_id, entry.number) for entry in entries})
-    rows = []
-    for entry in entries:
-        kind = rules.movement(entry.source, entry.destination, entry.reversal)
-        line = (entry.payment_id, entry.line_id)
-        # The row of the payment says already that the line is settled.
-        if kind is None or (kind[0] == "settled" and line in fresh):
-            continue
-        day = work.day(entry.at)
-        rows.append(
-            Row(
-                id=f"{entry.payment_id}-{entry.number}",
-                type=kind[0],
-                day=day.isoformat(),
-                late="late" if day < work.first else "",
-                mode=_mode(live=entry.live),
-                receipt_number=entry.receipt_number,
-                marker=markers.get((entry.payment_id, entry.line_id or ""), ""),
-                fee_kind=entry.kind,
-                cost_centre=entry.cost_centre,
-                account=entry.account,
-                tax_code=entry.tax_code,
-                state=rules.state_of(held[line]),
-                currency=entry.currency,
-                method=entry.method,
-                provider=entry.provider,
-                reference=entry.reference,
-                **{kind[1]: entry.cents},
-            )
-        )
-    return rows
-
-
-def _remote_rows(
-    unit: Unit, work: Work, earlier: Sequence[Kept]
-) -> tuple[list[Row], list[tuple[str, str]], list[str]]:
-    """Return rows and references of the payouts that belong here, and what does not add up in them."""
-    rows: list[Row] = []
-    payouts: list[tuple[str, str]] = []
-    gaps: list[str] = []
-    done = books.remotes(unit, work.desk.key)
-    for name, listed in work.payouts.items():
-        mode = _mode(live=work.desk.providers[name].capabilities().live)
-        for payout in listed:
-            inside = work.first <= payout.arrival <= work.last
-            late = not inside and any(one.first_day <= payout.arrival <= one.last_day for one in earlier)
-            if (name, payout.ref) in done or not (inside or late):
-                continue
-            base = Row(
-                id="",
-                type="",
-                day=payout.arrival.isoformat(),
-                late="late" if late else "",
-                mode=mode,
-                currency=payout.currency,
-                provider=name,
-                reference=payout.ref,
-            )
-            abouts, wrong = _about(unit, work, base, payout.entries)
-            gaps += wrong
-            if gap := rules.payout_gap(payout):
-                gaps.append(
-                    f"payout {payout.ref} of {name} on {payout.arrival}: the bank credit differs from the "
-                    f"sum of its entries by {to_decimal(gap, payout.currency)} {payout.currency}"
-                )
-            rows += rules.payout_rows(payout, abouts, base)
-            payouts.append((name, payout.ref))
-    return rows, payouts, gaps
-
-
-def _about(
-    unit: Unit, work: Work, base: Row, entries: Sequence[PayoutEntry]
-) -> tuple[dict[str, Row], list[str]]:
-    """Return a row that names the payment of each entry, and which amounts are not the ledger's."""
-    ours = books.money(unit, base.provider, {entry.money_ref for entry in entries if entry.money_ref})
-    known = books.receipts(unit, work.desk.key, ours.values())
-    abouts: dict[str, Row] = {}
-    wrong: list[str] = []
-    for entry in entries:
-        payment = known.get(ours.get(entry.money_ref, ""))
-        if payment is None:
-            continue
-        abouts[entry.ref] = rules.like(
-            base, receipt_number=payment.receipt_number or "", method=payment.method
-        )
-        same = base.currency == payment.currency
-        if entry.kind == "payment" and same and entry.cents != payment.captured:
-            wrong.append(
-                f"payout {base.reference} of {base.provider}: it has "
-                f"{to_decimal(entry.cents, base.currency)} for {payment.receipt_number}, the ledger "
-                f"{to_decimal(payment.captured, base.currency)} {base.currency}"
-            )
-    return abouts, wrong
-
-
-def _exported(kept: Kept | None, work: Work) -> Exported:
+def _exported(kept: Kept | None, work: ExportInWork) -> Exported:
     if kept is None:  # pragma: no cover - either it was there, or it was made
         raise LookupError
     return _told(kept, repeated=False, notes=work.notes)
@@ -336,13 +191,7 @@ def _told(kept: Kept, *, repeated: bool, notes: list[str]) -> Exported:
     if not rows:
         notes = [*notes, "nothing happened on these days; they may be a part of a later export of more days"]
     return Exported(
-        number=kept.number,
-        library=kept.library,
-        first_day=kept.first_day,
-        last_day=kept.last_day,
-        at=kept.at,
-        content=kept.content,
-        sha256=kept.sha256,
+        kept=kept,
         rows=len(rows),
         late=sum(1 for row in rows if row["late"]),
         repeated=repeated,

@@ -84,11 +84,6 @@ def step_of(shared: bytes, typed: str, now: datetime) -> int | None:
     return fitting
 
 
-def code_now(shared: bytes, now: datetime) -> str:
-    """Return the code that an authenticator shows now."""
-    return TOTP(written(shared)).generate_otp(int(now.timestamp()) // STEP_SECONDS)
-
-
 def recovery_codes(world: World) -> tuple[str, ...]:
     """Return new recovery codes, in groups of four signs."""
     plain = (world.random_text(_CODE_LENGTH) for _ in range(RECOVERY_CODES))

@@ -16,7 +16,7 @@ from ils_payment.errors import PinNeededError
 from ils_payment.flows import letters, links, tariffs
 from ils_payment.flows.choose import FREE
 from ils_payment.model import Attempt, AttemptLine, Input, State
-from ils_payment.store import attempts, orders, patrons, payments, renewals
+from ils_payment.store import attempts, claims, orders, patrons, payments, renewals
 from ils_payment.store.records import Line
 
 if TYPE_CHECKING:
@@ -79,13 +79,13 @@ def freeze(house: House, desk: Desk, patron: PatronRef, choice: Choice, wish: Wi
             lines.append(_renewal_line(choice.quote, unit.world.new_id()))
             private[lines[-1].id] = letters.text(choice.quote.label, language)
         patron_id = patrons.patron_id(unit, desk.patrons, patron)
-        if not desk.system.capabilities().unattended_read and payments.any_since(
+        if not desk.system.capabilities().unattended_read and claims.any_since(
             unit, patron_id, choice.read_at
         ):
             raise PinNeededError("The account was read before the patron's last payment.")
-        if payments.settled_since(unit, patron_id, choice.asked_at):
+        if claims.settled_since(unit, patron_id, choice.asked_at):
             raise OutdatedError
-        running = payments.claimed_cents(unit, patron_id)
+        running = claims.cents(unit, patron_id, lock=True)
         values: dict[str, Any] = {
             "id": payment_id,
             "library": desk.key,
@@ -169,7 +169,6 @@ def _attempt(house: House, desk: Desk, unit: Unit, payment: Payment, back: str) 
         unit,
         key=attempt.key,
         payment_id=payment.id,
-        number=1,
         provider=payment.provider,
         request=attempt.request,
     )

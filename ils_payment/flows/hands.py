@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from ils_payment.domain.states import UNPAID
 from ils_payment.errors import RemoteError, StoreBusyError
-from ils_payment.model import State
 from ils_payment.store import payments
 from ils_payment.store.payments import StaleFenceError
 
@@ -69,5 +69,5 @@ def _hold(house: House, payment: Payment, error: str) -> datetime | None:
         if current is None or current.fence != payment.fence:
             return None
         payments.move(unit, current, "broken_rule", case="broken_rule", facts={"error": error})
-    waits = current.state in {State.CREATED, State.OPEN, State.PENDING}
+    waits = current.state in UNPAID
     return house.world.now() + timedelta(hours=1) if waits else None

@@ -15,8 +15,8 @@ from ils_payment.errors import InvariantError, RemoteError
 from ils_payment.flows import reversals
 from ils_payment.flows.work import WHILE_SHUT
 from ils_payment.model import Attempt, CannotTell, Input, PayState, ReadSupport, Started, State
-from ils_payment.store import attempts, evidence, installation, payments
-from ils_payment.store.payments import AlreadyClaimedError
+from ils_payment.store import attempts, claims, evidence, installation, payments
+from ils_payment.store.claims import AlreadyClaimedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -224,11 +224,11 @@ def _compare(desk: Desk, payment: Payment, seen: Observation) -> Input | None:
 def _condition(unit: Unit, payment: Payment, what: Input, seen: Observation) -> bool:
     """Answer the condition that some cells of the state table have."""
     if payment.state is State.VOID and what in {Input.PENDING, Input.PAID_RIGHT}:
-        if payments.settled_meanwhile(unit, payment):
+        if claims.settled_meanwhile(unit, payment):
             return False
         try:
             keys = [line.claim_key for line in payment.lines]
-            payments.take_claims(unit, payment.id, payment.patron_id, keys)
+            claims.take(unit, payment.id, payment.patron_id, keys)
         except AlreadyClaimedError:
             return False
     return payment.state is not State.RESOLVED or seen.captured == payment.captured

@@ -12,7 +12,7 @@ from ils_payment.errors import RemoteError
 from ils_payment.flows import see, tariffs
 from ils_payment.flows.views import CardView
 from ils_payment.model import RenewSupport
-from ils_payment.store import patrons, payments
+from ils_payment.store import claims, patrons
 
 if TYPE_CHECKING:
     from ils_payment.flows.house import Desk, House
@@ -34,7 +34,7 @@ def card(house: House, desk: Desk, patron: PatronRef) -> CardView:
     found = quote(house, desk, patron, read)
     with house.store.read() as unit:
         known = patrons.known_id(unit, desk.patrons, patron)
-        running = payments.claimed(unit, known).get(CARD) if known else None
+        running = claims.of_patron(unit, known).get(CARD) if known else None
     today = house.world.now().astimezone(desk.settings.zone).date()
     return CardView(
         number=read.number,

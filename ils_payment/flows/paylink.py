@@ -22,7 +22,7 @@ from ils_payment.domain.tariff_words import spoken
 from ils_payment.errors import ILSPaymentError, RemoteAbsentError
 from ils_payment.flows import offer, see, show, tariffs
 from ils_payment.flows.views import MethodChoice
-from ils_payment.store import patrons, payments, reminders
+from ils_payment.store import claims, patrons, reminders
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -160,7 +160,7 @@ def look(house: House, desk: Desk, token: str) -> LinkView:
         return LinkView(state="altered")
     with house.store.read() as unit:
         patron = patrons.patron_ref(unit, ticket.patron_id)
-        running = payments.claimed(unit, ticket.patron_id).get(CARD)
+        running = claims.of_patron(unit, ticket.patron_id).get(CARD)
     if patron is None or house.world.now().timestamp() > ticket.ends:
         return LinkView(state="over")
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ils_payment.domain import ledger
-from ils_payment.domain.refunds import RefundState
+from ils_payment.domain.refunds import GONE
 from ils_payment.flows.advance import take_up
 from ils_payment.model import PayState
 from ils_payment.ports import Listing
@@ -114,8 +114,7 @@ def _now(work: Comparison, payment_id: str) -> tuple[records.Payment, int]:
         payment = payments.load(unit, payment_id)
         if payment is None:  # pragma: no cover - payments are never deleted
             raise LookupError(payment_id)
-        left = {RefundState.PENDING, RefundState.DONE, RefundState.EXTERNAL}
-        return payment, sum(one.cents for one in refunds.of_payment(unit, payment_id) if one.state in left)
+        return payment, sum(one.cents for one in refunds.of_payment(unit, payment_id) if one.state in GONE)
 
 
 def _not_listed(work: Comparison, name: str, payment_id: str) -> None:

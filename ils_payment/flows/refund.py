@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from ils_payment.domain import ledger
 from ils_payment.domain import refunds as rules
 from ils_payment.domain.evidence import reversals as reversals_in
 from ils_payment.domain.ledger import Book, balances
@@ -276,8 +275,9 @@ def _taken(house: House, payment: Payment, refund: Refund, ref: str, state: Reve
 
 def _end(unit: Unit, payment: Payment, refund: Refund, ref: str) -> None:
     """Post a refund as returned; a payment of which nothing is left to settle or decide is resolved."""
-    moved = rules.returned(refund.parts, _currency_of(unit, payment, refund))
-    after = balances([*chain.read_postings(unit, payment.id), *moved])
+    postings = chain.read_postings(unit, payment.id)
+    moved = rules.returned(refund.parts, rules.currency(postings, refund.parts))
+    after = balances([*postings, *moved])
     waiting = {book for book, _ in after} & {Book.TO_SETTLE, Book.CASE, Book.TO_RETURN}
     ends = payment.state in PAID_UNSETTLED and not waiting
     columns: dict[str, Any] = {}
@@ -308,6 +308,7 @@ def _fail(house: House, payment: Payment, refund: Refund, reason: str, ref: str 
             # The provider had it. That it arrived at first may be forgotten, and so may its counter-debit.
             facts["marker"] = refund.charge_marker
         if refunds.change(unit, refund, state=RefundState.FAILED, ended_at=unit.now, charge_state="none"):
+            postings = chain.read_postings(unit, payment.id)
             failed = payments.move(
                 unit,
                 payment,
@@ -315,7 +316,7 @@ def _fail(house: House, payment: Payment, refund: Refund, reason: str, ref: str 
                 case="refund_failed",
                 subject=refund.id,
                 facts=facts,
-                postings=rules.undo(refund.parts, _currency_of(unit, payment, refund)),
+                postings=rules.undo(refund.parts, rules.currency(postings, refund.parts)),
             )
             catch_up(unit, failed)
     house.world.failpoint("refund.failed")
@@ -323,13 +324,7 @@ def _fail(house: House, payment: Payment, refund: Refund, reason: str, ref: str 
 
 def _currency(house: House, payment: Payment, refund: Refund) -> str:
     with house.store.read() as unit:
-        return _currency_of(unit, payment, refund) or payment.currency
-
-
-def _currency_of(unit: Unit, payment: Payment, refund: Refund) -> str:
-    """Return the currency of a refund's money as the postings have it: empty for the payment's own."""
-    lines = {line for line, _, _ in refund.parts}
-    return ledger.currency_of(chain.read_postings(unit, payment.id), lines)
+        return rules.currency(chain.read_postings(unit, payment.id), refund.parts) or payment.currency
 
 
 def _attempt(house: House, payment: Payment) -> AttemptRow:

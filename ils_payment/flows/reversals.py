@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ils_payment.domain import refunds as rules
-from ils_payment.domain.ledger import Book, currency_of
+from ils_payment.domain.ledger import Book
 from ils_payment.domain.refunds import RefundState
 from ils_payment.model import ReversalState
 from ils_payment.store import chain, payments, refunds
@@ -67,7 +67,7 @@ def catch_up(unit: Unit, payment: Payment) -> Payment:
                 payment,
                 "reversal_posted",
                 facts={"refund": refund.id, "cents": sum(cents for _, _, cents in parts)},
-                postings=rules.leave(parts, currency_of(postings, {line for line, _, _ in parts})),
+                postings=rules.leave(parts, rules.currency(postings, parts)),
             )
     return payment
 
@@ -104,7 +104,7 @@ def _external(unit: Unit, payment: Payment, reversal: Reversal, known: Sequence[
         ended_at=unit.now,
     )
     case = "chargeback" if reversal.kind == "chargeback" else "reversed"
-    currency = currency_of(postings, {line for line, _, _ in parts})
+    currency = rules.currency(postings, parts)
     return payments.move(
         unit,
         payment,
@@ -133,12 +133,12 @@ def _came_back(unit: Unit, payment: Payment, refund: Refund, reversal: Reversal)
     facts = {"refund": refund.id, "at_provider": reversal.ref, "cents": refund.cents}
     if charge in {"tried", "done"}:
         facts |= {"marker": refund.charge_marker, "charge": refund.charge_ref}
-    currency = currency_of(chain.read_postings(unit, payment.id), {line for line, _, _ in refund.parts})
+    currency = rules.currency(chain.read_postings(unit, payment.id), refund.parts)
     # What the provider did alone is undone as if it had not been; a refund that persons wanted needs them.
     back = (
         rules.undo(refund.parts, currency, Book.RETURNED)
         if refund.state is RefundState.EXTERNAL
-        else rules.undo_return(refund.parts, Book.RETURNED, currency)
+        else rules.undo_return(refund.parts, currency, Book.RETURNED)
     )
     return payments.move(
         unit,

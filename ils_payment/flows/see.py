@@ -10,7 +10,7 @@ from ils_payment.domain import payable
 from ils_payment.errors import RemoteError
 from ils_payment.flows import show, tariffs
 from ils_payment.flows.views import FeeLine, FeesView, MethodChoice
-from ils_payment.store import patrons, payments
+from ils_payment.store import claims, patrons
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,9 +53,9 @@ def fees(house: House, desk: Desk, patron: PatronRef) -> FeesView:
     with house.store.read() as unit:
         known = patrons.known_id(unit, desk.patrons, patron)
         if known is not None:
-            claimed = payments.claimed(unit, known)
+            claimed = claims.of_patron(unit, known)
             running = show.running(house, unit, known)
-            being_paid = payments.fee_cents(unit, known)
+            being_paid = claims.cents(unit, known)
     lines = tuple(
         _line(fee, tariffs.known_kind(house, desk, fee.kind), titles, claimed.get(fee.claim_key))
         for fee in judged

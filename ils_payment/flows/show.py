@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from ils_payment.domain import ledger, marker
-from ils_payment.domain.refunds import RefundState
+from ils_payment.domain import marker
+from ils_payment.domain import refunds as rules
 from ils_payment.domain.states import UNPAID
 from ils_payment.flows import tariffs
 from ils_payment.flows.views import CaseView, PaidLine, PaymentView, RefundView, RenewalView, Whereabouts
@@ -16,6 +16,7 @@ from ils_payment.store import (
     attempts,
     cases,
     chain,
+    claims,
     orders,
     patrons,
     payments,
@@ -226,7 +227,7 @@ def whereabouts(house: House, payment_id: str) -> Whereabouts:
 
 def running(house: House, unit: Unit, patron_id: str) -> tuple[PaymentView, ...]:
     """Return the payments that hold fees of a patron."""
-    ids = dict.fromkeys(payments.claimed(unit, patron_id).values())
+    ids = dict.fromkeys(claims.of_patron(unit, patron_id).values())
     found = (payments.load(unit, one) for one in ids)
     return tuple(_view(house, unit, one) for one in found if one)
 
@@ -284,10 +285,7 @@ def _refund(unit: Unit, found: Refund) -> RefundView:
         state=str(found.state),
         meaning=found.meaning,
         cents=found.cents,
-        currency=ledger.currency_of(
-            chain.read_postings(unit, payment.id), {line for line, _, _ in found.parts}
-        )
-        or payment.currency,
+        currency=rules.currency(chain.read_postings(unit, payment.id), found.parts) or payment.currency,
         line_ids=tuple(line for line, _, _ in found.parts if line is not None),
         asked_by=found.asked_by,
         asked_at=found.asked_at,
@@ -387,8 +385,7 @@ def _renewal(unit: Unit, found: Payment) -> RenewalView | None:
 def _given_back(unit: Unit, found: Payment) -> tuple[RefundView, ...]:
     if not found.captured:
         return ()
-    gone = {RefundState.PENDING, RefundState.DONE, RefundState.EXTERNAL}
-    return tuple(_refund(unit, one) for one in refunds.of_payment(unit, found.id) if one.state in gone)
+    return tuple(_refund(unit, one) for one in refunds.of_payment(unit, found.id) if one.state in rules.GONE)
 
 
 def _label(house: House, library: str, kind: str) -> LocalText | None:

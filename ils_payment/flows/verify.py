@@ -11,11 +11,9 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 from ils_payment.domain import books as books_rules
 from ils_payment.domain import proof as rules
-from ils_payment.domain.books import Move
 from ils_payment.errors import InvariantError
 from ils_payment.store import books, journal, proof, seals
 
@@ -138,7 +136,7 @@ def _payments(unit: Unit, report: Report) -> None:
 
 
 def _add_up(report: Report, rows: proof.Rows) -> None:
-    mode = "live" if rows.payment["live"] else "test"
+    mode = books_rules.mode(live=rows.payment["live"])
     for row in rows.postings:
         currency = row.currency or rows.payment["currency"]
         report.balances[row.source, currency, mode] -= row.cents
@@ -189,25 +187,10 @@ def _exports(house: House, unit: Unit, report: Report, told: _Journal) -> None:
         library = house.settings.libraries.get(row.library)
         if library is not None:
             try:
-                moves = _moves(books.entries_of_export(unit, row.number), library.zone)
-                sums = books_rules.ledger_totals(moves)
+                entries = books.entries_of_export(unit, row.number)
+                sums = books_rules.ledger_totals(entry.move(library.zone) for entry in entries)
                 gaps = books_rules.differences(books_rules.totals(row.content), sums)
             except UNREADABLE:
                 gaps = ["it covers a posting that is none"]
             report.findings += [f"{name}: {gap}" for gap in gaps]
     report.findings += [f"export {number} was deleted" for number in sorted(set(told.exports) - seen)]
-
-
-def _moves(entries: list[books.Entry], zone: ZoneInfo) -> list[Move]:
-    return [
-        Move(
-            day=entry.at.astimezone(zone).date(),
-            currency=entry.currency,
-            mode="live" if entry.live else "test",
-            source=entry.source,
-            destination=entry.destination,
-            cents=entry.cents,
-            reversal=entry.reversal,
-        )
-        for entry in entries
-    ]

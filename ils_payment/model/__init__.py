@@ -4,12 +4,23 @@ All amounts are integers in minor units of the library's currency ("cents"). All
 timezone-aware :class:`datetime.datetime` in UTC; all days are :class:`datetime.date`.
 """
 
+from ils_payment.model.capabilities import (
+    Binding,
+    ELendingCapabilities,
+    Freshness,
+    MarkerSupport,
+    Partial,
+    ProviderCapabilities,
+    ReadSupport,
+    RefundSupport,
+    RenewSupport,
+    Surplus,
+    SystemCapabilities,
+)
 from ils_payment.model.elending import (
     HINDRANCE_KINDS,
     LIFTERS,
     Answer,
-    ELendingCapabilities,
-    Freshness,
     Hindrance,
     Question,
     Verdict,
@@ -18,7 +29,6 @@ from ils_payment.model.library_system import (
     WHOLE_ACCOUNT,
     Account,
     Applied,
-    Binding,
     Block,
     Card,
     CategoryFee,
@@ -30,26 +40,17 @@ from ils_payment.model.library_system import (
     CreditOrder,
     ExpiringCard,
     Fee,
-    Finding,
-    Level,
     Lifted,
     LiftOutcome,
-    LocalText,
-    MarkerSupport,
     NotApplied,
     OrderLine,
-    Partial,
     PatronRef,
     Refused,
     Renewed,
     RenewOrder,
     RenewOutcome,
-    RenewSupport,
     SettleOutcome,
-    Surplus,
-    SystemCapabilities,
     Unavailable,
-    Unclear,
     Unreadable,
 )
 from ils_payment.model.payment import (
@@ -71,20 +72,18 @@ from ils_payment.model.provider import (
     Payout,
     PayoutEntry,
     PayState,
-    ProviderCapabilities,
     RawRequest,
-    ReadSupport,
     Redirect,
     Refunded,
     RefundOrder,
     RefundRefused,
-    RefundSupport,
     Reply,
     Reversal,
     ReversalState,
     Started,
     StartRefused,
 )
+from ils_payment.model.shared import Finding, Level, LocalText, Unclear
 
 __all__ = [
     "HINDRANCE_KINDS",

@@ -7,9 +7,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
-    from ils_payment.model.library_system import Account, Card, LocalText, PatronRef
+    from ils_payment.model.library_system import Account, Card, PatronRef
+    from ils_payment.model.shared import LocalText
 
 
 HINDRANCE_KINDS = frozenset(
@@ -24,30 +25,6 @@ class Verdict(StrEnum):
     OPEN = "open"
     BLOCKED = "blocked"
     CANNOT_TELL = "cannot_tell"
-
-
-class Freshness(StrEnum):
-    """How soon a platform follows the library system: at each login, after a while, or nobody knows."""
-
-    LIVE = "live"
-    DELAYED = "delayed"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ELendingCapabilities:
-    """What an eLending platform can do.
-
-    ``freshness``, and ``delay`` at most where it is delayed. ``inbound``: the platform asks us at each
-    login (:class:`ils_payment.ports.Serving`), so that our own answer is the truth. ``needs_pin``: asking
-    is possible only while the patron's PIN is at hand, never unattended.
-    """
-
-    name: str
-    freshness: Freshness
-    delay: timedelta | None = None
-    inbound: bool = False
-    needs_pin: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What passes the door to a library system: accounts, fees, credit orders, outcomes, capabilities."""
+"""What passes the door to a library system: accounts, fees, cards, orders and their outcomes."""
 
 from __future__ import annotations
 
@@ -6,36 +6,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, NewType
 
+from ils_payment.model.shared import LocalText, Unclear
+
 if TYPE_CHECKING:
-    from datetime import date, datetime, timedelta
+    from datetime import date, datetime
 
 PatronRef = NewType("PatronRef", str)
 """The library system's own, stable, opaque id of a patron (Koha: ``patron_id``). Never the card number."""
 
-LocalText = dict[str, str]
-"""A text by language code, e.g. ``{"de": "...", "en": "..."}``; pages fall back to the first."""
-
-
 WHOLE_ACCOUNT = "account"
 """Claim key and kind of the one fee that stands for all where a library system gives fees no ids."""
-
-
-class Level(StrEnum):
-    """How bad a finding is: an ``error`` keeps the part from working, a ``warning`` does not."""
-
-    OK = "ok"
-    WARNING = "warning"
-    ERROR = "error"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of ``ils-payment check``: what was looked at, what was seen, what to do."""
-
-    level: Level
-    subject: str
-    seen: str
-    mend: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,13 +205,6 @@ class NotApplied:
     permanent: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unclear:
-    """Nobody can tell whether it happened: the default for every answer that is not classified."""
-
-    reason: str
-
-
 SettleOutcome = Applied | NotApplied | Unclear
 
 
@@ -303,84 +276,3 @@ class Credit:
     cents: int
     unapplied: int
     at: datetime | None = None
-
-
-class MarkerSupport(StrEnum):
-    """Whether a marker can be written with a credit and found again."""
-
-    READABLE = "readable"
-    WRITE_ONLY = "write_only"
-    NONE = "none"
-
-
-class Binding(StrEnum):
-    """How a credit hangs on fees: refused when paid, directed at lines, or a lump sum."""
-
-    REFUSED_WHEN_PAID = "refused_when_paid"
-    DIRECTED = "directed"
-    LUMP = "lump"
-
-
-class Partial(StrEnum):
-    """Whether less than a whole fee can be settled: never, for a line, or for the sum only."""
-
-    NONE = "none"
-    LINE = "line"
-    SUM = "sum"
-
-
-class RenewSupport(StrEnum):
-    """Whether a card can be renewed: not at all, to a day that we name, or by the system's own rule."""
-
-    NO = "no"
-    GIVEN_DATE = "given_date"
-    BY_RULE = "by_rule"
-
-
-class Surplus(StrEnum):
-    """What the library system does with more than is owed: refuses, flows on, or keeps a credit."""
-
-    REFUSED = "refused"
-    FLOWS = "flows"
-    CREDIT = "credit"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SystemCapabilities:
-    """What a library system can do. The core never calls a method whose capability is absent.
-
-    ``unattended_read``: reading needs no PIN. Without it, ``account`` and ``card`` show what was read at the
-    sign-in and raise PinNeededError when that is too long ago, and nobody looks before and after a settle
-    call: its own answer counts. ``late_apply_max``: the longest time after which a
-    call that seemed lost may still take effect. ``parallel_calls``: how many calls at once it
-    bears. ``min_cents``/``max_cents``: limits of one credit. ``identity``: the same text for two
-    libraries says that they share one library system, so that a fee is claimed for both; no secret
-    may be in it. ``handed_over``: an OPAC can name a patron as this system's PatronRef does; not where the
-    plugin encrypts card numbers into references, which nobody else can make.
-    """
-
-    unattended_read: bool
-    fee_ids: bool
-    marker: MarkerSupport
-    bound: Binding
-    batch: bool
-    partial: Partial
-    surplus: Surplus
-    credit_list: bool
-    late_apply_max: timedelta
-    sign_in: bool = False
-    handed_over: bool = True
-    can_charge: bool = False
-    can_reverse: bool = False
-    can_renew: RenewSupport = RenewSupport.NO
-    can_lift: bool = False
-    lists_expiring: bool = False
-    prices_categories: bool = False
-    titles: bool = False
-    shows_contact: bool = False
-    shows_evidence: bool = False
-    repeat_is_same_answer: bool = False
-    min_cents: int = 1
-    max_cents: int = 99_999_999
-    parallel_calls: int = 4
-    identity: str = ""

@@ -1,4 +1,4 @@
-"""What passes the door to a payment provider: attempts, observations, webhooks, capabilities."""
+"""What passes the door to a payment provider: attempts, observations, refunds, webhooks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import date, datetime, timedelta
+    from datetime import date, datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -275,54 +275,3 @@ class NoticeOutcome(StrEnum):
     STORED = "stored"
     FORGED = "forged"
     BUSY = "busy"
-
-
-class ReadSupport(StrEnum):
-    """Whether a session can be read at any time, only with the return parameters, or never."""
-
-    FULL = "full"
-    WITH_RETURN = "with_return"
-    NONE = "none"
-
-
-class RefundSupport(StrEnum):
-    """Whether money can be given back: not at all, only the whole, or any part."""
-
-    NONE = "none"
-    FULL = "full"
-    PARTIAL = "partial"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProviderCapabilities:
-    """What a provider can do. The core never calls a method whose capability is absent.
-
-    ``live``: the configured credentials move real money. ``key_lifetime``: how long a repeated
-    key gets the first answer again. ``longest_pending``: how long a pending payment may take.
-    ``redirect_origins`` join the ``form-action`` of our pages' Content-Security-Policy.
-    ``refund``: whether it can give money back, and less than the whole. ``listing``: ``payments``;
-    ``payouts``: ``payouts``. ``notices_decide``: an authenticated notice is evidence by itself, where
-    reading tells less than that or cannot be done; the core compares it as it compares what it reads.
-    ``finds_refunds``: ``find_refunds``; without it notices tell what became of a refund, and one that is
-    unclear is repeated only within ``key_lifetime``. ``account``: where the money must arrive, in the
-    provider's own word ("" where observations do not tell). ``line_accounts``: which of ``cost_centre`` and
-    ``account`` it passes on with each line, so that ``check`` can tell where no fee kind has them.
-    """
-
-    live: bool
-    read: ReadSupport
-    notices: bool
-    close: bool
-    find: bool
-    key_lifetime: timedelta
-    longest_pending: timedelta
-    text_limit: int
-    redirect_origins: tuple[str, ...]
-    currencies: tuple[str, ...]
-    refund: RefundSupport = RefundSupport.NONE
-    listing: bool = False
-    payouts: bool = False
-    notices_decide: bool = False
-    finds_refunds: bool = True
-    account: str = ""
-    line_accounts: tuple[str, ...] = ()

@@ -40,13 +40,13 @@ _LEARN_MONEY = (
 )
 
 
-def add(unit: Unit, *, key: str, payment_id: str, number: int, provider: str, request: str) -> None:
-    """Write an attempt before the provider is asked: its outcome is unclear from now on."""
+def add(unit: Unit, *, key: str, payment_id: str, provider: str, request: str) -> None:
+    """Write the attempt of a payment before the provider is asked: its outcome is unclear from now on."""
     unit.connection.execute(
         insert(attempts).values(
             key=key,
             payment_id=payment_id,
-            number=number,
+            number=1,
             provider=provider,
             request=request,
             outcome="unclear",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, exists, func, insert, or_, select
 
+from ils_payment.domain import books as rules
 from ils_payment.domain.ledger import Book
 from ils_payment.store.case_tables import refunds
 from ils_payment.store.journal_tables import exported, exported_remotes, exports
@@ -25,6 +26,7 @@ from ils_payment.store.tables import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import date, datetime
+    from zoneinfo import ZoneInfo
 
     from sqlalchemy import Select
 
@@ -59,6 +61,23 @@ class Entry:
     tax_code: str
     reversal: str = "refund"
     reference: str = ""
+
+    @property
+    def mode(self) -> str:
+        """Return whether real money moved, in the word of the file."""
+        return rules.mode(live=self.live)
+
+    def move(self, zone: ZoneInfo) -> rules.Move:
+        """Return what totals are made of; *zone* is the library's."""
+        return rules.Move(
+            day=self.at.astimezone(zone).date(),
+            currency=self.currency,
+            mode=self.mode,
+            source=self.source,
+            destination=self.destination,
+            cents=self.cents,
+            reversal=self.reversal,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import (
     BigInteger,
     bindparam,
-    delete,
-    func,
     insert,
     literal,
     or_,
@@ -23,26 +21,22 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy import case as whether
-from sqlalchemy.exc import IntegrityError
 
 from ils_payment.domain import ledger
-from ils_payment.domain.renewing import CARD
 from ils_payment.domain.states import ENDED
 from ils_payment.model import State
-from ils_payment.store import cases, chain
+from ils_payment.store import cases, chain, claims
 from ils_payment.store.records import Line, Payment, to_json
 from ils_payment.store.tables import (
-    claims,
     credit_orders,
     micros,
     payment_lines,
     payments,
-    private_patrons,
     private_payments,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
     from ils_payment.domain.ledger import Posting
@@ -77,23 +71,10 @@ _WAKE = (
         )
     )
 )
-_HOLD_PATRON = (
-    select(private_patrons.c.id).where(private_patrons.c.id == bindparam("patron")).with_for_update()
-)
-_CLAIMED_CENTS = select(func.coalesce(func.sum(payment_lines.c.cents), 0)).where(
-    payment_lines.c.payment_id.in_(
-        select(claims.c.payment_id).where(claims.c.patron_id == bindparam("patron"))
-    ),
-    payment_lines.c.claim_key != CARD,
-)
 
 
-class AlreadyClaimedError(Exception):
-    """Another open payment holds one of the fees; ``payment_id`` names it."""
-
-    def __init__(self, payment_id: str) -> None:
-        super().__init__(payment_id)
-        self.payment_id = payment_id
+AlreadyClaimedError = claims.AlreadyClaimedError
+"""What :func:`create` raises."""
 
 
 class StaleFenceError(Exception):
@@ -128,7 +109,7 @@ def create(unit: Unit, values: dict[str, Any], lines: Sequence[Line], private: d
             for place, line in enumerate(lines)
         ],
     )
-    take_claims(unit, values["id"], values["patron_id"], (line.claim_key for line in lines))
+    claims.take(unit, values["id"], values["patron_id"], (line.claim_key for line in lines))
     key = unit.world.random_bytes(32)
     written = to_json(private)
     covered = hmac.new(key, written.encode(), hashlib.sha256).hexdigest()
@@ -144,62 +125,6 @@ def create(unit: Unit, values: dict[str, Any], lines: Sequence[Line], private: d
         "frozen": chain.frozen(values, [asdict(line) for line in lines]),
     }
     chain.append(unit, values["id"], "created", State.CREATED, facts)
-
-
-def take_claims(unit: Unit, payment_id: str, patron: str, keys: Iterable[str]) -> None:
-    """Claim fees for a payment; AlreadyClaimedError when another one holds any of them."""
-    rows = [{"patron_id": patron, "claim_key": key, "payment_id": payment_id} for key in keys]
-    try:
-        with unit.connection.begin_nested():
-            unit.connection.execute(insert(claims), rows)
-    except IntegrityError:
-        wanted = [row["claim_key"] for row in rows]
-        holder = unit.connection.execute(
-            select(claims.c.payment_id).where(claims.c.patron_id == patron, claims.c.claim_key.in_(wanted))
-        ).scalar()
-        if holder is None:
-            raise
-        raise AlreadyClaimedError(holder) from None
-
-
-def claimed(unit: Unit, patron: str) -> dict[str, str]:
-    """Return which of the patron's fees are held, by claim key, and by which payment."""
-    rows = unit.connection.execute(
-        select(claims.c.claim_key, claims.c.payment_id).where(claims.c.patron_id == patron)
-    )
-    return {row.claim_key: row.payment_id for row in rows}
-
-
-def any_since(unit: Unit, patron: str, at: datetime) -> bool:
-    """Tell whether a payment of the patron was begun or settled at or after *at*; void ones do not count."""
-    later = select(payments.c.id).where(
-        payments.c.patron_id == patron,
-        payments.c.state != State.VOID,
-        or_(payments.c.created_at >= at, payments.c.settled_at >= at),
-    )
-    return unit.connection.execute(later.limit(1)).first() is not None
-
-
-def settled_since(unit: Unit, patron: str, at: datetime) -> bool:
-    """Tell whether a payment of the patron was settled after *at*."""
-    later = select(payments.c.id).where(payments.c.patron_id == patron, payments.c.settled_at > at)
-    return unit.connection.execute(later.limit(1)).first() is not None
-
-
-def settled_meanwhile(unit: Unit, payment: Payment) -> bool:
-    """Tell whether another payment has settled one of the same fees since this one was frozen."""
-    keys = [line.claim_key for line in payment.lines]
-    other = (
-        select(payments.c.id)
-        .join(payment_lines, payment_lines.c.payment_id == payments.c.id)
-        .where(
-            payments.c.patron_id == payment.patron_id,
-            payments.c.id != payment.id,
-            payments.c.settled_at >= payment.created_at,
-            payment_lines.c.claim_key.in_(keys),
-        )
-    )
-    return unit.connection.execute(other.limit(1)).first() is not None
 
 
 def load(unit: Unit, payment_id: str, *, lock: bool = False) -> Payment | None:
@@ -356,7 +281,7 @@ def move(
     if case is not None:
         cases.open_case(unit, payment.library, payment.id, case, facts or {}, subject)
     if state in ENDED:
-        unit.connection.execute(delete(claims).where(claims.c.payment_id == payment.id))
+        claims.free(unit, payment.id)
     reread = load(unit, payment.id)
     if reread is None:  # pragma: no cover - the row was changed a few lines above
         raise LookupError(payment.id)
@@ -408,20 +333,6 @@ def overdue(unit: Unit, *, paid: timedelta, unpaid: timedelta, pending: timedelt
         )
     ).mappings()
     return [_payment(unit, row) for row in rows]
-
-
-def claimed_cents(unit: Unit, patron: str) -> int:
-    """Return what the patron's open payments will take off the balance; holds the patron's row until commit.
-
-    Two tabs that freeze at the same time wait for each other here. What a renewal costs is not owed yet.
-    """
-    unit.connection.execute(_HOLD_PATRON, {"patron": patron})
-    return fee_cents(unit, patron)
-
-
-def fee_cents(unit: Unit, patron: str) -> int:
-    """Return the cents of all fees in payments that hold something of the patron's."""
-    return int(unit.connection.execute(_CLAIMED_CENTS, {"patron": patron}).scalar_one())
 
 
 def fee_texts(unit: Unit, payment_id: str) -> dict[str, str]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import and_, func, or_, select
 
 from ils_payment.domain.ledger import Book
+from ils_payment.domain.refunds import RESERVED
+from ils_payment.domain.states import ENDED
 from ils_payment.store import orders, refunds
 from ils_payment.store.case_tables import cases
 from ils_payment.store.case_tables import refunds as refunds_table
@@ -131,16 +133,14 @@ def unsettled_since(unit: Unit, library: str) -> datetime | None:
     newest = unit.connection.execute(
         select(func.max(audit.c.at)).join(payments, payments.c.id == audit.c.payment_id).where(here)
     ).scalar()
-    running = select(payments.c.created_at).where(
-        here, payments.c.state.not_in(["void", "settled", "resolved"])
-    )
+    running = select(payments.c.created_at).where(here, payments.c.state.not_in([*ENDED]))
     refunding = (
         select(payments.c.created_at)
         .join(refunds_table, refunds_table.c.payment_id == payments.c.id)
         .where(
             here,
             or_(
-                refunds_table.c.state.in_(["asked", "due", "tried", "pending"]),
+                refunds_table.c.state.in_([*RESERVED]),
                 refunds_table.c.charge_state.in_(["due", "tried"]),
             ),
         )

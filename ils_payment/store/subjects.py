@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, exists, or_, select, update
 
-from ils_payment.domain.proof import RESERVED
+from ils_payment.domain.refunds import RESERVED
 from ils_payment.domain.states import ENDED
 from ils_payment.store.case_tables import cases, private_reasons, refunds
 from ils_payment.store.renewal_tables import elending_answers, private_reminders, renewals

@@ -41,8 +41,7 @@ log = structlog.get_logger(__name__)
 class Visit:
     """A signed-in patron, as of this request.
 
-    ``ends_at`` is when the session ends if nothing more happens, ``closes_at`` when it ends in
-    any case. ``csrf`` goes into every form.
+    ``ends_at`` is when the session ends if nothing more happens. ``csrf`` goes into every form.
     """
 
     session_id: str
@@ -52,7 +51,6 @@ class Visit:
     language: str
     csrf: str
     ends_at: datetime
-    closes_at: datetime
 
 
 class SignInNeededError(Exception):
@@ -64,10 +62,13 @@ class SignInNeededError(Exception):
         self.library = library
 
 
-def open_session(  # the unit is the caller's: a token is used up in the same transaction
+def open_session(
     unit: Unit, house: House, desk: Desk, patron: PatronRef, language: str, *, kind: str = PAGE
 ) -> tuple[str, datetime]:
-    """Open a session; return its value (for the cookie or the bearer) and its latest end."""
+    """Open a session; return its value (for the cookie or the bearer) and its latest end.
+
+    The unit is the caller's: a token is used up in the same transaction.
+    """
     value = cookies.new_value(house)
     ends_at = unit.now + LONGEST
     doors.open_session(
@@ -100,7 +101,6 @@ def find(house: House, desk: Desk, value: str, *, kind: str = PAGE, touch: bool 
         language=row.language,
         csrf=cookies.csrf(house, value),
         ends_at=min(row.ends_at, seen_at + IDLE),
-        closes_at=row.ends_at,
     )
 
 

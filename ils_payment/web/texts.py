@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from ils_payment.domain.states import ENDED, PAID_UNSETTLED
 from ils_payment.model import State
 from ils_payment.web.state_words import BRIEF, CALL, STATES, UNTOLD, UNTOLD_FREE
 from ils_payment.web.words import N_
@@ -27,8 +28,6 @@ ASKING_FAILED: Mapping[str, str] = {
 }
 """Why an eLending platform could not be asked with a PIN."""
 
-TEST_NOTE = N_("This is a test: no money moves.")
-
 METHODS: Mapping[str, str] = {
     "none": N_("Free of charge"),
     "card": N_("Credit or debit card"),
@@ -41,7 +40,7 @@ def of_payment(payment: PaymentView, now: datetime) -> str:
     """Return the key in :data:`STATES` of what is said about *payment*."""
     state = payment.state
     if payment.held:
-        if state in {State.PAID, State.SETTLING, State.UNKNOWN}:
+        if state in PAID_UNSETTLED:
             return "held_paid"
         return f"held_{state}" if f"held_{state}" in STATES else "held"
     if payment.looking:
@@ -143,4 +142,4 @@ def _repeats(one: str, other: str) -> bool:
 
 def moves(payment: PaymentView) -> bool:
     """Say whether the payment may still change by itself, so that a page follows it."""
-    return not payment.held and payment.state not in {State.SETTLED, State.RESOLVED, State.VOID}
+    return not payment.held and payment.state not in ENDED

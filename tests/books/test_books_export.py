@@ -31,7 +31,7 @@ def made(town, first=YESTERDAY, last=YESTERDAY, **options):
 
 
 def rows_of(town, *days, **options):
-    return rules.read(made(town, *days, **options).content)
+    return rules.read(made(town, *days, **options).kept.content)
 
 
 def post(town, what, make, **options):
@@ -67,7 +67,7 @@ def nothing_kept(town):
 
 
 def test_each_fee_line_is_a_row_that_a_german_spreadsheet_opens(books):
-    content = made(books).content
+    content = made(books).kept.content
     assert content.startswith(
         "\ufeffid;type;day;late;mode;receipt_number;marker;fee_kind;cost_centre;account;state;"
         "gross;refund;fee;payout;moved;currency;method;provider;reference;tax_code\r\n"
@@ -99,7 +99,7 @@ def test_a_file_without_rows_of_an_earlier_version_does_not_stand_in_the_way_of_
             sha256=digest,
         )
         keep(unit, kept, [], [])
-    assert made(books, day, day).content == old
+    assert made(books, day, day).kept.content == old
     assert made(books, day, YESTERDAY).rows == 4
 
 
@@ -118,11 +118,11 @@ def test_the_same_days_again_are_the_same_file_to_the_byte(each_books):
     post(each_books, "noted", move(Book.LIBRARY_SYSTEM, Book.RETURNED, 100))
     each_books.world.pass_time(days=3)
     again = made(each_books)
-    assert (again.content, again.sha256, again.number) == (first.content, first.sha256, first.number)
+    assert again.kept == first.kept
     assert (first.repeated, again.repeated) == (False, True)
     with each_books.house.store.read() as unit:
         told = [(row["what"], row["actor"], row["facts"]["sha256"]) for row in journal.newest(unit)]
-    assert told == [(what, TREASURER.name, first.sha256) for what in ("export_again", "export")]
+    assert told == [(what, TREASURER.name, first.kept.sha256) for what in ("export_again", "export")]
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_days_that_cannot_be_exported_are_refused_with_what_to_do(books, first, 
 
 def test_days_on_which_nothing_happened_give_a_file_with_a_header_only(books):
     empty = made(books, date(2026, 11, 1), date(2026, 11, 2))
-    assert empty.content == rules.write([])
+    assert empty.kept.content == rules.write([])
     assert (empty.rows, empty.totals) == (0, {})
     again = made(books, date(2026, 11, 1), date(2026, 11, 2))
     assert again.repeated
@@ -161,13 +161,13 @@ def test_an_export_of_an_empty_day_does_not_stand_in_the_way_of_the_whole_month(
     tried = made(each_books, quiet, quiet)
     each_books.provider.listed = [payout(each_books, arrival=quiet)]
     month = made(each_books, date(2026, 11, 1), YESTERDAY)
-    assert (month.number, month.late) == (tried.number + 1, 0)
-    rows = rules.read(month.content)
+    assert (month.kept.number, month.late) == (tried.kept.number + 1, 0)
+    rows = rules.read(month.kept.content)
     assert [row["day"] for row in rows if row["type"] == "payout"] == [quiet.isoformat()]
     assert [row["gross"] for row in rows if row["gross"]] == ["4,50", "1,50", "2,50", "4,00"]
-    assert made(each_books, quiet, quiet).content == tried.content
+    assert made(each_books, quiet, quiet).kept.content == tried.kept.content
     for first, last in ((quiet, quiet + DAY), (date(2026, 10, 30), YESTERDAY)):
-        with pytest.raises(ExportRefusedError, match=f"Export {month.number} has the days"):
+        with pytest.raises(ExportRefusedError, match=f"Export {month.kept.number} has the days"):
             made(each_books, first, last)
     assert verify(each_books.house).findings == []
 
@@ -188,7 +188,7 @@ def test_what_appears_late_for_an_exported_day_comes_next_under_its_own_day(each
     post(each_books, "noted", move(Book.LIBRARY_SYSTEM, Book.RETURNED, 30))
     each_books.world.pass_time(days=2)
     found = made(each_books, YESTERDAY + DAY, YESTERDAY + 3 * DAY)
-    assert [(row["day"], row["late"], row["refund"]) for row in rules.read(found.content)] == [
+    assert [(row["day"], row["late"], row["refund"]) for row in rules.read(found.kept.content)] == [
         ("2026-11-21", "late", "1,00"),
         ("2026-11-23", "", "0,30"),
     ]
@@ -295,7 +295,7 @@ def test_payouts_and_what_the_provider_kept_are_rows_of_their_own(each_books):
     each_books.provider.listed = [payout(each_books)]
     number = each_books.view(each_books.paid).number
     found = made(each_books)
-    assert remote(rules.read(found.content)) == [
+    assert remote(rules.read(found.kept.content)) == [
         ("fee", "0,44", "", number, "txn_1"),
         ("fee", "0,10", "", "", "txn_3"),
         ("provider_other", "-0,07", "", "", "txn_4"),
@@ -307,7 +307,7 @@ def test_payouts_and_what_the_provider_kept_are_rows_of_their_own(each_books):
         "provider_other.fee": -7,
         "payout.payout": 1003,
     }
-    assert len({row["id"] for row in rules.read(found.content)}) == found.rows
+    assert len({row["id"] for row in rules.read(found.kept.content)}) == found.rows
     each_books.world.pass_time(days=2)
     assert remote(rows_of(each_books, YESTERDAY + DAY, YESTERDAY + DAY)) == []
 
@@ -397,7 +397,7 @@ def test_the_same_export_twice_at_the_same_time_is_one(books):
     books.provider.on_asked = meanwhile
     outer = made(books)
     assert outer.repeated
-    assert outer.content == inner[0].content
+    assert outer.kept.content == inner[0].kept.content
 
 
 def test_a_kept_file_that_was_changed_is_not_handed_out(each_books):

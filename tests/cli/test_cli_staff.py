@@ -12,6 +12,7 @@ from ils_payment.domain.roles import Role
 from ils_payment.flows import factors
 from ils_payment.flows import staff_accounts as accounts
 from ils_payment.store import journal, staff
+from tests.authenticator import code_now
 from tests.cli.test_cli_ledger import configured
 
 
@@ -51,7 +52,7 @@ def _ready(town, config, ils_payment):
     link = ils_payment("--config", config, "staff", "add", "ada", "--role", "clerk").out.strip()
     token = link.partition("link=")[2]
     shared = factors.enrolment_secret(town.house.installation.secret, token)
-    code = factors.code_now(shared, town.world.now())
+    code = code_now(shared, town.world.now())
     assert accounts.enrol(town.house, token, "a long password indeed", code)
 
 

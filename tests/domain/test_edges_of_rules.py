@@ -82,7 +82,7 @@ def test_a_posting_that_moves_nothing_says_so(cents, destination):
 def test_an_amount_of_another_currency_keeps_its_currency_through_every_account():
     taken = ledger.paid_wrong(700, "CHF")
     assert [posting.currency for posting in taken] == ["CHF"]
-    assert [posting.currency for posting in ledger.paid_wrong(700)] == [""]
+    assert [posting.currency for posting in ledger.paid_wrong(700, "")] == [""]
     returned = ledger.everything(taken, Book.CASE, Book.RETURNED)
     assert [(posting.cents, posting.currency) for posting in returned] == [(700, "CHF")]
     assert ledger.currency_of(taken, [None]) == "CHF"

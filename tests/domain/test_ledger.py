@@ -51,13 +51,13 @@ def test_paid_lines_go_through_settling_or_into_the_case_and_nothing_is_left_bet
 
 @given(CENTS)
 def test_a_wrong_amount_goes_straight_to_the_case(captured):
-    (posting,) = ledger.paid_wrong(captured)
+    (posting,) = ledger.paid_wrong(captured, "")
     assert (posting.source, posting.destination) == (Book.PROVIDER, Book.CASE)
     assert (posting.cents, posting.line_id) == (captured, None)
 
 
 def test_a_wrong_payment_of_nothing_moves_nothing():
-    assert ledger.paid_wrong(0) == []
+    assert ledger.paid_wrong(0, "") == []
 
 
 @pytest.mark.parametrize("cents", [0, -1])

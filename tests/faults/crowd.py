@@ -187,7 +187,7 @@ def _freeze(house: House, desk: Desk, unit: Unit, patron: PatronRef, fee: int) -
         created_at=now,
     )
     request = desk.providers["stripe"].prepare(attempt)
-    attempts.add(unit, key=attempt.key, payment_id=payment_id, number=1, provider="stripe", request=request)
+    attempts.add(unit, key=attempt.key, payment_id=payment_id, provider="stripe", request=request)
     return Attempt(
         **{name: getattr(attempt, name) for name in attempt.__dataclass_fields__} | {"request": request}
     )

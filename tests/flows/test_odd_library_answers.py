@@ -82,6 +82,12 @@ def test_a_table_that_the_library_system_cannot_serve_is_refused_at_the_start(ca
         check_desk(replace(cards.desk, settings=settings.model_copy(update=changed)))
 
 
+def test_a_provider_that_does_not_take_the_currency_of_the_library_is_refused(town):
+    settings = town.desk.settings.model_copy(update={"currency": "HUF"})
+    with pytest.raises(ConfigurationError, match=r"methods\[0\]: the provider stripe takes no HUF"):
+        check_desk(replace(town.desk, settings=settings))
+
+
 def test_where_the_library_system_renews_nothing_no_price_is_named(cards):
     can(cards, can_renew=RenewSupport.NO)
     card = cards.desk.system.card(cards.jan)

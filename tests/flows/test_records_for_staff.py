@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import update
 
@@ -12,6 +14,7 @@ from ils_payment.flows import inbox, letters, pay, show, tell
 from ils_payment.model import MarkerSupport, PatronRef, State
 from ils_payment.store import cases, payments
 from ils_payment.store.tables import private_patrons
+from ils_payment.web.texts import METHODS
 from tests.conftest import KOHA
 from tests.flows.decisions import CLERK, approved, case_of, held_payment, resolve, settled_payment
 from tests.flows.test_other_library_systems import can
@@ -196,6 +199,14 @@ def test_a_receipt_says_what_was_given_back_since_and_who_answers_for_it(town):
     assert f"€{(DUE - first) // 100}.{(DUE - first) % 100:02}" in body
     without = letters.receipt(town.desk.settings, town.view(payment_id), "en").body
     assert "Stadt Lindental" not in without
+
+
+@pytest.mark.parametrize("language", ["de", "en"])
+def test_a_receipt_has_words_for_every_way_to_pay(town, language):
+    view = town.view(settled_payment(town))
+    for method in METHODS:
+        body = letters.receipt(town.desk.settings, replace(view, method=method), language).body
+        assert f": {method}\n" not in body
 
 
 def test_a_mail_about_a_library_that_is_not_configured_any_more_is_dropped(town):

@@ -8,6 +8,7 @@ from ils_payment.domain.roles import Role
 from ils_payment.flows import factors
 from ils_payment.flows import staff_accounts as accounts
 from ils_payment.store import staff
+from tests.authenticator import code_now
 
 PASSWORD = "a long sentence that nobody guesses"
 
@@ -17,7 +18,7 @@ def made(town):
     address = accounts.add(town.house, "ada", Role.CLERK, (), "cli:test")
     token = address.split("link=")[1]
     shared = factors.enrolment_secret(town.house.installation.secret, token)
-    return token, factors.code_now(shared, town.world.now())
+    return token, code_now(shared, town.world.now())
 
 
 def test_a_link_works_once_and_not_for_ever(town):

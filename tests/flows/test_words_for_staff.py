@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 import ils_payment
-from ils_payment.flows import show, staff, tell
+from ils_payment.flows import case_words, show, tell
 from ils_payment.flows.show import NEXT_STEPS
 
 
 @pytest.mark.parametrize("language", ["de", "en"])
 def test_every_kind_of_case_says_what_happened_and_what_to_do(language):
-    words = staff.words(language)["cases"]
+    words = case_words.words(language)["cases"]
     assert set(words) == set(NEXT_STEPS)
     assert all(len(what) > 20 and len(to_do) > 20 for what, to_do in words.values())
 
@@ -23,19 +23,21 @@ def _kinds():
     """Every kind of case that the program opens, as far as it stands there as a text."""
     for path in Path(ils_payment.__file__).parent.rglob("*.py"):
         text = path.read_text(encoding="utf-8")
-        held = re.findall(r"(?:hold_late\(\s*unit,\s*[\w.]+|\b_?hold\(\s*work),(.+?),", text, re.DOTALL)
+        held = re.findall(
+            r"(?:hold_late\(\s*unit,\s*[\w.]+,|\b_?hold\(\s*work,|work\.differs\()(.+?),", text, re.DOTALL
+        )
         for told in [*held, *re.findall(r"\bcase=([^,)]+)", text)]:
             yield from re.findall(r'"([a-z_]+)"', told)
 
 
 def test_every_kind_of_case_that_the_program_opens_has_words():
     kinds = set(_kinds())
-    assert {"refund_stuck", "unclear", "not_renewed", "broken_rule"} <= kinds
+    assert {"refund_stuck", "unclear", "not_renewed", "broken_rule", "card_shorter"} <= kinds
     assert kinds - set(NEXT_STEPS) == set()
 
 
 def test_both_languages_have_the_same_words():
-    assert set(staff.words("de")) == set(staff.words("en"))
+    assert set(case_words.words("de")) == set(case_words.words("en"))
 
 
 def test_a_german_library_reads_german_amounts_and_the_command_that_tells_whose_it_is(town):

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from ils_payment_koha import charging, settling
+from ils_payment_koha.answers import Answer
 from ils_payment_koha.config import KohaConfig
-from ils_payment_koha.wire import Answer
 from pydantic import SecretStr, ValidationError
 
 from ils_payment.errors import RemoteGarbledError, RemoteUnavailableError

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import structlog
-from ils_payment_koha import lookups, wire
+from ils_payment_koha import lookups, patrons
 from ils_payment_koha.simulator import KohaHabits, KohaSimulator
 
 from ils_payment.errors import RemoteGarbledError, RemoteRefusedError, RemoteUnavailableError
@@ -176,7 +176,7 @@ def test_a_koha_that_shows_none_says_so_instead_of_no_fees(connect, koha):
 )
 def test_a_category_that_cannot_be_compared_is_garbled(row, message):
     with pytest.raises(RemoteGarbledError, match=message):
-        wire.category_fee(row, "EUR")
+        patrons.category_fee(row, "EUR")
 
 
 @pytest.mark.parametrize(
@@ -188,5 +188,5 @@ def test_a_category_that_cannot_be_compared_is_garbled(row, message):
     ],
 )
 def test_a_category_without_fee_or_months_is_read_as_such(row, cents, months):
-    fee = wire.category_fee(row | {"patron_category_id": "A"}, "EUR")
+    fee = patrons.category_fee(row | {"patron_category_id": "A"}, "EUR")
     assert (fee.cents, fee.months) == (cents, months)

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from ils_payment_koha import renewing, settling
+from ils_payment_koha.answers import Answer
 from ils_payment_koha.config import KohaConfig
 from ils_payment_koha.simulator.koha import RENEWAL
-from ils_payment_koha.wire import Answer
 from pydantic import SecretStr, ValidationError
 
 from ils_payment.model import (

@@ -17,9 +17,9 @@ import pytest
 import requests
 import urllib3.connection
 import urllib3.exceptions
-from ils_payment_koha import settling, titles, wire
+from ils_payment_koha import patrons, settling, titles, wire
+from ils_payment_koha.answers import Answer, Shape
 from ils_payment_koha.client import NotSentError, failure, never_sent
-from ils_payment_koha.wire import Answer, Shape
 
 from ils_payment.errors import RemoteGarbledError
 from ils_payment.model import Applied, CreditOrder, NotApplied, OrderLine, PatronRef, Unclear
@@ -384,12 +384,12 @@ def test_a_credit_that_cannot_be_read_is_garbled(changes):
 
 def test_two_patrons_of_one_card_number_are_garbled():
     with pytest.raises(RemoteGarbledError) as caught:
-        wire.patron_of([{"cardnumber": "AB1", "patron_id": n} for n in (1, 2)], "AB1")
+        patrons.patron_of([{"cardnumber": "AB1", "patron_id": n} for n in (1, 2)], "AB1")
     assert "AB1" not in str(caught.value)
 
 
 def test_a_card_number_in_other_letters_is_another():
-    assert wire.patron_of([{"cardnumber": "ab1", "patron_id": 1}], "AB1") is None
+    assert patrons.patron_of([{"cardnumber": "ab1", "patron_id": 1}], "AB1") is None
 
 
 @pytest.mark.parametrize(
@@ -413,7 +413,7 @@ def test_what_blocks_a_patron(changes, kinds):
         "patron_card_lost": False,
         "incorrect_address": False,
     }
-    card = wire.card(body | changes, date(2026, 11, 21))
+    card = patrons.card(body | changes, date(2026, 11, 21))
     assert [block.kind for block in card.blocks] == kinds
     assert (card.number, card.category, card.birth_date) == ("1", "ERW", date(1980, 2, 29))
 
@@ -513,14 +513,14 @@ def test_a_rejected_certificate_has_a_mend_of_its_own():
 
 
 def test_the_day_of_koha_s_own_last_renewal_is_told():
-    assert wire.card({"date_renewed": "2026-11-21"}, date(2026, 11, 21)).renewed_on == date(2026, 11, 21)
-    assert wire.card({"date_renewed": None}, date(2026, 11, 21)).renewed_on is None
+    assert patrons.card({"date_renewed": "2026-11-21"}, date(2026, 11, 21)).renewed_on == date(2026, 11, 21)
+    assert patrons.card({"date_renewed": None}, date(2026, 11, 21)).renewed_on is None
 
 
 @pytest.mark.parametrize("changes", [{"expiry_date": "soon"}, {"date_of_birth": 5}, {"date_renewed": "x"}])
 def test_a_card_without_readable_days_is_garbled(changes):
     with pytest.raises(RemoteGarbledError):
-        wire.card(changes, date(2026, 11, 21))
+        patrons.card(changes, date(2026, 11, 21))
 
 
 # --- the recordings, where they are at hand ----------------------------------------------------
@@ -594,7 +594,7 @@ if "ILS_PAYMENT_SHARED_DATA" in os.environ:
 
     def test_every_recorded_patron_is_read():
         cards = [
-            wire.card(a.body, date(2026, 11, 21))
+            patrons.card(a.body, date(2026, 11, 21))
             for _, path, _, a in answers("GET", "", "patrons")
             if a.status == 200 and path.rsplit("/", 1)[1].isdigit()
         ]

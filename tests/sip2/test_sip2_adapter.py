@@ -42,7 +42,7 @@ def test_what_sip2_has_no_message_for_is_declared_absent(stand):
     can = stand.system.capabilities()
     assert not can.handed_over
     assert can.can_renew is RenewSupport.NO
-    absent = (can.can_charge, can.can_lift, can.can_reverse, can.titles, can.lists_expiring, can.credit_list)
+    absent = (can.can_charge, can.can_lift, can.titles, can.lists_expiring, can.credit_list)
     assert not any(absent)
     assert (can.marker, can.bound, can.fee_ids) == (MarkerSupport.WRITE_ONLY, Binding.LUMP, False)
 

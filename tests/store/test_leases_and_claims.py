@@ -17,9 +17,11 @@ from ils_payment.flows import pay, see
 from ils_payment.flows.hands import LEASE_SECONDS, in_hands
 from ils_payment.flows.views import Begun, NotBegun
 from ils_payment.model import Input, PatronRef, State
-from ils_payment.store import chain, orders, patrons, payments, unit
-from ils_payment.store.payments import AlreadyClaimedError, StaleFenceError
-from ils_payment.store.tables import claims, credit_orders
+from ils_payment.store import chain, claims, orders, patrons, payments, unit
+from ils_payment.store.claims import AlreadyClaimedError
+from ils_payment.store.payments import StaleFenceError
+from ils_payment.store.tables import claims as claims_table
+from ils_payment.store.tables import credit_orders
 from ils_payment.store.tables import payments as payments_table
 from ils_payment.testing.world import START
 
@@ -82,18 +84,18 @@ def test_one_claimed_fee_leaves_nothing_of_the_second_payment(town):
     line = _load(town, first).lines[0]
     patron = _load(town, first).patron_id
     with pytest.raises(AlreadyClaimedError) as held, town.house.store.unit() as opened:
-        payments.take_claims(opened, first, patron, ["free", line.claim_key])
+        claims.take(opened, first, patron, ["free", line.claim_key])
     assert held.value.payment_id == first
     with town.house.store.read() as opened:
-        assert payments.claimed(opened, patron) == {line.claim_key: first}
+        assert claims.of_patron(opened, patron) == {line.claim_key: first}
 
 
 def test_the_same_fee_id_of_another_patron_is_another_fee(town):
     first = _load(town, town.started(only=1))
     jan = _load(town, town.started(patron=PatronRef(str(town.koha.patron_ids["jan"]))))
     with town.house.store.unit() as opened:
-        payments.take_claims(opened, jan.id, jan.patron_id, [first.lines[0].claim_key])
-        assert payments.claimed(opened, jan.patron_id)[first.lines[0].claim_key] == jan.id
+        claims.take(opened, jan.id, jan.patron_id, [first.lines[0].claim_key])
+        assert claims.of_patron(opened, jan.patron_id)[first.lines[0].claim_key] == jan.id
 
 
 def test_of_two_workers_at_once_one_gets_the_payment(each_town):
@@ -274,7 +276,7 @@ def test_an_exception_rolls_everything_back(each_town):
 
     def fail_in_the_middle():
         with each_town.house.store.unit() as opened:
-            opened.connection.execute(delete(claims))
+            opened.connection.execute(delete(claims_table))
             payments.move(opened, payment, str(Input.PENDING), to=State.PENDING)
             raise ZeroDivisionError
 
@@ -282,7 +284,7 @@ def test_an_exception_rolls_everything_back(each_town):
         fail_in_the_middle()
     assert _load(each_town, payment.id) == payment
     with each_town.house.store.read() as opened:
-        assert len(payments.claimed(opened, payment.patron_id)) == 4
+        assert len(claims.of_patron(opened, payment.patron_id)) == 4
 
 
 def test_what_is_due_is_found_by_its_partial_index(each_town):

@@ -13,6 +13,7 @@ from ils_payment.store import (
     attempts,
     cases,
     chain,
+    claims,
     doors,
     inbox,
     intake,
@@ -43,9 +44,9 @@ def test_a_claim_for_a_payment_that_does_not_exist_is_an_error_and_no_claim(each
     town = each_town
     patron = load(town, town.started(only=1)).patron_id
     with pytest.raises(IntegrityError), town.house.store.unit() as unit:
-        payments.take_claims(unit, "nothing", patron, ["a fee of its own"])
+        claims.take(unit, "nothing", patron, ["a fee of its own"])
     with town.house.store.read() as unit:
-        assert "a fee of its own" not in payments.claimed(unit, patron)
+        assert "a fee of its own" not in claims.of_patron(unit, patron)
 
 
 def test_a_patron_whose_row_was_purged_a_moment_ago_is_met_anew(postgresql_url):

@@ -15,6 +15,7 @@ from ils_payment.flows import factors
 from ils_payment.flows import staff_accounts as accounts
 from ils_payment.store import journal, staff
 from ils_payment.store.schema import metadata
+from tests.authenticator import code_now
 from tests.web.doors import Doors, csrf_of
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class StaffDoors(Doors):
         """A ready account."""
         link = self.link_for(login, role, *libraries)
         shared = factors.enrolment_secret(self.house.installation.secret, link)
-        codes = accounts.enrol(self.house, link, PASSWORD, factors.code_now(shared, self.world.now()))
+        codes = accounts.enrol(self.house, link, PASSWORD, code_now(shared, self.world.now()))
         assert codes is not None
         with self.house.store.read() as unit:
             account = staff.by_login(unit, login)
@@ -76,7 +77,7 @@ class StaffDoors(Doors):
         return Colleague(login, shared, codes, account.id)
 
     def code(self, colleague: Colleague) -> str:
-        return factors.code_now(colleague.shared, self.world.now())
+        return code_now(colleague.shared, self.world.now())
 
     def staff_sign_in(self, browser: TestClient, colleague: Colleague, **changes: str) -> Any:
         """Open the form and send it."""

@@ -72,7 +72,6 @@ class Exhibition:
             language="de",
             csrf="token",
             ends_at=now + timedelta(minutes=10),
-            closes_at=now + timedelta(hours=2),
             fresh=fresh,
         )
 

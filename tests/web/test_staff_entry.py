@@ -12,6 +12,7 @@ from ils_payment.flows import factors
 from ils_payment.flows import staff_accounts as accounts
 from ils_payment.store import journal
 from ils_payment.web.staff import entry, sessions
+from tests.authenticator import code_now
 from tests.conftest import Town
 from tests.web.conftest import prepared
 from tests.web.doors import Doors, csrf_of
@@ -92,7 +93,7 @@ def test_a_link_sets_password_and_authenticator_and_shows_the_recovery_codes_onc
         "link": link,
         "password": PASSWORD,
         "again": PASSWORD,
-        "code": factors.code_now(shared, room.world.now()),
+        "code": code_now(shared, room.world.now()),
     }
     done = browser.post("/staff/enrol", data=form)
     assert done.status_code == 200
@@ -124,7 +125,7 @@ def test_what_is_wrong_at_enrolment_is_said_and_uses_nothing_up(room, changes, t
     page = browser.get(f"/staff/enrol?link={link}&lang=de")
     form = {"link": link, "password": PASSWORD, "again": PASSWORD, "code": "000000", **changes}
     if "code" not in changes:
-        form["code"] = factors.code_now(shared, room.world.now())
+        form["code"] = code_now(shared, room.world.now())
     answer = browser.post("/staff/enrol", data={"csrf": csrf_of(page.text), **form})
     assert answer.status_code == 422
     assert told in answer.text
@@ -211,15 +212,15 @@ def test_an_unknown_name_costs_a_hash_like_a_known_one(room, monkeypatch):
 def test_a_code_counts_once_and_only_for_a_step_before_and_after(room):
     ada = room.colleague()
     now = room.world.now()
-    code = factors.code_now(ada.shared, now)
+    code = code_now(ada.shared, now)
     assert accounts.proven(room.house, "ada", PASSWORD, code) is not None
     assert accounts.proven(room.house, "ada", PASSWORD, code) is None, "the same code again"
-    before = factors.code_now(ada.shared, now - timedelta(seconds=30))
+    before = code_now(ada.shared, now - timedelta(seconds=30))
     assert accounts.proven(room.house, "ada", PASSWORD, before) is None, "an older one than the last"
-    after = factors.code_now(ada.shared, now + timedelta(seconds=30))
+    after = code_now(ada.shared, now + timedelta(seconds=30))
     assert accounts.proven(room.house, "ada", PASSWORD, after) is not None
     for steps in (-2, 3):
-        far = factors.code_now(ada.shared, now + timedelta(seconds=30 * steps))
+        far = code_now(ada.shared, now + timedelta(seconds=30 * steps))
         assert accounts.proven(room.house, "ada", PASSWORD, far) is None, steps
 
 

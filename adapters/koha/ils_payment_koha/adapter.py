@@ -24,7 +24,18 @@ from ils_payment.model import (
     Unavailable,
     Unclear,
 )
-from ils_payment_koha import charging, checks, contacts, evidence, lookups, renewing, settling, wire
+from ils_payment_koha import (
+    answers,
+    charging,
+    checks,
+    contacts,
+    evidence,
+    lookups,
+    patrons,
+    renewing,
+    settling,
+    wire,
+)
 from ils_payment_koha.client import KohaClient, NotSentError
 from ils_payment_koha.config import KohaConfig
 
@@ -110,7 +121,7 @@ class KohaSystem:
         # What Koha's database takes for the same name counts: the validation asks the same database.
         query = {"q": json.dumps([{"cardnumber": card}, {"userid": card}]), "_per_page": "20"}
         try:
-            wrong = wire.login_attempts(self._client.read("/patrons", query=query))
+            wrong = patrons.login_attempts(self._client.read("/patrons", query=query))
             # A negative number is Koha's mark for an account that staff have locked (read in the code).
             if not wrong or not all(0 <= count < self._config.stop_after_attempts for count in wrong):
                 return Refused()
@@ -120,9 +131,9 @@ class KohaSystem:
         except RemoteError as error:
             return Unavailable(str(error))
         if answer.status == 201:
-            patron = wire.validated_patron(answer.body)
+            patron = patrons.validated_patron(answer.body)
             return patron if patron is not None else Unavailable("koha_sign_in_without_patron_id")
-        if answer.status == 400 and answer.shape in {wire.Shape.ERROR, wire.Shape.CODE}:
+        if answer.status == 400 and answer.shape in {answers.Shape.ERROR, answers.Shape.CODE}:
             return Refused()
         if answer.status == 403:
             return Unavailable("koha_sign_in_403: the service patron needs the whole right borrowers")
@@ -133,13 +144,13 @@ class KohaSystem:
         if not card:
             return None
         query = {"q": json.dumps({"cardnumber": card}), "_per_page": "5"}
-        return wire.patron_of(self._client.read("/patrons", query=query), card)
+        return patrons.patron_of(self._client.read("/patrons", query=query), card)
 
     def account(self, patron: PatronRef) -> Account:
         """Read the account with one call; a line with a part of a cent makes it garbled."""
         answer = self._client.read_dated(f"/patrons/{_path(patron)}/account")
         # Koha's own clock, because its credits are dated by that.
-        read_at = wire.http_date(answer.date) or self._host.now()
+        read_at = answers.http_date(answer.date) or self._host.now()
         body = answer.body
         return wire.account(body, patron, self._host.library.currency, read_at)
 
@@ -147,7 +158,7 @@ class KohaSystem:
         """Read the patron's record with one call; a card expires by the library's own calendar."""
         body = self._client.read(f"/patrons/{_path(patron)}")
         today = self._host.now().astimezone(ZoneInfo(self._host.library.time_zone)).date()
-        return wire.card(body, today)
+        return patrons.card(body, today)
 
     def contact(self, patron: PatronRef) -> ContactData:
         """Read the patron's record with one call, for the patron's own eyes."""
@@ -184,7 +195,7 @@ class KohaSystem:
         self._host.failpoint("koha.settle.before")
         path = f"/patrons/{order.patron}/account/credits"
         answer = self._send_once("POST", path, text, authorization, order.send_before)
-        if not isinstance(answer, wire.Answer):
+        if not isinstance(answer, answers.Answer):
             return answer
         self._host.failpoint("koha.settle.after")
         return settling.settle_outcome(answer, order)
@@ -216,7 +227,7 @@ class KohaSystem:
         self._host.failpoint("koha.charge.before")
         path = f"/patrons/{order.patron}/account/debits"
         answer = self._send_once("POST", path, text, authorization, order.send_before)
-        if not isinstance(answer, wire.Answer):
+        if not isinstance(answer, answers.Answer):
             return answer
         self._host.failpoint("koha.charge.after")
         return charging.charge_outcome(answer, order)
@@ -245,7 +256,7 @@ class KohaSystem:
             return authorization
         self._host.failpoint("koha.renew.before")
         answer = self._send_once("PUT", path, text, authorization, order.send_before)
-        if not isinstance(answer, wire.Answer):
+        if not isinstance(answer, answers.Answer):
             return answer
         self._host.failpoint("koha.renew.after")
         return renewing.renew_outcome(answer, order)
@@ -259,7 +270,7 @@ class KohaSystem:
 
     def _send_once(
         self, method: str, path: str, text: str, authorization: str, send_before: datetime | None
-    ) -> wire.Answer | NotApplied | Unclear:
+    ) -> answers.Answer | NotApplied | Unclear:
         """Send one call that writes, never twice; say what is known where there is no answer."""
         if send_before is not None and self._host.now() > send_before:
             return NotApplied(reason="koha_not_sent_in_time")

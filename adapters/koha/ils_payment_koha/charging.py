@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 from ils_payment import money
 from ils_payment.model import Applied, Unclear
 from ils_payment_koha import settling
+from ils_payment_koha.answers import Shape
 from ils_payment_koha.settling import Row, Verdict
-from ils_payment_koha.wire import Shape, cents_of, is_id, is_marker, is_number
+from ils_payment_koha.wire import cents_of, is_id, is_marker, is_number
 
 if TYPE_CHECKING:
     from ils_payment.model import ChargeOrder, SettleOutcome
-    from ils_payment_koha.wire import Answer
+    from ils_payment_koha.answers import Answer
 
 _LONGEST_RECEIPT = 60
 """Characters of what names the payment that was refunded, a marker or a receipt number, in the text."""

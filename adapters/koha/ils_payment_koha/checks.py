@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from ils_payment.errors import RemoteError
 from ils_payment.model import Finding, Level
-from ils_payment_koha import wire
+from ils_payment_koha import answers
 from ils_payment_koha.probes import (
     CATALOGUE,
     CATEGORIES,
@@ -27,10 +27,10 @@ from ils_payment_koha.refusals import refuse
 
 if TYPE_CHECKING:
     from ils_payment.ports import Host
+    from ils_payment_koha.answers import Answer
     from ils_payment_koha.client import KohaClient
     from ils_payment_koha.config import KohaConfig
     from ils_payment_koha.probes import Probe
-    from ils_payment_koha.wire import Answer
 
 _PATHS = (
     ("get", "/patrons"),
@@ -106,7 +106,7 @@ def _address(spec: Answer, config: KohaConfig) -> Finding:
 
 def _clock(spec: Answer, config: KohaConfig, host: Host) -> list[Finding]:
     """Compare Koha's clock with ours: recent credits are told apart by time."""
-    theirs = wire.http_date(spec.date)
+    theirs = answers.http_date(spec.date)
     if theirs is None:
         return []
     apart = abs((theirs - host.now()).total_seconds())

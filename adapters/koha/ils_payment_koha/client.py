@@ -19,8 +19,8 @@ import requests
 import urllib3.exceptions
 
 from ils_payment.errors import RemoteGarbledError, RemoteUnavailableError, causes, why_unreachable
+from ils_payment_koha.answers import Answer
 from ils_payment_koha.refusals import refuse, refuse_token
-from ils_payment_koha.wire import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from ils_payment.errors import RemoteError, RemoteGarbledError
-from ils_payment_koha import wire
+from ils_payment_koha import patrons, wire
 from ils_payment_koha.refusals import refuse
 from ils_payment_koha.titles import title
 
@@ -98,10 +98,10 @@ def expiring(client: KohaClient, host: Host, since: date, until: date) -> Sequen
         }
         answer = client.read_dated("/patrons", query=query)
         listed = wire.lines(answer.body)
-        cards = [wire.expiring_card(entry) for entry in listed]
+        cards = [patrons.expiring_card(entry) for entry in listed]
         found += [card for card in cards if card is not None]
         withheld += cards.count(None)
-        ids = [wire.patron_number(entry) for entry in listed]
+        ids = [patrons.patron_number(entry) for entry in listed]
         if ids and (ids != sorted(set(ids)) or ids[0] <= last):
             raise RemoteGarbledError(
                 "Koha lists patrons in another order than it was asked for.",
@@ -121,4 +121,4 @@ def category_fees(client: KohaClient, currency: str) -> Sequence[CategoryFee]:
     The path and its fields are read in the specification of 26.02, not seen; 23.05.04 has none.
     """
     listed = client.read("/patron_categories", query={"_per_page": "-1"})
-    return [wire.category_fee(entry, currency) for entry in wire.lines(listed)]
+    return [patrons.category_fee(entry, currency) for entry in wire.lines(listed)]

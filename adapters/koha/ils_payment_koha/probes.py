@@ -21,8 +21,8 @@ from ils_payment.model import Finding, Level
 from ils_payment_koha.refusals import refuse
 
 if TYPE_CHECKING:
+    from ils_payment_koha.answers import Answer
     from ils_payment_koha.client import KohaClient
-    from ils_payment_koha.wire import Answer
 
 _GRANT = "In Koha: the service patron > More > Set permissions > "
 _NOBODY = json.dumps({"cardnumber": "ils-payment-check"})

@@ -14,10 +14,10 @@ from ils_payment.errors import (
     RemoteRefusedError,
     RemoteUnavailableError,
 )
-from ils_payment_koha.wire import Shape
+from ils_payment_koha.answers import Shape
 
 if TYPE_CHECKING:
-    from ils_payment_koha.wire import Answer
+    from ils_payment_koha.answers import Answer
 
 
 def refuse(answer: Answer) -> NoReturn:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 from ils_payment.model import NotApplied, Renewed, Unclear
 from ils_payment_koha import settling
+from ils_payment_koha.answers import Shape
 from ils_payment_koha.settling import Row, Verdict
-from ils_payment_koha.wire import Shape, is_number
+from ils_payment_koha.wire import is_number
 
 if TYPE_CHECKING:
     from ils_payment.model import RenewOrder, RenewOutcome
-    from ils_payment_koha.wire import Answer
+    from ils_payment_koha.answers import Answer
 
 _DEMANDED = ("surname", "library_id", "category_id")
 """What Koha wants in every change of a patron (seen); sent as it was just read."""

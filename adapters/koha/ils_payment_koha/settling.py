@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from ils_payment import money
 from ils_payment.model import Applied, NotApplied, Unclear
-from ils_payment_koha.wire import Answer, Shape, cents_of, is_id, is_marker, is_number
+from ils_payment_koha.answers import Answer, Shape
+from ils_payment_koha.wire import cents_of, is_id, is_marker, is_number
 
 if TYPE_CHECKING:
     from ils_payment.model import CreditOrder, SettleOutcome

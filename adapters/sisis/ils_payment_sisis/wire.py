@@ -29,7 +29,6 @@ INIT, STAFF_LOGIN, EXIT, QUIT = "SLNPServerInit", "SLNPSysParam", "SLNPServerExi
 END = "SLNPEndCommand"
 
 WRONG_PIN = "OpsBenutzerPinFalsch"
-MUST_CHANGE_PIN = "OpsBenutzerAutoPinChange"
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 """The form of a command, a key and an error's id."""

@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from ils_payment import __version__
 from ils_payment.domain.roles import Right
+from ils_payment.domain.states import PAID_UNSETTLED
 from ils_payment.errors import RemoteError
 from ils_payment.flows import inbox, show
 from ils_payment.flows.house import House
@@ -67,7 +68,7 @@ def _overview(
             "waiting": rows.refunds_asked(unit, tuple(mine)),
         }
         states = [one for one in doors.state_counts(unit) if one.library in mine]
-    unsettled = [one for one in states if one.state in {"paid", "settling", "unknown"}]
+    unsettled = [one for one in states if one.state in PAID_UNSETTLED]
     oldest = min((one.oldest_paid_at for one in unsettled if one.oldest_paid_at), default=None)
     return screens.page(
         request,

@@ -53,7 +53,6 @@ class StaffVisit:
     language: str
     csrf: str
     ends_at: datetime
-    closes_at: datetime
     fresh: bool
 
     def may(self, right: str) -> bool:
@@ -113,7 +112,6 @@ def find(house: House, value: str, *, touch: bool = True) -> StaffVisit | None:
         language=row.language,
         csrf=cookies.csrf(house, value),
         ends_at=min(row.ends_at, seen_at + IDLE),
-        closes_at=row.ends_at,
         fresh=now < row.fresh_at + FRESH,
     )
 

@@ -35,10 +35,12 @@ STEPS: Mapping[str, str] = {
     "read_back": N_("After the booking the account did not look as it should"),
     "marker_wrong": N_("A booking with this number is not right"),
     "late_marker_wrong": N_("A second booking of this payment was found"),
+    "late_charge_differs": N_("The fee of the card was charged after this payment had ended"),
     "receipt_queued": N_("A receipt was asked for by e-mail"),
     "elending_answer": N_("It was found out what works again for the patron"),
     "patron_erased": N_("The patron's data were erased"),
     "reversed": N_("Money went back at the provider"),
+    "reversal_posted": N_("Money that went back at the provider was written into the ledger"),
     "came_back": N_("Money that was given back has come back"),
     "treasury_pays": N_("The treasury has to give the money back"),
     "refund_wanted": N_("A refund was asked for before the booking"),
@@ -71,6 +73,7 @@ STEPS: Mapping[str, str] = {
     "booked_by_hand": N_("Decided: was booked by hand"),
     "refunded_outside": N_("Decided: refunded in cash or by the treasury"),
     "no_action": N_("Decided: no action is needed"),
+    "reconciled": N_("The comparison found a difference"),
     "broken_rule": N_("Something happened that should not be possible"),
     "unexpected": N_("Provider and library system say different things"),
 }
@@ -222,6 +225,10 @@ ROLES: Mapping[str, str] = {
 
 PROBLEMS: Mapping[str, str] = {
     "conflict": N_("Somebody else has decided this in the meantime. Your decision was not carried out."),
+    "too_early": N_(
+        "The library system may still carry out what it was asked to. Please try again later; most often a "
+        "quarter of an hour is enough."
+    ),
     "busy": N_("The program is working on this payment just now. Please try again in a moment."),
     "not_possible": N_("This decision does not fit the payment as it stands now."),
     "no_reason": N_("Please write why you decide so."),

@@ -104,7 +104,7 @@ def _export_some(setting: Setting) -> None:
     def one() -> None:
         told = _asked(setting, "export", lambda house: _export(setting, house, first, last))
         if told is not None:
-            made.append(told.content)
+            made.append(told.kept.content)
 
     tasks = [setting.scheduler.spawn("export", one) for _ in range(2)]
     for task in tasks:

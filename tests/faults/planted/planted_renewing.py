@@ -14,7 +14,7 @@ from ils_payment.domain.renewing import CARD, Found
 from ils_payment.domain.states import PAID_UNSETTLED
 from ils_payment.flows import advance, charge, refund, renew, settle
 from ils_payment.model import Card, ChargeOrder, NotApplied, RenewOrder, State, Unclear
-from ils_payment.store import payments, renewals
+from ils_payment.store import claims, renewals
 from tests.faults.planted.registry import defect, instead
 
 SOLD = ("card_sold",)
@@ -39,8 +39,8 @@ def card_not_read_first(patch):
         found = original(self, card)
         return Found.STANDS if found is Found.ELSEWHERE else found
 
-    original = renew.Work.judge
-    patch.setattr(renew.Work, "judge", lambda self, card: judge(original, self, card))
+    original = renew.RenewalInWork.judge
+    patch.setattr(renew.RenewalInWork, "judge", lambda self, card: judge(original, self, card))
 
 
 def _blindly(original, patron, order):
@@ -100,7 +100,7 @@ def card_claim_not_taken(patch):
         rest = [key for key in keys if key != CARD]
         return original(unit, payment_id, patron, rest) if rest else None
 
-    instead(patch, payments, "take_claims", take)
+    instead(patch, claims, "take", take)
 
 
 @defect(*DEBIT)

@@ -10,16 +10,15 @@ from sqlalchemy import delete
 
 from ils_payment.flows import observe, pay
 from ils_payment.model import Redirect, Started, StartRefused, State, Unclear
-from ils_payment.store import attempts, payments
-from ils_payment.store.tables import claims
+from ils_payment.store import attempts, claims, payments, tables
 from tests.faults.planted.registry import defect, instead
 
 
 @defect("two_tabs", "double_click", "two_devices")
 def no_claim(patch):
     """Two payments may be open for the same fee."""
-    instead(patch, payments, "take_claims", lambda *_args: None)
-    instead(patch, payments, "claimed_cents", lambda *_args: 0)
+    instead(patch, claims, "take", lambda *_args: None)
+    instead(patch, claims, "cents", lambda *_args, **_lock: 0)
 
 
 @defect()
@@ -36,7 +35,7 @@ def claim_released_by_our_own_clock(patch):
         after = original(house, desk, payment, seen, **more)
         if payment.id in _OLD and payment.state is State.OPEN:
             with house.store.unit() as unit:
-                unit.connection.execute(delete(claims).where(claims.c.payment_id == payment.id))
+                unit.connection.execute(delete(tables.claims).where(tables.claims.c.payment_id == payment.id))
         return after
 
     instead(patch, payments, "due", due)
@@ -53,7 +52,7 @@ def held_payment_lets_its_fees_go(patch):
     def move(original, unit, payment, what, **more):
         after = original(unit, payment, what, **more)
         if after.held:
-            unit.connection.execute(delete(claims).where(claims.c.payment_id == payment.id))
+            unit.connection.execute(delete(tables.claims).where(tables.claims.c.payment_id == payment.id))
         return after
 
     instead(patch, payments, "move", move)
@@ -62,9 +61,7 @@ def held_payment_lets_its_fees_go(patch):
 @defect()
 def claims_never_released(patch):
     """The fees of a payment that has ended stay claimed."""
-    instead(
-        patch, payments, "delete", lambda _original, _table: delete(claims).where(claims.c.payment_id == "")
-    )
+    instead(patch, claims, "free", lambda *_args: None)
 
 
 @defect("start_answer_lost", "provider_error", "kill_after_call")

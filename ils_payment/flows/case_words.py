@@ -1,4 +1,4 @@
-"""The words of the mails to staff, in the library's language."""
+"""What mails and pages tell staff of each kind of case, and of payments that do not end."""
 
 from __future__ import annotations
 
