@@ -18,7 +18,7 @@ from ils_payment.cli.reminder_findings import of_reminders
 from ils_payment.cli.rooms import database_errors, known_library, prove_writable
 from ils_payment.cli.runners import runner_of
 from ils_payment.errors import ConfigurationError, ILSPaymentError
-from ils_payment.flows.house import open_desk, open_store
+from ils_payment.flows.house import open_desk, open_store, refuse_strangers
 from ils_payment.loading import check_live, check_plugin_tables, config_path, load_settings
 from ils_payment.model import Finding, Level
 from ils_payment.plugins import Plugins
@@ -132,6 +132,7 @@ def _everything(config: Path | None, library: str | None, desks: dict[str, Desk]
             yield Row(key, _failed("plugins", error))
             continue
         yield from _desk(settings, desk)
+        yield from _patrons(settings, world, desk)
         today = world.now().astimezone(desk.settings.zone).date()
         yield from (Row(key, one) for one in of_accounts(desk, paid.get(key, ()), today))
     if desks:
@@ -190,6 +191,20 @@ def _database(settings: Settings, world: World, paid: dict[str, set[str]]) -> li
         return [_failed("database", error)]
     seen = "the schema is this version's, every trigger is there, and it can be written"
     return [Finding(Level.OK, "database", seen), *state]
+
+
+def _patrons(settings: Settings, world: World, desk: Desk) -> Iterator[Row]:
+    """Tell of payments whose patrons another library system knows by their ids."""
+    try:
+        with database_errors(settings), closing(open_store(settings, world)) as store:
+            store.check()
+            with store.read() as unit:
+                refuse_strangers(unit, desk)
+    except ConfigurationError as error:
+        yield Row(desk.key, _failed("patrons", error))
+    except ILSPaymentError:
+        # What is wrong with the database stands in a row of its own.
+        return
 
 
 def _mail(settings: Settings, world: World) -> Finding:

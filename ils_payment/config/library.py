@@ -172,6 +172,13 @@ class Library(Table):
     library_system: PluginTable = Field(
         description="The library system: plugin = its name, and the plugin's own keys."
     )
+    patrons_known_as: str | None = Field(
+        None,
+        min_length=1,
+        max_length=500,
+        description="Former name of the library system after a change of its address; check tells it.",
+        examples=["https://koha.library.example/api/v1"],
+    )
     providers: dict[PlainKey, PluginTable] = Field(
         min_length=1, description="Payment providers; plugin defaults to the key."
     )

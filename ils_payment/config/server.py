@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ssl
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
 from ils_payment.config.fields import MAIL, Network, Table, wrong_at
 from ils_payment.secret import Secret
 
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+"""Names of this host, to which nobody can listen on the way."""
 EMBEDDED = "embedded"
 """The runner that the core brings; every other one is a plugin."""
 
@@ -60,10 +62,9 @@ class Server(Table):
     @classmethod
     def _https(cls, value: str) -> str:
         parts = urlsplit(value.rstrip("/"))
-        loopback = parts.hostname in {"127.0.0.1", "localhost", "::1"}
         if not parts.hostname or parts.path or parts.query or parts.scheme not in {"https", "http"}:
             raise ValueError("write it as https://pay.library.example, without a path")
-        if parts.scheme == "http" and not loopback:
+        if parts.scheme == "http" and parts.hostname not in LOOPBACK:
             raise ValueError("must begin with https:// (payments need an encrypted connection)")
         return value.rstrip("/")
 
@@ -82,7 +83,8 @@ class Server(Table):
     def _without_password(cls, value: str) -> str:
         if not value.startswith(("sqlite:////", "postgresql://", "postgresql+psycopg://")):
             raise ValueError("write it as sqlite:////absolute/path or postgresql://user@host/name")
-        if urlsplit(value).password:
+        parts = urlsplit(value)
+        if parts.password or "password" in parse_qs(parts.query):
             raise ValueError("a password must not stand here in clear; use database_password")
         return value
 
@@ -103,7 +105,7 @@ class Mail(Table):
     host: str = Field(description="Name of the mail server.", examples=["mail.library.example"])
     port: int = Field(587, ge=1, le=65535, description="Port: 587 (STARTTLS), 465 (TLS) or 25 on this host.")
     security: Literal["starttls", "tls", "none"] = Field(
-        "starttls", description="Encryption: starttls, tls, or none."
+        "starttls", description="Encryption: starttls, tls, or none for a mail server on this host."
     )
     user: str | None = Field(
         None, description="User name at the mail server, if it wants one.", examples=["ils-payment"]
@@ -122,4 +124,8 @@ class Mail(Table):
             raise wrong_at(given, f"user and password belong together; add {missing}, or remove {given}")
         if self.password is not None and self.security == "none":
             raise wrong_at("security", "a password goes over starttls or tls only; choose one of them")
+        if self.security == "none" and self.host not in LOOPBACK:
+            raise wrong_at(
+                "security", "only a mail server on this host needs no encryption; write starttls or tls"
+            )
         return self

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 import structlog
 
 from ils_payment.config import Library
-from ils_payment.errors import RemoteGarbledError
+from ils_payment.errors import ConfigurationError, RemoteGarbledError
 from ils_payment.flows.calls import Watch, watched
 from ils_payment.flows.desk_checks import check_desk
 from ils_payment.flows.tariffs import open_category_fees, open_tariff
@@ -18,7 +18,7 @@ from ils_payment.model import MarkerSupport
 from ils_payment.money import parse
 from ils_payment.plugins import Plugins
 from ils_payment.ports import LibraryInfo
-from ils_payment.store import installation, payments
+from ils_payment.store import installation, patrons, payments
 from ils_payment.store.installation import Installation
 from ils_payment.store.unit import Store
 from ils_payment.world import PluginHost
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ils_payment.flows.tariffs import CategoryFees
     from ils_payment.model import Account, PatronRef
     from ils_payment.ports import Charging, ELendingPlatform, LibrarySystem, PaymentProvider
+    from ils_payment.store.unit import Unit
     from ils_payment.world import World
 
 log = structlog.get_logger(__name__)
@@ -53,7 +54,7 @@ class Desk:
     @property
     def patrons(self) -> str:
         """Return the name under which patrons are known: libraries that share a system share its patrons."""
-        return self.system.capabilities().identity or self.key
+        return self.settings.patrons_known_as or self.system.capabilities().identity or self.key
 
     @property
     def signs_in(self) -> bool:
@@ -163,7 +164,21 @@ def open_house(settings: Settings, world: World) -> House:
     store.check()
     with store.read() as unit:
         ours = installation.read(unit)
+        for desk in desks.values():
+            refuse_strangers(unit, desk)
     return House(settings, store, world, plugins, desks, ours, watch)
+
+
+def refuse_strangers(unit: Unit, desk: Desk) -> None:
+    """Refuse to go on with payments of patrons whom another library system knows by their ids."""
+    others = [one for one in patrons.known_as(unit, desk.key) if one != desk.patrons]
+    if others:
+        raise ConfigurationError(
+            f"Payments of {desk.key} go on, and their patrons belong to {others[0]}; "
+            f"the library system is {desk.patrons} now.",
+            mend=f'If only its address is new: patrons_known_as = "{others[0]}" in [libraries.{desk.key}]. '
+            "If it is another one, go back to the former until these payments are at their end.",
+        )
 
 
 def open_desk(key: str, library: Library, plugins: Plugins, world: World, watch: Watch | None = None) -> Desk:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -131,7 +132,7 @@ def _look_up(house: House, desk: Desk, payment: Payment, attempt: AttemptRow) ->
         return next_look(house, payment)
     with house.store.unit() as unit:
         if isinstance(found, Started):
-            record_start(unit, payment, attempt.key, found)
+            record_start(unit, house, payment, attempt.key, found)
             return unit.now
         attempts.ended(unit, attempt.key, "absent")
         payments.move(unit, payment, "start_absent", to=State.VOID, void_reason="not_started")
@@ -155,11 +156,32 @@ def _as_attempt(payment: Payment, attempt: AttemptRow) -> Attempt:
     )
 
 
-def record_start(unit: Unit, payment: Payment, key: str, session: Started) -> None:
-    """Record that the attempt *key* has a session; a payment that was just created is open now."""
-    attempts.started(unit, key, session)
+def record_start(unit: Unit, house: House, payment: Payment, key: str, session: Started) -> str | None:
+    """Record that the attempt *key* has a session; a payment that was just created is open now.
+
+    Return the address of the payment page, None where no browser may be sent there: it is not kept then.
+    """
+    url = session.interaction.url if _may_lead_to(house, payment, session.interaction.url) else None
+    attempts.started(unit, key, session, url)
     to = State.OPEN if payment.state is State.CREATED else None
     payments.move(unit, payment, "started", to=to, facts={"session": session.session_ref})
+    return url
+
+
+def _may_lead_to(house: House, payment: Payment, url: str) -> bool:
+    """Tell whether a browser may be sent to *url*: a page of the provider's or of ours, and no other."""
+    provider = house.libraries[payment.library].providers[payment.provider]
+    parts = urlsplit(url)
+    origins = {*provider.capabilities().redirect_origins, house.settings.server.public_url}
+    if f"{parts.scheme}://{parts.netloc}" in origins:
+        return True
+    log.error(
+        "redirect_refused",
+        library=payment.library,
+        provider=payment.provider,
+        mend="The provider named a payment page of another origin; type: ils-payment check",
+    )
+    return False
 
 
 def learn(
@@ -276,7 +298,7 @@ def _more_came(unit: Unit, payment: Payment, facts: dict[str, Any]) -> Payment:
         case="paid_wrong",
         subject=f"{payment.id}:{facts['captured']}",
         facts=facts,
-        postings=ledger.paid_wrong(facts["captured"] - payment.captured),
+        postings=ledger.paid_wrong(facts["captured"] - payment.captured, ""),
         captured=facts["captured"],
     )
 

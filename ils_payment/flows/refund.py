@@ -148,11 +148,15 @@ def _may_repeat(house: House, payment: Payment, refund: Refund, provider: Paymen
     carried out twice, and the provider forgets that after a while. Then a notice, or a person, has to tell.
     """
     can = provider.capabilities()
-    if can.finds_refunds or not refund.tries:
+    if can.finds_refunds:
         return True
     with house.store.read() as unit:
         first = chain.first_said(unit, payment.id, "refund_try", {"refund": refund.id})
-    return first is not None and house.world.now() < first + can.key_lifetime - SEND_WITHIN
+        restored = journal.last_restore(unit)
+    if first is None and restored is not None and restored >= refund.asked_at:
+        # A restored ledger may have forgotten a try, which was not made before it was asked for.
+        first = refund.asked_at
+    return first is None or house.world.now() < first + can.key_lifetime - SEND_WITHIN
 
 
 def _wait_for_settling(house: House, desk: Desk, payment: Payment, refund: Refund) -> datetime | None:

@@ -29,7 +29,7 @@ from ils_payment.flows import offer
 from ils_payment.flows.charge import Debit, bring
 from ils_payment.flows.hands import backoff
 from ils_payment.flows.readback import MAX_UNCLEAR
-from ils_payment.flows.work import SEND_WITHIN, is_last, is_patient, tell_observers
+from ils_payment.flows.work import SEND_WITHIN, is_last, is_patient, quarantine, tell_observers
 from ils_payment.model import (
     ChargePurpose,
     Input,
@@ -126,6 +126,10 @@ def _renew(work: RenewalInWork) -> datetime | None:
     if work.renewal.doubts >= MAX_UNCLEAR:
         _hold(work, "renewal_unclear", {"tries": work.renewal.tries})
         return None
+    may_come = renewals.doubtful_until(work.renewal, quarantine(work.desk))
+    if work.by_rule and work.house.world.now() < may_come:
+        # By its own rule the library system would extend what a late call has extended already.
+        return may_come
     if not _begin_try(work):
         return work.house.world.now() + backoff(work.house, work.payment)
     outcome = _call(work)

@@ -25,7 +25,7 @@ from ils_payment.flows.hands import LEASE_SECONDS, backoff
 from ils_payment.flows.readback import earlier_is_there, look_back, next_look, read_back
 from ils_payment.flows.work import SEND_WITHIN, WHILE_SHUT, Work, hold, is_patient, quarantine, step
 from ils_payment.model import Applied, CreditOrder, Input, NotApplied, Partial, Unclear
-from ils_payment.store import chain, installation, orders, patrons, payments, renewals
+from ils_payment.store import cases, chain, installation, journal, orders, patrons, payments, renewals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,6 +53,12 @@ def settle(house: House, desk: Desk, payment: Payment) -> datetime | None:
         if patron is None:
             payments.move(unit, payment, "patron_erased", case="unexpected")
             return None
+        restored = _since_restore(unit, desk, payment)
+        if restored and not cases.was_decided(unit, payment.library, "unclear", restored):
+            reason = "the restored ledger may have forgotten a booking, and no marker can be looked for"
+            facts = {"reason": reason}
+            payments.move(unit, payment, "unclear", case="unclear", subject=restored, facts=facts)
+            return None
         orders.give_up_held(unit, payment.patron_id, unit.now - quarantine(desk))
         other = orders.open_of_patron(unit, payment.patron_id)
         if other not in {None, payment.id} or not patrons.lease(
@@ -70,6 +76,17 @@ def settle(house: House, desk: Desk, payment: Payment) -> datetime | None:
     with house.store.unit() as unit:
         patrons.release(unit, payment.patron_id, owner)
     return None if payment.held else due
+
+
+def _since_restore(unit: Unit, desk: Desk, payment: Payment) -> str:
+    """Name the restore that may have lost that a payment was settled, where nobody can look; else empty.
+
+    Where markers are readable, the comparison after the restore has found them.
+    """
+    restored = journal.last_restore(unit)
+    if restored is None or restored < payment.created_at or desk.reads_markers:
+        return ""
+    return f"{payment.id}:restored:{restored.isoformat()}"
 
 
 def _renew(work: renew.RenewalInWork, began: float) -> tuple[Payment, datetime | None]:

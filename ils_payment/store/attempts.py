@@ -55,15 +55,15 @@ def add(unit: Unit, *, key: str, payment_id: str, provider: str, request: str) -
     )
 
 
-def started(unit: Unit, key: str, session: Started) -> None:
-    """Record the provider session of an attempt."""
+def started(unit: Unit, key: str, session: Started, url: str | None) -> None:
+    """Record the provider session of an attempt, and the *url* at which its payer may go on."""
     unit.connection.execute(
         update(attempts)
         .where(attempts.c.key == key)
         .values(
             outcome="started",
             session_ref=session.session_ref,
-            url=session.interaction.url,
+            url=url,
             expires_at=session.expires_at,
         )
     )

@@ -1,4 +1,4 @@
-"""What the web doors keep: sessions, hand-over tokens that were used, and counters of failed sign-ins."""
+"""What the web doors keep: sessions, what was good once and is used, and counters of failed sign-ins."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def close_session(unit: Unit, digest: str) -> None:
 
 
 def use_token(unit: Unit, digest: str, expires_at: datetime) -> bool:
-    """Use a hand-over token up; False when it was used before (also by a request at the same time)."""
+    """Use up what is good once; False when it was used before (also by a request at the same time)."""
     used = unit.connection.execute(
         _insert(unit, used_tokens)
         .values(digest=digest, expires_at=expires_at)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from ils_payment.domain.states import ENDED
 from ils_payment.model import PatronRef
-from ils_payment.store.tables import patron_leases, private_patrons
+from ils_payment.store.tables import patron_leases, payments, private_patrons
 
 if TYPE_CHECKING:
     from ils_payment.store.unit import Unit
@@ -45,6 +46,18 @@ def patron_ref(unit: Unit, patron: str) -> PatronRef | None:
     """Return the library system's id of a patron, None once it has been erased."""
     found = unit.connection.execute(_REF, {"patron": patron}).scalar()
     return PatronRef(found) if found is not None else None
+
+
+def known_as(unit: Unit, library: str) -> list[str]:
+    """Return the names of the library systems whose patrons have payments of *library* that go on."""
+    goes_on = payments.c.state.not_in(ENDED) | payments.c.held
+    found = unit.connection.execute(
+        select(private_patrons.c.library)
+        .join(payments, payments.c.patron_id == private_patrons.c.id)
+        .where(payments.c.library == library, goes_on, private_patrons.c.patron_ref.is_not(None))
+        .distinct()
+    )
+    return sorted(found.scalars())
 
 
 def lease(unit: Unit, patron: str, owner: str, seconds: float) -> bool:

@@ -102,7 +102,8 @@ private_patrons = Table(
     "private_patrons",
     metadata,
     Column("id", _ID, primary_key=True, comment="Random: all other tables know the patron by this id only."),
-    Column("library", String(40), nullable=False),
+    # The name of the library system, often its address; SQLite keeps texts of any length.
+    Column("library", String(40).with_variant(String(500), "postgresql"), nullable=False),
     Column("patron_ref", String(200), comment="The library system's id; null once erased."),
     UniqueConstraint("library", "patron_ref"),
 )

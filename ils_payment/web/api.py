@@ -7,13 +7,14 @@ from typing import Annotated
 import structlog
 from fastapi import APIRouter, Depends, Path, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from ils_payment.flows import offer, pay, see, show
 from ils_payment.flows.house import Desk, House
 from ils_payment.flows.views import Begun, CardView, NotBegun
 from ils_payment.model import ContactData, PatronRef
-from ils_payment.web import asking, handover, render, sessions
+from ils_payment.web import asking, handover, pages, render, sessions
 from ils_payment.web.api_models import (
     BegunOut,
     CardOut,
@@ -218,10 +219,10 @@ def show_payment(
     responses=_SIGNED_IN | _REMOTE,
     tags=["payments"],
 )
-def cancel_payment(
-    house: HouseHere, desk: DeskHere, visit: _Visit, payment_id: _PaymentId
+async def cancel_payment(
+    house: HouseHere, desk: DeskHere, visit: _Visit, turns: TurnsHere, payment_id: _PaymentId
 ) -> PaymentOut | Response:
     """Close the payment page and free the fees; if it was paid meanwhile, the answer says so."""
-    if not show.belongs_to(house, payment_id, desk.key, visit.patron):
+    if not await run_in_threadpool(show.belongs_to, house, payment_id, desk.key, visit.patron):
         return problem(404, "not_found")
-    return PaymentOut.of(pay.cancel(house, payment_id))
+    return PaymentOut.of(await pages.close(house, desk, turns, payment_id))

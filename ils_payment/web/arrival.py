@@ -61,20 +61,33 @@ def arrive_by_form(
 
 
 def _let_in(request: Request, house: House, desk: Desk, visit: sessions.Visit | None, token: str) -> Response:
+    handed = None
     try:
         handed = handover.verify(house, desk, token, house.world.now())
         value = spend(house, desk, handed, render.language(request), sessions.PAGE, visit)
     except handover.TokenError as error:
         log.warning("arrival_refused", library=desk.key, kid=error.kid or None, reason=error.reason)
-        if error.code == "used" and visit is not None:
-            # Most likely a double click, or "back": whoever is signed in stays so.
+        if visit is not None and handed is not None and handed.patron == visit.patron:
+            # Most likely a double click, or "back": who is signed in stays so.
             return RedirectResponse(f"/{desk.key}/fees", 303)
-        return render.message(request, f"token_{error.code}", 403)
+        return _turned_away(request, house, desk, visit, error.code)
     log.info("signed_in", library=desk.key, by="token", kid=handed.kid)
     response = _welcome(house, desk, value, _first(desk, fees=handed.fees))
     if handed.language is not None:
         # The catalogue knows the language of now better than a cookie from yesterday.
         cookies.take_back(house, response, render.LANGUAGE_COOKIE)
+    return response
+
+
+def _turned_away(
+    request: Request, house: House, desk: Desk, visit: sessions.Visit | None, code: str
+) -> Response:
+    """Refuse, and end the session that was there: on a shared computer it may be of the patron before."""
+    if visit is not None:
+        sessions.close(house, visit.session_id)
+        request.state.visit = None
+    response = render.message(request, f"token_{code}", 403)
+    cookies.take_back(house, response, cookies.session(desk.key))
     return response
 
 

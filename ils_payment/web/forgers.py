@@ -18,13 +18,16 @@ MOST = 30
 MOST_SOURCES = 10_000
 """So many addresses are remembered within a minute: a flood from all over must not fill the memory."""
 MINUTE = 60.0
+TRUSTED = 86_400.0
+"""Seconds for which an address is read in any case that has sent something signed."""
 
 
 class Forgers:
     """The senders of forged requests of this minute, each with how many there were.
 
-    A provider's own address is never among them: what it sends is signed. Where the web server
-    in front does not say who is behind it, nobody is refused; all would look the same.
+    An address that has sent signed notices is never among them: any other customer of the provider can
+    let it send us notices with a signature of theirs. Where the web server in front does not say who is
+    behind it, nobody is refused; all would look the same.
     """
 
     def __init__(self, house: House) -> None:
@@ -32,6 +35,7 @@ class Forgers:
         self._monotonic = house.world.monotonic
         self._since = self._monotonic()
         self._counts: dict[str, int] = {}
+        self._signers: dict[str, float] = {}
         self._proxies = ProxyHeadersMiddleware(
             _nobody, trusted_hosts=list(house.settings.server.trusted_proxies)
         )
@@ -47,10 +51,18 @@ class Forgers:
         if source and (source in self._counts or len(self._counts) < MOST_SOURCES):
             self._counts[source] = self._counts.get(source, 0) + 1
 
+    async def signed(self, scope: Scope) -> None:
+        """Note that a request was signed."""
+        source = await self._source(scope)
+        if source and (source in self._signers or len(self._signers) < MOST_SOURCES):
+            self._signers[source] = self._monotonic()
+
     async def has(self, scope: Scope) -> bool:
         """Tell whether too many forged requests came from where this one comes from."""
         self._forget()
-        return bool(self._counts) and self._counts.get(await self._source(scope), 0) >= MOST
+        source = await self._source(scope)
+        trusted = self._monotonic() - self._signers.get(source, -TRUSTED) < TRUSTED
+        return self._counts.get(source, 0) >= MOST and not trusted
 
     def _forget(self) -> None:
         now = self._monotonic()

@@ -40,6 +40,10 @@ slower and the log calls for a person, but nobody is refused; else one attacker 
 MOST_LOOKS: Mapping[str, int] = {"link": 60, "address": 120, "network": 600}
 """How often pay links are opened within an hour: each time the library system is asked."""
 
+MOST_LEAVES: Mapping[str, int] = {"address": 120, "network": 600}
+"""How often somebody without a session leaves for the identity provider within an hour: staff of one house
+share an address, and sign in again after each idle quarter of an hour."""
+
 HOUR = 3600
 STEP = 60
 AFTER_SILENCE = 600
@@ -107,6 +111,17 @@ def may_look(house: House, library: str, link: str, address: str) -> bool:
     _, _, reached = _count(house, buckets, MOST_LOOKS)
     if reached:
         log.warning("link_limited", library=library, limit=reached[0])
+    return not reached
+
+
+def may_leave(house: House, address: str) -> bool:
+    """Count that somebody leaves for the identity provider; False when that was too often within the hour."""
+    single, network = networks(address)
+    counted = {"address": single, "network": network}
+    buckets = {what: name_of(house, f"leave-{what}", value) for what, value in counted.items()}
+    _, _, reached = _count(house, buckets, MOST_LEAVES)
+    if reached:
+        log.warning("staff_oidc_limited", limit=reached[0])
     return not reached
 
 

@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from ils_payment.domain.states import UNPAID
+from ils_payment.errors import RemoteError
 from ils_payment.flows import links, pay, see, show, tell
 from ils_payment.flows.house import Desk, House
 from ils_payment.flows.views import PaymentView
@@ -19,7 +20,7 @@ from ils_payment.model import State
 from ils_payment.store import mails
 from ils_payment.web import asking, render, screens
 from ils_payment.web.sessions import DeskHere, HouseHere, Visit, VisitHere, VisitMaybe
-from ils_payment.web.turns import TurnsHere
+from ils_payment.web.turns import Turns, TurnsHere
 
 router = APIRouter(prefix="/{library}", include_in_schema=False)
 log = structlog.get_logger(__name__)
@@ -104,11 +105,12 @@ async def ask(
 
 
 @router.get("/payments/{payment_id}/return")
-def come_back(
+async def come_back(
     request: Request,
     house: HouseHere,
     desk: DeskHere,
     visit: VisitMaybe,
+    turns: TurnsHere,
     payment_id: str,
     t: Annotated[str, Query(max_length=200)] = "",
 ) -> Response:
@@ -116,15 +118,25 @@ def come_back(
 
     The patron goes on to the whole page; whoever has only the token sees state, amount and number.
     """
-    if visit is not None and show.belongs_to(house, payment_id, desk.key, visit.patron):
-        pay.come_back(house, payment_id, _added(request))
+    if visit is not None and await run_in_threadpool(
+        show.belongs_to, house, payment_id, desk.key, visit.patron
+    ):
+        await _look(house, desk, turns, payment_id, _added(request))
         return RedirectResponse(address(desk, payment_id), 303)
     if not links.is_good(house, payment_id, t):
         return render.message(request, "return_refused", 403)
-    payment = _payment(house, desk, payment_id)
+    payment = await run_in_threadpool(_payment, house, desk, payment_id)
     if "follow" not in request.query_params:
-        pay.come_back(house, payment_id, _added(request))
+        await _look(house, desk, turns, payment_id, _added(request))
     return screens.status(request, payment, full=False)
+
+
+async def _look(house: House, desk: Desk, turns: Turns, payment_id: str, added: dict[str, str]) -> None:
+    """Look at the payment of a payer who came back; without a turn at the provider the runner does it."""
+    try:
+        await turns.at_provider(desk, pay.come_back, house, payment_id, added)
+    except RemoteError:
+        await run_in_threadpool(house.make_due, payment_id)
 
 
 def _added(request: Request) -> dict[str, str]:
@@ -137,15 +149,25 @@ def _added(request: Request) -> dict[str, str]:
 
 
 @router.post("/payments/{payment_id}/cancel")
-def cancel(request: Request, house: HouseHere, desk: DeskHere, visit: VisitHere, payment_id: str) -> Response:
+async def cancel(
+    request: Request, house: HouseHere, desk: DeskHere, visit: VisitHere, turns: TurnsHere, payment_id: str
+) -> Response:
     """Close the provider session first; only then are the fees free for a new start."""
-    _own(house, desk, visit, payment_id)
-    payment = pay.cancel(house, payment_id)
+    await run_in_threadpool(_own, house, desk, visit, payment_id)
+    payment = await close(house, desk, turns, payment_id)
     if payment.state is State.VOID:
         return RedirectResponse(f"/{desk.key}/fees?cancelled=1", 303)
     if payment.state in {State.CREATED, State.OPEN}:
         return render.message(request, "not_cancelled", 503, payment_id=payment_id)
     return RedirectResponse(address(desk, payment_id), 303)
+
+
+async def close(house: House, desk: Desk, turns: Turns, payment_id: str) -> PaymentView:
+    """Close the provider session; without a turn at the provider the payment stays as it is."""
+    try:
+        return await turns.at_provider(desk, pay.cancel, house, payment_id)
+    except RemoteError:
+        return await run_in_threadpool(_payment, house, desk, payment_id)
 
 
 # --- the receipt -------------------------------------------------------------------------------
@@ -166,34 +188,46 @@ def _can_mail(house: House, payment_id: str) -> bool:
         return not mails.receipt_was_asked(unit, payment_id)
 
 
+async def _payer(desk: Desk, turns: Turns, visit: Visit) -> str | None:
+    """Return the end of the card number; a receipt does without it when the library system is slow."""
+    try:
+        return await turns.take(desk, see.payer, desk, visit.patron)
+    except RemoteError as error:
+        log.warning("payer_left_out", library=desk.key, reason=str(error))
+        return None
+
+
 @router.get("/payments/{payment_id}/receipt")
-def receipt(
-    request: Request, house: HouseHere, desk: DeskHere, visit: VisitHere, payment_id: str
+async def receipt(
+    request: Request, house: HouseHere, desk: DeskHere, visit: VisitHere, turns: TurnsHere, payment_id: str
 ) -> Response:
     """Show the receipt for printing."""
-    payment = _with_receipt(house, desk, visit, payment_id)
-    payer = see.payer(desk, visit.patron)
-    return screens.receipt(request, payment, payer=payer, mail=_can_mail(house, payment_id))
+    payment = await run_in_threadpool(_with_receipt, house, desk, visit, payment_id)
+    payer = await _payer(desk, turns, visit)
+    mail = await run_in_threadpool(_can_mail, house, payment_id)
+    return screens.receipt(request, payment, payer=payer, mail=mail)
 
 
 @router.post("/payments/{payment_id}/receipt")
-def mail_receipt(
+async def mail_receipt(
     request: Request,
     house: HouseHere,
     desk: DeskHere,
     visit: VisitHere,
+    turns: TurnsHere,
     payment_id: str,
     email: Annotated[str, Form(max_length=1000)] = "",
 ) -> Response:
     """Queue the receipt for the typed address, once; the address is deleted after sending."""
-    payment = _with_receipt(house, desk, visit, payment_id)
+    payment = await run_in_threadpool(_with_receipt, house, desk, visit, payment_id)
     recipient = email.strip()
-    if not _can_mail(house, payment_id):
+    if not await run_in_threadpool(_can_mail, house, payment_id):
         return render.message(request, "mail_refused", 409, payment_id=payment_id)
     if len(recipient) > _LONGEST_MAIL or not _MAIL.fullmatch(recipient):
-        payer = see.payer(desk, visit.patron)
+        payer = await _payer(desk, turns, visit)
         return screens.receipt(request, payment, payer=payer, mail=True, email=recipient, wrong_email=True)
-    queued = tell.queue_receipt(house, payment_id, recipient, render.language(request))
+    language = render.language(request)
+    queued = await run_in_threadpool(tell.queue_receipt, house, payment_id, recipient, language)
     if not queued:
         return render.message(request, "mail_refused", 409, payment_id=payment_id)
     return render.message(request, "mail_queued", 200, payment_id=payment_id)

@@ -201,7 +201,8 @@ def _languages(request: Request, library: config.Library | None) -> tuple[tuple[
     offered = library.languages if library else tuple(LANGUAGES)
     path, kept = f"{_home(request)}/", []
     if request.method == "GET":
-        path = request.url.path
+        # Two slashes at the beginning would lead to another host.
+        path = "/" + request.url.path.lstrip("/")
         kept = [(key, value) for key, value in request.query_params.multi_items() if key in _KEPT]
     return tuple((code, LANGUAGES[code], f"{path}?{urlencode([*kept, ('lang', code)])}") for code in offered)
 

@@ -2,6 +2,7 @@
 
 The calls wait in the event loop and run in threads of their own. So a library system that answers
 slowly takes neither Starlette's threads from the rest of the house nor the other libraries' turns.
+The payment providers of a library have a line of their own.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 ASKING = 32
 """So many questions of eLending platforms are in threads at once; the others wait in the event loop."""
 
+AT_PROVIDERS = 8
+"""So many pages of a library ask its payment providers at once."""
+
 PATIENCE = 5.0
 """Seconds that a patron waits for a turn."""
 
@@ -38,6 +42,7 @@ class Turns:
         """Begin with nobody waiting. A semaphore belongs to the event loop in which it is made: later."""
         self._any: dict[str, anyio.Semaphore] = {}
         self._sign_ins: dict[str, anyio.Semaphore] = {}
+        self._providers: dict[str, anyio.Semaphore] = {}
         # The turns are the bound; without a limiter of its own a call would take one of Starlette's threads.
         self._threads = anyio.CapacityLimiter(float("inf"))
         self._asking = anyio.CapacityLimiter(ASKING)
@@ -53,16 +58,25 @@ class Turns:
         async with await self._taken(desk, sign_in=sign_in):
             return await to_thread.run_sync(partial(call, *args), limiter=self._threads)
 
-    async def _taken(self, desk: Desk, *, sign_in: bool) -> AsyncExitStack:
+    async def at_provider(
+        self, desk: Desk, call: Callable[[*_Arguments], _Answer], *args: *_Arguments
+    ) -> _Answer:
+        """Return the answer of *call*, which asks a payment provider; RemoteUnavailableError as in take."""
+        async with await self._taken(desk, provider=True):
+            return await to_thread.run_sync(partial(call, *args), limiter=self._threads)
+
+    async def _taken(self, desk: Desk, *, sign_in: bool = False, provider: bool = False) -> AsyncExitStack:
         """Wait for a turn; return what gives it back. RemoteUnavailableError when none comes in time."""
+        lines = [self._provider(desk)] if provider else self._lines(desk, sign_in=sign_in)
         async with AsyncExitStack() as held:
             try:
                 with anyio.fail_after(PATIENCE):
-                    for line in self._lines(desk, sign_in=sign_in):
+                    for line in lines:
                         await held.enter_async_context(line)
             except TimeoutError:
+                slow = "payment provider" if provider else "library system"
                 raise RemoteUnavailableError(
-                    "No call was free in time.", mend="The library system answers too slowly."
+                    "No call was free in time.", mend=f"The {slow} answers too slowly."
                 ) from None
             return held.pop_all()
 
@@ -78,6 +92,9 @@ class Turns:
             yield
         finally:
             from_thread.run(taken.aclose)
+
+    def _provider(self, desk: Desk) -> anyio.Semaphore:
+        return self._providers.setdefault(desk.key, anyio.Semaphore(AT_PROVIDERS))
 
     def _lines(self, desk: Desk, *, sign_in: bool) -> list[anyio.Semaphore]:
         """Return what has to be held, in the order in which everybody takes it."""

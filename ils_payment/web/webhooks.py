@@ -101,6 +101,8 @@ class Webhooks:
         outcome = await self._take(library, name, provider, raw)
         if outcome is NoticeOutcome.FORGED:
             await self._forgers.add(scope)
+        elif outcome is NoticeOutcome.STORED:
+            await self._forgers.signed(scope)
         return provider.reply(outcome)
 
     async def _take(

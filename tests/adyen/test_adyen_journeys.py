@@ -17,6 +17,7 @@ from ils_payment.store import chain, payments
 from ils_payment.store.tables import notices
 from tests.adyen.conftest import AdyenTown
 from tests.flows.decisions import approved, books, case_of, kinds, only_refund, resolve
+from tests.flows.restoring import Keeper
 from tests.flows.truths import load
 
 DUE = 1250
@@ -571,3 +572,23 @@ def test_a_provider_that_cannot_be_read_now_does_not_hold_up_what_its_notices_to
     assert town.view(payment_id).state is State.SETTLED
     advance(town.house, payment_id)
     assert len(town.credits()) == 1
+
+
+def test_a_refund_that_a_restored_ledger_and_adyen_have_forgotten_is_not_sent_again(tmp_path):
+    town = AdyenTown(f"sqlite:///{tmp_path}/ledger.db", checkout="links")
+    keeper = Keeper(town, tmp_path)
+    payment_id = settled(town)
+    line = load(town, payment_id).lines[0]
+    approved(town, payment_id, lines=(line.id,))
+    keeper.keep()
+    town.run_for(hours=2, rounds=10)
+    town.hear()
+    assert town.adyen.book.refunded() == line.cents
+    town.world.pass_time(days=8)
+    town.adyen._api.forget_keys()
+    keeper.put_back()
+    keeper.compare(by_hand="compared with Adyen's list")
+    refunded, found = town.adyen.book.refunded(), kinds(town, payment_id)
+    town.close()
+    assert refunded == line.cents
+    assert found == ["refund_stuck"]

@@ -133,7 +133,7 @@ def prepare(town: Town, count: int) -> None:
                     assert isinstance(outcome, Started), outcome
                     payment = payments.load(unit, attempt.reference)
                     assert payment is not None
-                    record_start(unit, payment, attempt.key, outcome)
+                    record_start(unit, house, payment, attempt.key, outcome)
             for outcome in started:
                 assert isinstance(outcome, Started)
                 town.stripe.pay(outcome.session_ref)

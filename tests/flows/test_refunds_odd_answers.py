@@ -21,10 +21,12 @@ from ils_payment.model import (
     Applied,
     Charge,
     NotApplied,
+    Redirect,
     Refunded,
     RefundRefused,
     Reversal,
     ReversalState,
+    Started,
     State,
     Unclear,
 )
@@ -314,7 +316,21 @@ def test_an_order_that_is_held_no_longer_keeps_the_patrons_other_payments_waitin
 def test_a_browser_is_sent_to_no_page_of_a_stranger(town):
     known = town.desk.providers["stripe"].capabilities()
     provider_answers(town, capabilities=replace(known, redirect_origins=frozenset({"https://other.example"})))
-    assert isinstance(town.begin(), NotBegun)
+    refused = town.begin()
+    assert isinstance(refused, NotBegun)
+    assert refused.payment_id is not None
+    assert town.view(refused.payment_id).continue_url is None
+
+
+def test_a_page_of_a_stranger_that_is_found_later_is_offered_nowhere(town):
+    known = town.desk.providers["stripe"].capabilities()
+    session = Started(session_ref="cs_1", interaction=Redirect(url="https://evil.example/pay"))
+    provider_answers(town, capabilities=known, start=Unclear(reason="lost"), find=session)
+    unclear = town.begin()
+    assert isinstance(unclear, NotBegun)
+    town.run_for(minutes=1, rounds=4)
+    assert town.view(str(unclear.payment_id)).state is State.OPEN
+    assert town.view(str(unclear.payment_id)).continue_url is None
 
 
 def test_a_payment_of_a_library_that_is_not_configured_any_more_waits(town):

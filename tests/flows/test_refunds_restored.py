@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import pytest
 
 from ils_payment.domain.decisions import Choice
 from ils_payment.domain.refunds import Meaning
-from ils_payment.flows import backup, decide, show
-from ils_payment.flows.house import open_house, open_store
-from ils_payment.flows.reconcile import reconcile, release
-from ils_payment.model import Actor
+from ils_payment.flows import decide, show
 from tests.flows.decisions import (
     CLERK,
     TREASURER,
@@ -25,42 +20,13 @@ from tests.flows.decisions import (
     settled_payment,
 )
 from tests.flows.renewing import RenewingTown
+from tests.flows.restoring import Keeper
 from tests.flows.truths import DUE, hear, load
-
-ROOT = Actor("root", "command line")
 
 
 @pytest.fixture
 def keeper(town, tmp_path):
-    return keeper_of(town, tmp_path)
-
-
-def keeper_of(town, tmp_path):
-    """Keep a copy of the ledger, and put it back; compare it then, as the operator does."""
-    kept = tmp_path / "kept.db"
-
-    class Keeper:
-        def keep(self):
-            backup.backup(town.house.store, ROOT, kept)
-
-        def put_back(self):
-            town.house.close()
-            for left in tmp_path.glob("ledger.db*"):
-                left.unlink()
-            store = open_store(town.settings, town.world)
-            backup.restore(store, tmp_path / "ledger.db", ROOT, kept)
-            store.close()
-            town.house = open_house(town.settings, town.world)
-            town.desk = town.house.libraries["lindental"]
-
-        def compare(self):
-            now = town.world.now()
-            report = reconcile(town.house, town.desk, now - timedelta(days=30), now, ROOT)
-            assert release(town.house, [report], ROOT)
-            hear(town)
-            town.run_for(hours=30, rounds=60)
-
-    return Keeper()
+    return Keeper(town, tmp_path)
 
 
 def test_a_part_that_was_given_back_before_is_not_given_back_again_when_the_key_is_forgotten(town, keeper):
@@ -162,7 +128,7 @@ def test_a_refund_that_was_withdrawn_before_anybody_compared_is_booked_as_gone(t
 
 def test_a_card_that_was_renewed_before_is_not_extended_once_more(tmp_path):
     town = RenewingTown(f"sqlite:///{tmp_path}/ledger.db")
-    keeper = keeper_of(town, tmp_path)
+    keeper = Keeper(town, tmp_path)
     payment_id = town.sold()
     keeper.keep()
     town.stripe.pay(town.session_of(payment_id))

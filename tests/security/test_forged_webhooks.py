@@ -63,6 +63,18 @@ def test_after_too_many_forgeries_their_sender_is_not_even_read_and_the_provider
     assert post(client, b"{}", {}, FORGER).status_code == 400
 
 
+def test_another_customer_of_the_provider_cannot_shut_its_address(served):
+    doors, client = served
+    body, headers = notice(doors)
+    assert post(client, body, headers, STRIPE).status_code == 200
+    for _ in range(forgers.MOST + 5):
+        assert post(client, b"{}", {}, STRIPE).status_code == 400
+    assert post(client, body, headers, STRIPE).status_code == 200
+    doors.world.pass_time(seconds=forgers.TRUSTED)
+    statuses = [post(client, b"{}", {}, STRIPE).status_code for _ in range(forgers.MOST + 1)]
+    assert statuses == [400] * forgers.MOST + [429], "who has sent nothing signed for a day is nobody known"
+
+
 def test_a_forger_cannot_make_somebody_else_the_forger(served):
     """What a client writes before the web server's own word is not believed."""
     doors, client = served

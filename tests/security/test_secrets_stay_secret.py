@@ -106,7 +106,12 @@ def test_a_configuration_that_others_may_change_is_refused(tmp_path, mode):
 
 @pytest.mark.parametrize(
     "address",
-    ["postgresql://user:canary@db/ledger", "postgresql+psycopg://user:canary@db/ledger?sslmode=require"],
+    [
+        "postgresql://user:canary@db/ledger",
+        "postgresql+psycopg://user:canary@db/ledger?sslmode=require",
+        "postgresql://user@db/ledger?sslmode=require&password=canary",
+        "postgresql://user@db/ledger?%70assword=canary",
+    ],
 )
 def test_a_password_in_the_address_of_the_database_is_refused(address):
     with pytest.raises(ValidationError, match="must not stand here in clear"):
@@ -118,6 +123,15 @@ def test_a_mail_password_never_goes_over_an_open_connection(monkeypatch):
     table = {"host": "mail.example", "sender": "a@b.example", "user": "u", "security": "none"}
     with pytest.raises(ValidationError, match="starttls or tls only"):
         Mail.model_validate({**table, "password": {"env": "CANARY_SECRET"}})
+
+
+@pytest.mark.parametrize("host", ["mail.example", "192.0.2.1"])
+def test_mails_never_go_in_clear_to_another_host(host):
+    table = {"sender": "a@b.example", "security": "none"}
+    with pytest.raises(ValidationError, match="write starttls or tls"):
+        Mail.model_validate({**table, "host": host})
+    for here in ("127.0.0.1", "::1", "localhost"):
+        assert Mail.model_validate({**table, "host": here}).host == here
 
 
 def test_every_table_refuses_keys_that_it_does_not_know():

@@ -111,3 +111,25 @@ def test_a_crash_pays_and_renews_at_most_once_and_forgets_nothing(town, point):
         assert (town.view(payment_id).state, kinds(town, payment_id)) == (State.SETTLED, [])
         assert [one["amount"] for one in town.booked()] == [1250]
         assert town.sisis.books.patrons[CARD].valid_until > ends
+
+
+BY_RULE = {"command": RENEW, "parameters": {"BenutzerNummer": "{card}"}, "expect": {"Ergebnis": "J"}}
+
+
+@pytest.mark.parametrize("seconds", [30, 120, 400])
+def test_a_late_call_that_renews_by_its_own_rule_is_not_repeated_before_it_can_come_no_more(
+    tmp_path, seconds
+):
+    slnp = {"category_key": "ErfundenGruppe", "renew": BY_RULE}
+    town = SISISTown(f"sqlite:///{tmp_path}/ledger.db", slnp=slnp)
+    erika = town.sisis.books.patrons[CARD]
+    erika.valid_until = ends = town.world.now().date() + timedelta(days=10)
+    with_tariff(town)
+    payment_id = sold(town, fees=False)
+    town.sisis.go_wrong(Fault.LATE, RENEW, seconds=seconds)
+    town.pay(payment_id)
+    town.run_for(hours=2, rounds=400)
+    state = town.view(payment_id).state
+    town.close()
+    assert erika.valid_until == ends.replace(year=ends.year + 1)
+    assert state is State.SETTLED

@@ -125,7 +125,7 @@ def test_nothing_of_the_token_is_in_the_database_or_the_log(doors):
     with capture_logs() as logs:
         browser = doors.browser()
         browser.get("/lindental/arrive", params={"token": token})
-        browser.get("/lindental/arrive", params={"token": token + "x"})
+        doors.browser().get("/lindental/arrive", params={"token": token + "x"})
     stored = doors.everything_stored()
     assert "canary-jti" not in stored
     assert token.split(".")[1] not in stored + str(logs)
@@ -259,6 +259,18 @@ def test_a_token_works_once_also_when_it_comes_ten_times_at_once(each_doors):
         )
     assert sorted(answers) == [303] + [403] * 9
     assert len(each_doors.rows("private_sessions")) == 1
+
+
+def test_who_is_refused_does_not_find_the_patron_before_signed_in(doors):
+    used = doors.token("jan")
+    doors.browser().get("/lindental/arrive", params={"token": used})
+    for token in (doors.token("jan", exp=1, iat=0), "no token", used):
+        browser = doors.arrived("erika")
+        refused = browser.get("/lindental/arrive", params={"token": token})
+        assert refused.status_code == 403
+        assert 'action="/lindental/logout"' not in refused.text
+        assert browser.get("/lindental/fees").headers["location"] == "/lindental/"
+    assert len(doors.rows("private_sessions")) == 1, "Jan's own, in another browser"
 
 
 def test_a_token_that_is_written_differently_is_still_used(doors):

@@ -56,6 +56,13 @@ def test_no_page_has_anything_inline_or_from_elsewhere(lasting_doors, page):
         assert address.startswith("/static/")
 
 
+@pytest.mark.parametrize("path", ["/%2Fevil.example/x", "/%2F%2Fevil.example/x"])
+def test_the_language_switch_never_leads_to_another_host(lasting_doors, path):
+    answer = lasting_doors.browser().get(path)
+    assert answer.status_code == 404
+    assert 'href="/evil.example/x?lang=de"' in answer.text
+
+
 def test_over_plain_http_there_is_no_promise_of_https(doors):
     settings = doors.house.settings
     local = settings.server.model_copy(update={"public_url": "http://localhost:8480"})

@@ -56,7 +56,7 @@ def _steps():
         "what": set(),  # It is handed on.
         "TOLD": {TOLD},
         "str(what)": {*map(str, Input)},
-        "str(Input.PAID_RIGHT)": {str(Input.PAID_RIGHT)},
+        **{f"str(Input.{one.name})": {str(one)} for one in Input},
         "str(decision.choice)": DECIDED,
         "f'call_{name}'": {f"call_{name}" for name in OUTCOMES},
         "f'renew_{name}'": {f"renew_{name}" for name in ("renewed", *OUTCOMES[1:])},

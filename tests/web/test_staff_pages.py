@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from ils_payment.domain.roles import Role
 from ils_payment.flows import factors
 from ils_payment.model import State
-from ils_payment.store import inbox, journal, payments
+from ils_payment.store import inbox, journal, payments, staff
 from ils_payment.store.tables import private_payments
 from tests.conftest import Town
 from tests.web.conftest import prepared
@@ -141,7 +141,7 @@ DOINGS = {
     "/staff/find/number": "ctah",
     "/staff/find/card": "cta",
     "/staff/refunds/{case}/approve": "t",
-    "/staff/refunds/{case}/reject": "cta",
+    "/staff/refunds/{case}/reject": "ct",
 }
 
 
@@ -211,6 +211,21 @@ def private_of(office):
     texts = {line.text for line in lines} | {text for line in lines for text in (line.label or {}).values()}
     assert len(texts) > 1
     return [CARD, *(text for text in texts if text)]
+
+
+def test_what_a_clerk_wrote_and_what_the_card_said_is_not_for_technicians(office):
+    clerk, _ = office.staff_browser("clerk")
+    technician, _ = office.staff_browser("technician")
+    office.decide(clerk, reference="Kasse 17, Erika")
+    with office.house.store.unit() as unit:
+        held = payments.load(unit, office.held)
+        assert held is not None
+        said = {"base": "2027-01-31", "until": "2028-01-31", "valid_until": "2027-02-28"}
+        payments.record(unit, held, "renewed_elsewhere", {**said, "reason": "moved away", "found": "K-9"})
+    private = ("Kasse 17", "2027-01-31", "2028-01-31", "2027-02-28", "moved away", "K-9")
+    page = f"/staff/payments/{office.held}"
+    assert [word for word in private if word in clerk.get(page).text] == list(private)
+    assert [word for word in private if word in technician.get(page).text] == []
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if "h" in PAGES[page]])
@@ -392,6 +407,19 @@ def test_nobody_approves_an_own_refund(office):
     assert answer.status_code == 422
     taken = office.send(treasurer, "/staff/refunds", f"/staff/refunds/{refund}/reject", reason="a mistake")
     assert taken.headers["location"] == "/staff/refunds?done=withdrawn"
+
+
+def test_who_may_only_look_any_more_takes_no_own_refund_back(office):
+    clerk, colleague = office.staff_browser("clerk")
+    office.ask_refund(clerk)
+    (refund,) = re.findall(r"/staff/refunds/([0-9A-Z]{26})/reject", clerk.get("/staff/refunds").text)
+    with office.house.store.unit() as unit:
+        staff.change(unit, colleague.id, name="clerk", role=Role.AUDITOR, libraries=None)
+    page = clerk.get("/staff/refunds").text
+    assert "/reject" not in page
+    token = csrf_of(page)
+    answer = clerk.post(f"/staff/refunds/{refund}/reject", data={"csrf": token, "reason": "a mistake"})
+    assert answer.status_code == 403
 
 
 def test_a_refund_is_rejected_with_a_reason_by_those_who_may(office):

@@ -13,7 +13,8 @@ from ils_payment.domain.roles import Role
 from ils_payment.flows import staff_accounts as accounts
 from ils_payment.store import staff
 from ils_payment.testing.simulator import serve
-from ils_payment.web.staff import sessions
+from ils_payment.web import limits
+from ils_payment.web.staff import entry, oidc, sessions
 from ils_payment.world import World
 from tests.conftest import Town
 from tests.web.conftest import prepared
@@ -59,6 +60,7 @@ def lasting(tmp_path_factory):
 def room(lasting):
     """The staff pages, with nobody known yet and an identity provider that works."""
     lasting.forget()
+    lasting.world.pass_time(seconds=oidc.KEPT)
     lasting.provider = OidcProvider(lasting.world)
     lasting.world.remotes[HOST] = lasting.provider
     return lasting
@@ -246,6 +248,67 @@ def test_the_answer_is_good_once_and_for_ten_minutes(room):
     assert browser.get("/staff/oidc/return", params=late).status_code == 403
 
 
+def test_an_answer_that_nobody_asked_for_writes_nothing_into_the_journal(room):
+    browser = room.browser()
+    assert browser.get("/staff/oidc/return").status_code == 403
+    room.leave(browser)
+    assert browser.get("/staff/oidc/return", params={"state": "guessed"}).status_code == 403
+    assert room.journal() == []
+
+
+def test_failed_answers_are_counted_by_address(room):
+    for _ in range(entry.MOST["address"]):
+        assert room.come_in(room.browser(), groups=None).status_code == 403
+    before = len(room.journal())
+    assert room.come_in(room.browser()).status_code == 403
+    assert len(room.journal()) == before
+    assert room.provider.codes, "the identity provider is not asked any more"
+    assert room.come_in(room.browser("198.51.100.1")).status_code == 200
+    room.world.pass_time(hours=1, minutes=2)
+    assert room.come_in(room.browser()).status_code == 200
+
+
+def test_answers_that_were_right_are_not_counted(room):
+    for _ in range(entry.MOST["address"] + 1):
+        assert room.come_in(room.browser()).status_code == 200
+
+
+def test_an_answer_is_good_once_also_in_a_browser_that_kept_its_cookie(room):
+    browser = room.browser()
+    address = room.leave(browser)
+    name = "__Host-ils-payment-staff-oidc"
+    held = browser.cookies[name]
+    answer = {**room.provider.allow(address), "code": "guessed"}
+    assert browser.get("/staff/oidc/return", params=answer).status_code == 403
+    asked = len(room.world.requests)
+    again = room.browser(cookies={name: held})
+    assert again.get("/staff/oidc/return", params=room.provider.allow(address)).status_code == 403
+    assert len(room.world.requests) == asked
+    assert len(room.journal("staff_sign_in_failed")) == 1
+
+
+def test_the_discovery_document_is_asked_for_once_in_five_minutes(room):
+    before = len(room.world.requests)
+    for _ in range(5):
+        room.leave(room.browser())
+    assert len(room.world.requests) == before + 1
+    room.world.pass_time(seconds=oidc.KEPT)
+    room.leave(room.browser())
+    assert len(room.world.requests) == before + 2
+
+
+def test_whoever_leaves_too_often_without_a_session_has_to_wait(room, monkeypatch):
+    monkeypatch.setattr(limits, "MOST_LEAVES", {"address": 3, "network": 9})
+    known = room.browser()
+    room.come_in(known)
+    for _ in range(2):
+        room.leave(room.browser())
+    refused = room.browser().get("/staff/oidc")
+    assert (refused.status_code, refused.headers.get("location")) == (429, None)
+    room.leave(known)
+    room.leave(room.browser("198.51.100.1"))
+
+
 def test_an_identity_provider_that_is_away_is_told_so(room):
     room.provider.up = False
     assert room.browser().get("/staff/oidc").status_code == 503
@@ -305,8 +368,6 @@ def test_who_is_signed_in_is_proven_once_more(room):
 
 def test_the_way_is_the_same_over_real_http(room, monkeypatch):
     """The real session of the world: timeouts, no redirects, a body that is read under a deadline."""
-    from ils_payment.web.staff import oidc
-
     provider = OidcProvider(room.world)
     with serve(provider) as address:
         issuer = f"{address}/realms/town"
@@ -320,11 +381,11 @@ def test_the_way_is_the_same_over_real_http(room, monkeypatch):
         settings = Oidc.model_validate({**OIDC, "issuer": issuer})
         monkeypatch.setattr(room.world, "session", World().session)
         cookie = oidc.new_cookie(room.house, "random")
-        answer = provider.allow(
-            oidc.authorization_address(room.house, settings, cookie, again=False), iss=issuer
-        )
+        metadata = oidc.Discovery().read(room.house, settings)
+        way = oidc.authorization_address(room.house, settings, metadata, cookie, again=False)
+        answer = provider.allow(way, iss=issuer)
         answer.pop("iss")
-        assert oidc.person(room.house, settings, cookie, answer).role is Role.CLERK
+        assert oidc.person(room.house, settings, metadata, cookie, answer).role is Role.CLERK
 
 
 @pytest.mark.parametrize(

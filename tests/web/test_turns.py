@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 
-from ils_payment.flows import show
+from ils_payment.flows import pay, show
 from ils_payment.model import Refused
 from ils_payment.web import turns
 from tests.browser.conftest import served
-from tests.conftest import KOHA
-from tests.web.doors import CARD, PUBLIC, csrf_of
+from tests.conftest import KOHA, Town
+from tests.web.doors import CARD, PUBLIC, Doors, csrf_of
 
 HOST = PUBLIC.removeprefix("https://")
 COOKIE = "__Host-ils-payment-session-lindental"
@@ -156,6 +156,68 @@ def test_everything_that_asks_the_library_system_takes_its_turn(doors, monkeypat
     assert [answer.status_code for answer in late] == [503] * 7
     assert [answer.json()["code"] for answer in late[-2:]] == ["library_unavailable"] * 2
     assert not any(row.count for row in doors.rows("counters") if row.window), "nobody was asked for a PIN"
+
+
+def settled(doors):
+    payment_id = doors.town.started()
+    doors.town.stripe.pay(doors.town.session_of(payment_id))
+    doors.town.deliver_webhooks()
+    doors.town.run()
+    return payment_id
+
+
+@pytest.fixture
+def authority(tmp_path, arrival_settings):
+    """The doors of a town whose library prints receipts."""
+    receipt = {"authority": "Stadt Lindental", "address": ["Marktplatz 3"], "tax_note": {"de": "Keine."}}
+    town = Town(f"sqlite:///{tmp_path}/ledger.db", arrival=arrival_settings, receipt=receipt)
+    yield Doors(town)
+    town.close()
+
+
+def test_receipts_take_their_turn_and_do_without_the_payer_when_none_comes(authority, monkeypatch):
+    doors = authority
+    path = f"/lindental/payments/{settled(doors)}/receipt"
+    monkeypatch.setattr(turns, "PATIENCE", 0.3)
+    koha = doors.world.remotes[KOHA] = SlowKoha(doors.town.koha)
+    most = doors.town.desk.system.capabilities().parallel_calls
+    with served(doors.app) as address, ThreadPoolExecutor(most) as patrons:
+        ask = asking(address, doors)
+        pages = [patrons.submit(ask, "GET", path) for _ in range(most)]
+        until(lambda: koha.inside == most)
+        late = [ask("GET", path), ask("POST", path, data={"email": "no address"})]
+        assert koha.most == most
+        koha.go.set()
+        assert all("••••" in page.result().text for page in pages)
+    assert [answer.status_code for answer in late] == [200, 422]
+    assert not any("••••" in answer.text for answer in late)
+
+
+def test_a_slow_provider_gets_so_many_calls_at_once_and_stops_no_other_page(doors, monkeypatch):
+    payment_id = doors.town.started()
+    path = f"/lindental/payments/{payment_id}"
+    monkeypatch.setattr(turns, "PATIENCE", 0.3)
+    go, inside = threading.Event(), []
+
+    def stuck(*_):
+        inside.append(1)
+        assert go.wait(timeout=40)
+        return show.payment(doors.house, payment_id)
+
+    monkeypatch.setattr(pay, "cancel", stuck)
+    monkeypatch.setattr(pay, "come_back", stuck)
+    bearer = {"authorization": f"Bearer {_bearer(doors)}"}
+    with served(doors.app) as address, ThreadPoolExecutor(45) as patrons:
+        ask = asking(address, doors)
+        pages = [patrons.submit(ask, "POST", f"{path}/cancel", data={}) for _ in range(45)]
+        until(lambda: sum(page.done() for page in pages) == 45 - turns.AT_PROVIDERS)
+        assert len(inside) == turns.AT_PROVIDERS
+        assert ask("GET", "/lindental/payments").status_code == 200
+        assert ask("GET", f"{path}/return?session=1").status_code == 303
+        assert ask("POST", f"/api/v1{path}/cancel", headers=bearer).json()["state"] == "open"
+        assert len(inside) == turns.AT_PROVIDERS
+        go.set()
+        assert {page.result().status_code for page in pages} == {503}
 
 
 def _at_seehausen(doors):

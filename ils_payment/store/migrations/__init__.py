@@ -1,4 +1,4 @@
 """The scripts that bring a database to this version's schema."""
 
-HEAD = "0005"
+HEAD = "0006"
 """The revision this version needs; a test holds it against the scripts."""

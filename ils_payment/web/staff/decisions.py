@@ -203,7 +203,7 @@ async def approve(
 
 @router.post("/refunds/{refund_id}/reject")
 async def reject(
-    request: Request, house: HouseHere, visit: WithCases, refund_id: str, reason: _Text = ""
+    request: Request, house: HouseHere, visit: WithRefunds, refund_id: str, reason: _Text = ""
 ) -> Response:
     """Do not approve a refund, or take one's own back; the reason stays with the payment."""
     found = await run_in_threadpool(_own_refund, house, visit, refund_id)

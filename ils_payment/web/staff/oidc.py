@@ -1,8 +1,8 @@
 """OpenID Connect: authorization code with PKCE, state and nonce; the ID token is verified here.
 
 State, nonce and verifier are derived from a random cookie and the secret of this installation, so the
-answer is good in the browser that asked only, and nothing has to be kept. Discovery and keys are read
-at each sign-in: a changed key counts at once.
+answer is good in the browser that asked only. Keys are read at each sign-in: a changed key counts at
+once. The discovery document is kept for minutes, for anybody may ask for the way to the sign-in.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -20,8 +21,6 @@ import requests
 from ils_payment.domain.roles import Role
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from ils_payment.config import Oidc
     from ils_payment.flows.house import House
 
@@ -31,8 +30,13 @@ LONGEST_WAY = 600
 """Seconds that a person may take at the identity provider."""
 LEEWAY = 60
 """Seconds by which the clocks may differ."""
+KEPT = 300.0
+"""Seconds for which the discovery document counts."""
 _DEADLINE = 10.0
 _MAX_BYTES = 512 * 1024
+
+Metadata = Mapping[str, Any]
+"""A discovery document."""
 
 
 class OidcError(Exception):
@@ -55,7 +59,7 @@ def new_cookie(house: House, random: str) -> str:
     return f"{random}.{int(house.world.now().timestamp())}"
 
 
-def authorization_address(house: House, oidc: Oidc, cookie: str, *, again: bool) -> str:
+def authorization_address(house: House, oidc: Oidc, metadata: Metadata, cookie: str, *, again: bool) -> str:
     """Return where the browser goes; *again*: the person shall be proven once more, session or not."""
     challenge = hashlib.sha256(_derived(house, "verifier", cookie).encode()).digest()
     query = {
@@ -70,21 +74,24 @@ def authorization_address(house: House, oidc: Oidc, cookie: str, *, again: bool)
         **({"prompt": "login", "max_age": "0"} if again else {}),
         **({"acr_values": oidc.acr} if oidc.acr else {}),
     }
-    address = _endpoint(_discovered(house, oidc), "authorization_endpoint")
+    address = _endpoint(metadata, "authorization_endpoint")
     return f"{address}{'&' if '?' in address else '?'}{urlencode(query)}"
 
 
-def person(house: House, oidc: Oidc, cookie: str, answer: Mapping[str, str]) -> Person:
-    """Return who has come back with *answer* (the parameters of the return address). Raises OidcError."""
+def check_state(house: House, cookie: str, answer: Mapping[str, str]) -> None:
+    """Raise OidcError unless *answer* (the parameters of the way back) is to the question of this browser."""
     left_at = cookie.rpartition(".")[2]
     now = int(house.world.now().timestamp())
     if not left_at.isdecimal() or not 0 <= now - int(left_at) <= LONGEST_WAY:
         raise OidcError("it took too long")
     if not hmac.compare_digest(answer.get("state", "").encode(), _derived(house, "state", cookie).encode()):
         raise OidcError("the state is not ours")
+
+
+def person(house: House, oidc: Oidc, metadata: Metadata, cookie: str, answer: Mapping[str, str]) -> Person:
+    """Return who has come back with *answer*, whose state was checked. Raises OidcError."""
     if "error" in answer or not answer.get("code"):
         raise OidcError("the identity provider refused")
-    metadata = _discovered(house, oidc)
     named = answer.get("iss")
     if named is None and metadata.get("authorization_response_iss_parameter_supported") is True:
         raise OidcError("the answer does not say from whom it is")
@@ -98,14 +105,29 @@ def person(house: House, oidc: Oidc, cookie: str, answer: Mapping[str, str]) -> 
 # --- calls -------------------------------------------------------------------------------------
 
 
-def _discovered(house: House, oidc: Oidc) -> dict[str, Any]:
+class Discovery:
+    """The discovery document of the identity provider, read anew when it is :data:`KEPT` seconds old."""
+
+    def __init__(self) -> None:
+        """Know nothing yet."""
+        self._kept: tuple[float, Metadata] | None = None
+
+    def read(self, house: House, oidc: Oidc) -> Metadata:
+        """Return the document. Raises OidcError."""
+        now = house.world.monotonic()
+        if self._kept is None or now - self._kept[0] >= KEPT:
+            self._kept = now, _discovered(house, oidc)
+        return self._kept[1]
+
+
+def _discovered(house: House, oidc: Oidc) -> Metadata:
     metadata = _asked(house, "GET", f"{oidc.issuer.rstrip('/')}/.well-known/openid-configuration")
     if metadata.get("issuer") != oidc.issuer:
         raise OidcError("the discovery document names another issuer")
     return metadata
 
 
-def _endpoint(metadata: Mapping[str, Any], name: str) -> str:
+def _endpoint(metadata: Metadata, name: str) -> str:
     """Return an address of the discovery document; in clear only on this host."""
     address = str(metadata.get(name, ""))
     parts = urlsplit(address)
@@ -115,7 +137,7 @@ def _endpoint(metadata: Mapping[str, Any], name: str) -> str:
     return address
 
 
-def _redeemed(house: House, oidc: Oidc, metadata: Mapping[str, Any], cookie: str, code: str) -> str:
+def _redeemed(house: House, oidc: Oidc, metadata: Metadata, cookie: str, code: str) -> str:
     """Redeem the code for an ID token."""
     form = {
         "grant_type": "authorization_code",
@@ -155,9 +177,7 @@ def _asked(house: House, method: str, address: str, **options: Any) -> dict[str,
 # --- the token ---------------------------------------------------------------------------------
 
 
-def _verified(
-    house: House, oidc: Oidc, metadata: Mapping[str, Any], cookie: str, token: str
-) -> dict[str, Any]:
+def _verified(house: House, oidc: Oidc, metadata: Metadata, cookie: str, token: str) -> dict[str, Any]:
     """Return the claims of an ID token that is signed, meant for us, fresh, and for this browser."""
     keys = _asked(house, "GET", _endpoint(metadata, "jwks_uri"))
     try:

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response
 
 from ils_payment.web import cookies, render
-from ils_payment.web.staff import decisions, entry, pages, single_sign_on
+from ils_payment.web.staff import decisions, entry, oidc, pages, single_sign_on
 from ils_payment.web.staff.sessions import (
     SESSION,
     NotAllowedError,
@@ -42,6 +42,7 @@ def install(app: FastAPI, house: House) -> None:
     for router in (entry.router, pages.router, decisions.router):
         staff.include_router(router)
     if house.settings.staff is not None and house.settings.staff.oidc is not None:
+        app.state.discovery = oidc.Discovery()
         staff.include_router(single_sign_on.router)
     app.include_router(staff)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated
 
 import structlog
@@ -11,8 +12,8 @@ from starlette.responses import RedirectResponse, Response
 from ils_payment.config import Oidc
 from ils_payment.flows import staff_accounts as accounts
 from ils_payment.flows.house import House
-from ils_payment.store import journal
-from ils_payment.web import cookies, render
+from ils_payment.store import doors, journal
+from ils_payment.web import cookies, limits, render
 from ils_payment.web.sessions import HouseHere
 from ils_payment.web.staff import entry, oidc, sessions
 from ils_payment.web.staff.sessions import StaffMaybe
@@ -23,6 +24,8 @@ _AGAIN = "staff-again"
 
 _JUST_NOW = 120
 """Seconds since the identity provider proved the person, within which money may be sent away."""
+_MOST = {"card": entry.MOST["address"], "network": entry.MOST["network"]}
+"""Failed answers of the identity provider within an hour, from an address and from a network."""
 
 router = APIRouter(prefix="/oidc")
 log = structlog.get_logger(__name__)
@@ -35,6 +38,11 @@ def _settings(house: House) -> Oidc:
     return staff.oidc
 
 
+def _discovery(request: Request) -> oidc.Discovery:
+    discovery: oidc.Discovery = request.app.state.discovery
+    return discovery
+
+
 @router.get("")
 def leave(
     request: Request,
@@ -43,9 +51,13 @@ def leave(
     to: Annotated[str, Query(max_length=200)] = "",
 ) -> Response:
     """Send the browser to the identity provider; who is signed in here is to be proven once more."""
+    if visit is None and not limits.may_leave(house, request.client.host if request.client else ""):
+        return render.message(request, "too_many", 429)
     cookie = oidc.new_cookie(house, cookies.new_value(house))
+    settings = _settings(house)
     try:
-        address = oidc.authorization_address(house, _settings(house), cookie, again=visit is not None)
+        metadata = _discovery(request).read(house, settings)
+        address = oidc.authorization_address(house, settings, metadata, cookie, again=visit is not None)
     except oidc.OidcError as error:
         log.error("staff_oidc_failed", reason=str(error))  # noqa: TRY400 - the reason says it all
         return render.message(request, "oidc_unavailable", 503)
@@ -66,15 +78,27 @@ def come_back(request: Request, house: HouseHere) -> Response:
     cookie = cookies.held(house, request, COOKIE)
     if cookie is None:
         return _refused(request, house, "the browser did not leave from here")
+    answer = dict(request.query_params)
     try:
-        person = oidc.person(house, _settings(house), cookie, dict(request.query_params))
+        oidc.check_state(house, cookie, answer)
     except oidc.OidcError as error:
         return _refused(request, house, str(error))
+    if not _is_first(house, cookie):
+        return _refused(request, house, "it was answered before")
+    attempt = _counted(house, request)
+    if attempt is None:
+        return _refused(request, house, "too many from there were refused")
+    settings = _settings(house)
+    try:
+        person = oidc.person(house, settings, _discovery(request).read(house, settings), cookie, answer)
+    except oidc.OidcError as error:
+        return _failed(request, house, str(error))
     account = accounts.welcomed(
         house, person.subject, name=person.name, role=person.role, libraries=person.libraries
     )
     if account is None:
-        return _refused(request, house, "the account is disabled")
+        return _failed(request, house, "the account is disabled")
+    limits.taken_back(house, attempt)
     fresh = person.proven_at is not None and house.world.now().timestamp() - person.proven_at < _JUST_NOW
     value = sessions.open_session(house, account, render.language(request), way="oidc", fresh=fresh)
     response = render.page(request, "staff/onward.html", url="/staff/oidc/done")
@@ -83,10 +107,31 @@ def come_back(request: Request, house: HouseHere) -> Response:
     return response
 
 
-def _refused(request: Request, house: House, reason: str) -> Response:
-    log.warning("staff_oidc_refused", reason=reason)
+def _is_first(house: House, cookie: str) -> bool:
+    """Tell whether this is the first answer for *cookie*: each one costs a call to the identity provider."""
+    with house.store.unit() as unit:
+        forget_at = unit.now + timedelta(seconds=oidc.LONGEST_WAY)
+        return doors.use_token(unit, cookies.digest(COOKIE, cookie), forget_at)
+
+
+def _counted(house: House, request: Request) -> limits.Attempt | None:
+    """Count an answer before it is believed; None when there were too many from where it comes from."""
+    single, network = limits.networks(request.client.host if request.client else "")
+    # Nobody has a name before the answer is believed: the address stands for it.
+    values = {"card": f"staff-oidc:{single}", "network": f"staff-oidc:{network}", "library": "staff:"}
+    buckets = {what: limits.name_of(house, what, value) for what, value in values.items()}
+    return limits.reserve_counted(house, "staff", buckets, _MOST)
+
+
+def _failed(request: Request, house: House, reason: str) -> Response:
     with house.store.unit() as unit:
         journal.append(unit, accounts.NOBODY, "staff_sign_in_failed", {"way": "oidc"})
+    return _refused(request, house, reason)
+
+
+def _refused(request: Request, house: House, reason: str) -> Response:
+    """Refuse without a row in the journal: nothing could ever delete what a stranger makes it write."""
+    log.warning("staff_oidc_refused", reason=reason)
     response = render.message(request, "oidc_refused", 403)
     cookies.take_back(house, response, COOKIE)
     return response

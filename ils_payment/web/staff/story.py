@@ -104,7 +104,8 @@ FACTS: Mapping[str, str] = {
     "tariff": N_("Tariff of"),
 }
 """Facts that a person can use, by their names in the chain; the others are for machines."""
-PRIVATE = frozenset({"balance"})
+PRIVATE = frozenset({"balance", "reference", "reason", "found", "base", "until", "valid_until"})
+"""What account and card of the patron said, and what a clerk or a remote put into words of its own."""
 AMOUNTS = frozenset({"captured", "cents", "beyond", "balance"})
 
 JOURNAL_FACTS: Mapping[str, str] = {
@@ -273,7 +274,7 @@ def told(
 ) -> list[tuple[str, str]]:
     """Return the facts of a step that a person can use, each with its name.
 
-    What the patron's account said is shown to those only who may see *private* data.
+    :data:`PRIVATE` ones are shown to those only who may see *private* data.
     """
     found = []
     for name, label in FACTS.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ils_payment.web import messages
 from ils_payment.web.words import N_, Tone, Words
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ MESSAGES: Mapping[str, Words] = {
         Tone.LOOK,
     ),
     "forbidden": Words(N_("That did not work"), _FORM),
+    "too_many": messages.MESSAGES["too_many"],
     "bad_request": Words(
         N_("That did not work"), (N_("Something in the request was incomplete. Nothing was changed."),)
     ),

@@ -1,0 +1,69 @@
+"""The library system's address changes: its patrons are the same, and the program does not guess that."""
+
+from __future__ import annotations
+
+import pytest
+
+from ils_payment.errors import ConfigurationError
+from ils_payment.flows import subject
+from ils_payment.flows.house import open_house
+from ils_payment.flows.views import NotBegun
+from ils_payment.model import Actor, State
+from tests.conftest import KOHA, Town, settings_for
+from tests.flows.truths import hear, paid
+
+# Longer than forty characters, as many addresses of Koha's interface for staff are.
+NEW = "koha-intranet.stadtbuecherei-lindental.example"
+OLD_NAME = f"https://{KOHA}/api/v1"
+ROOT = Actor("root", "command line")
+
+
+def moved(town: Town, **library):
+    """The same Koha behind a new name."""
+    town.world.remotes[NEW] = town.koha
+    town.house.close()
+    table = town.settings.libraries["lindental"].library_system
+    settings = settings_for(
+        town.settings.server.database,
+        library_system={
+            "plugin": table.plugin,
+            "url": f"https://{NEW}/api/v1",
+            "client_id": "ils-payment",
+            "client_secret": {"env": "TOWN_KOHA_SECRET"},
+            "library_id": "ZENTRALE",
+        },
+        **library,
+    )
+    town.house = open_house(settings, town.world)
+    town.desk = town.house.libraries["lindental"]
+
+
+def test_open_payments_of_a_library_system_that_is_called_otherwise_stop_the_program(town):
+    town.started()
+    with pytest.raises(ConfigurationError, match=OLD_NAME) as told:
+        moved(town)
+    assert f'patrons_known_as = "{OLD_NAME}" in [libraries.lindental]' in told.value.mend
+
+
+def test_under_their_former_name_patrons_keep_their_claims_and_can_be_erased(town):
+    first = paid(town)
+    moved(town, patrons_known_as=OLD_NAME)
+    assert isinstance(town.begin(), NotBegun)
+    hear(town)
+    assert town.view(first).state is State.SETTLED
+    assert len(town.credits()) == 1
+    assert subject.erase(town.house, town.desk, ROOT, town.erika) == 1
+
+
+def test_a_new_address_is_no_matter_where_everything_is_at_its_end(town):
+    first = paid(town)
+    hear(town)
+    assert town.view(first).state is State.SETTLED
+    moved(town)
+
+
+def test_a_long_address_fits_into_the_ledger(each_town):
+    moved(each_town)
+    payment_id = paid(each_town)
+    hear(each_town)
+    assert each_town.view(payment_id).state is State.SETTLED
