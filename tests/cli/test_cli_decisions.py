@@ -136,6 +136,21 @@ def test_two_persons_give_a_payment_back(run, town):
     assert "No refund waits" in run("refunds", "list").out
 
 
+def test_asking_again_for_what_was_given_back_whole_points_at_no_case(run, town):
+    payment_id = settled_payment(town)
+    ask = ("refunds", "ask", payment_id, "--meaning", "fee-dropped", "--reason", "lost letter")
+    refund_id = json.loads(run(*ask, "--json").out)["refund_id"]
+    for given in (False, True):
+        if given:
+            run("refunds", "approve", refund_id, by="bert")
+            town.run()
+        again = run(*ask)
+        assert again.code == 1
+        assert "Nothing is left to give back." in again.err
+        assert "cases show" not in again.err
+        assert f"ils-payment payments show {payment_id}" in again.err
+
+
 def test_whoever_approves_reads_why_it_was_asked_and_what_became_of_it(run, town):
     payment_id = settled_payment(town)
     ask = ("refunds", "ask", payment_id, "--meaning", "fee-dropped", "--reason", "lost letter")
