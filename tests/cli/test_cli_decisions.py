@@ -274,6 +274,14 @@ def test_reconcile_over_days_without_data_says_so(run):
     assert "there was nothing to compare" in empty.out
 
 
+def test_a_comparison_with_a_provider_that_does_not_answer_is_not_called_empty(run, town):
+    town.world.remotes.clear()
+    told = run("reconcile", "--from", "2026-01-01", "--to", "2026-01-31")
+    assert told.code == 3
+    assert "NOT COMPARED" in told.out
+    assert "there was nothing to compare" not in told.out
+
+
 def test_reconcile_refuses_days_in_the_wrong_order_and_unknown_libraries(run):
     assert run("reconcile", "--from", "2026-02-01", "--to", "2026-01-01").code == 2
     refused = run("reconcile", "--library", "elsewhere")

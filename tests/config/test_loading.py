@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -500,6 +501,18 @@ def test_a_secret_file_that_everybody_may_read_is_refused_with_the_command_that_
     assert "canary" not in str(error)
     secret.chmod(0o640)
     assert checked(own).key.get_secret_value() == "canary-secret"
+
+
+def test_a_configuration_that_the_service_may_not_read_is_told_with_what_to_type(write, monkeypatch):
+    path = write()
+
+    def refused(*_args, **_options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_text", refused)
+    with pytest.raises(ConfigurationError, match="Permission denied") as caught:
+        load_settings(path)
+    assert f"chgrp ils-payment {path} && chmod 640 {path}" in caught.value.mend
 
 
 def test_a_credential_of_systemd_is_read_by_whichever_unit_runs(write, tmp_path, monkeypatch):
