@@ -351,7 +351,6 @@ def test_following_the_readme_and_the_handbook_leads_to_a_green_check(administra
         "backup",
         "backup",
         "restore",
-        "backup",
     ]
     etc = administrator.root / "etc"
     assert (etc / "systemd/system/ils-payment.service").is_file()
