@@ -13,6 +13,7 @@ import click
 from ils_payment.cli.arrival_findings import of_arrival
 from ils_payment.cli.booking_findings import of_accounts, of_booking
 from ils_payment.cli.house_findings import of_pause, of_staff
+from ils_payment.cli.method_findings import of_methods
 from ils_payment.cli.output import json_option, print_json, print_table
 from ils_payment.cli.reminder_findings import of_reminders
 from ils_payment.cli.rooms import database_errors, known_library, prove_writable
@@ -147,7 +148,7 @@ def _desk(settings: Settings, desk: Desk) -> Iterator[Row]:
     for part, plugin in parts:
         for finding in _asked(plugin):
             yield Row(part, finding)
-    for findings in (of_arrival(desk), of_booking(desk), of_reminders(desk)):
+    for findings in (of_arrival(desk), of_booking(desk), of_methods(desk), of_reminders(desk)):
         yield from (Row(desk.key, finding) for finding in findings)
     try:
         check_live(settings, {desk.key} if desk.live else set())

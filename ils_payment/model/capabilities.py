@@ -120,6 +120,7 @@ class ProviderCapabilities:
     unclear is repeated only within ``key_lifetime``. ``account``: where the money must arrive, in the
     provider's own word ("" where observations do not tell). ``line_accounts``: which of ``cost_centre`` and
     ``account`` it passes on with each line, so that ``check`` can tell where no fee kind has them.
+    ``smallest``: it takes no sum below, in minor units of the library's currency (0: nobody says so).
     """
 
     live: bool
@@ -139,6 +140,7 @@ class ProviderCapabilities:
     finds_refunds: bool = True
     account: str = ""
     line_accounts: tuple[str, ...] = ()
+    smallest: int = 0
 
 
 class Freshness(StrEnum):

@@ -136,6 +136,20 @@ def test_a_database_without_tables_is_an_error_with_the_command_that_helps(
     assert "ils-payment db upgrade" in about(ran, "database")["mend"]
 
 
+def test_a_method_for_sums_that_the_provider_refuses_is_warned_of(ils_payment, config):
+    def told():
+        rows = findings(ils_payment("--config", config, "check", "--json"))
+        return [one for one in rows if one["subject"] == "smallest sum"]
+
+    text = re.sub(r"(?m)^minimum_amount = .*\n", "", config.read_text(encoding="utf-8"))
+    config.write_text(text, encoding="utf-8")
+    found = told()
+    assert {one["level"] for one in found} == {"warning"}
+    assert "stripe takes nothing below 0.50" in found[0]["seen"]
+    config.write_text(re.sub(r"(?m)^(method = .*\n)", r'\1minimum_amount = "0.50"\n', text), encoding="utf-8")
+    assert told() == []
+
+
 def test_a_method_that_the_provider_does_not_offer_is_an_error(ils_payment, config):
     change(config, 'method = "instant_bank_transfer"', 'method = "cash"')
     ran = ils_payment("--config", config, "check", "--json")

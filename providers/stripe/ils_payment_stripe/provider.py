@@ -89,6 +89,7 @@ class StripeProvider:
             refund=RefundSupport.PARTIAL,
             listing=True,
             payouts=True,
+            smallest=wire.SMALLEST.get(self._host.library.currency, 0),
         )
 
     def methods(self) -> Sequence[str]:

@@ -37,6 +37,9 @@ INSTANT_CURRENCIES = frozenset({"EUR", "GBP"})
 # ISO 4217 and Stripe agree on the decimals of these; ISK, HUF or UGX would need a rule of their own.
 CURRENCIES = ("EUR", "CHF", "GBP", "DKK", "SEK", "NOK", "PLN", "CZK", "RON", "USD")
 
+SMALLEST = {"EUR": 50}
+"""Stripe takes no smaller sum (documented); those of other currencies are left to its answer."""
+
 GONE = {
     "giropay": "giropay was shut down at the end of 2024 (at Stripe in June 2024)",
     "sofort": "Sofort was discontinued in March 2025",
