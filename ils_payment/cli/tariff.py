@@ -176,7 +176,7 @@ def _desk(config: Path | None, library: str, file: Path | None = None) -> Desk:
 def _today(desk: Desk | None) -> date:
     """Return the day at the library; without one, that of this machine."""
     now: datetime = World().now()
-    return now.astimezone(desk.settings.zone if desk else None).date()
+    return desk.day_of(now) if desk else now.astimezone().date()
 
 
 def _say(found: Quote | NoQuote, currency: str) -> None:

@@ -25,6 +25,7 @@ from ils_payment.world import PluginHost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import date, datetime
 
     from ils_payment.config import Settings
     from ils_payment.domain.tariff import Tariff
@@ -70,6 +71,10 @@ class Desk:
     def charging(self) -> Charging | None:
         """Return the library system as one that charges debits, None where it does not."""
         return cast("Charging", self.system) if self.system.capabilities().can_charge else None
+
+    def day_of(self, instant: datetime) -> date:
+        """Return the day of *instant* at the library."""
+        return instant.astimezone(self.settings.zone).date()
 
     @property
     def reads_markers(self) -> bool:

@@ -35,7 +35,7 @@ def card(house: House, desk: Desk, patron: PatronRef) -> CardView:
     with house.store.read() as unit:
         known = patrons.known_id(unit, desk.patrons, patron)
         running = claims.of_patron(unit, known).get(CARD) if known else None
-    today = house.world.now().astimezone(desk.settings.zone).date()
+    today = desk.day_of(house.world.now())
     return CardView(
         number=read.number,
         valid_until=read.valid_until,
@@ -90,4 +90,4 @@ def quote(
         return NoQuote(code="cannot_renew", text=_DESK)
     if desk.tariff is None:
         return NoQuote(code="no_tariff", text=_DESK)
-    return tariffs.quote_for(desk, patron, card, tariffs.today_at(house, desk), ignore_lead=ignore_lead)
+    return tariffs.quote_for(desk, patron, card, desk.day_of(house.world.now()), ignore_lead=ignore_lead)

@@ -92,11 +92,6 @@ def open_category_fees(system: LibrarySystem, monotonic: Callable[[], float]) ->
     return CategoryFees(system, monotonic)
 
 
-def today_at(house: House, desk: Desk) -> date:
-    """Return the day that it is at the library."""
-    return house.world.now().astimezone(desk.settings.zone).date()
-
-
 def quote_for(
     desk: Desk,
     patron: PatronRef,
@@ -141,7 +136,7 @@ def known_kind(house: House, desk: Desk, kind: str) -> KnownKind:
 
     ``fee_kinds`` of the configuration goes before the tariff.
     """
-    version = desk.tariff.at(today_at(house, desk)) if desk.tariff else None
+    version = desk.tariff.at(desk.day_of(house.world.now())) if desk.tariff else None
     found = desk.settings.fee_kinds.get(kind) or (version.kind(kind) if version else None)
     if found is None:
         whole = kind == WHOLE_ACCOUNT and not desk.system.capabilities().fee_ids

@@ -161,7 +161,7 @@ def _answer(look: _Look, name: str, question: Question) -> Answer:
 
 def _unblocked(look: _Look, account: Account, card: Card) -> tuple[Kept, Card]:
     """Lift the blocks that hang on fees or expiry when neither is left; return what stands, and the card."""
-    today = look.house.world.now().astimezone(look.desk.settings.zone).date()
+    today = look.desk.day_of(look.house.world.now())
     clear = not account.fees and account.balance <= 0
     valid = card.valid_until is None or card.valid_until >= today
     wanted = [block for block in card.blocks if clear and valid and _liftable(block)]

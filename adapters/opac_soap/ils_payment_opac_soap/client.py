@@ -7,7 +7,6 @@ import ssl
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 import requests
 import urllib3.exceptions
@@ -122,7 +121,7 @@ class SOAPClient:
     def _complete(self, operation: Operation, values: Mapping[str, str]) -> dict[str, str]:
         """Add to *values* what every operation may name."""
         config, library = self._config, self._host.library
-        today = self._host.now().astimezone(ZoneInfo(library.time_zone)).date()
+        today = library.day_of(self._host.now())
         known = {
             **config.all_values,
             "user": config.user,
