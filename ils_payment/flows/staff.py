@@ -1,4 +1,4 @@
-"""The words of the mails to staff, in the library's language."""
+"""The words for staff: those of the mails, and for each kind of case what happened and what to do."""
 
 from __future__ import annotations
 
@@ -313,3 +313,9 @@ _WORDS: dict[str, dict[str, Any]] = {
 def words(language: str) -> dict[str, Any]:
     """Return the words of *language*, English where there are none."""
     return _WORDS.get(language, _WORDS["en"])
+
+
+def case_words(kind: str, language: str) -> tuple[str, str]:
+    """Return what happened where a case of this *kind* is open, and what to do."""
+    known: dict[str, tuple[str, str]] = words(language)["cases"]
+    return known.get(kind, known["unexpected"])

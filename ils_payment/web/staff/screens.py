@@ -65,9 +65,7 @@ def page(request: Request, name: str, status: int = 200, **context: Any) -> HTML
 
 def case_words(kind: str, tongue: Tongue) -> tuple[str, str]:
     """Return what a case is about and what to do, in the words that the mails have too."""
-    table: Mapping[str, Sequence[str]] = staff.words(tongue.code)["cases"]
-    first, second, *_ = table.get(kind, table["unexpected"])
-    return first, second
+    return staff.case_words(kind, tongue.code)
 
 
 def cases(request: Request, found: Sequence[CaseView], **context: Any) -> HTMLResponse:  # noqa: ANN401 - see page
