@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ils_payment.domain.by_law import Tariff
     from ils_payment.flows.house import Desk, House
     from ils_payment.model import Card, CategoryFee, LocalText, PatronRef
-    from ils_payment.ports import Evidencing, LibrarySystem
+    from ils_payment.ports import LibrarySystem
 
 log = structlog.get_logger(__name__)
 
@@ -126,9 +126,7 @@ def quote_for(
 
 def _evidence(desk: Desk, patron: PatronRef) -> date | Unreadable | None:
     """Ask the library system how long the patron's evidence is good; None where it cannot tell."""
-    if not desk.system.capabilities().shows_evidence:
-        return None
-    return cast("Evidencing", desk.system).evidence_until(patron)
+    return desk.evidencing.evidence_until(patron) if desk.evidencing else None
 
 
 def known_kind(house: House, desk: Desk, kind: str) -> KnownKind:
