@@ -16,7 +16,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from ils_payment.config import PluginTable, Settings
+from ils_payment.config import EMBEDDED, PluginTable, Settings
 from ils_payment.environment import unknown_libraries, unknown_variables, unreadable_variables
 from ils_payment.errors import ConfigurationError, PluginError
 from ils_payment.plugins import Plugins, installed, kinds
@@ -115,7 +115,8 @@ def _read(path: Path) -> str:
     except OSError as error:
         raise ConfigurationError(
             f"{path} cannot be read ({error.strerror}).",
-            mend="Run this as the user of the service, e.g.: sudo -u ils-payment ils-payment check",
+            mend="Run this as the user of the service, by the script of deploy/ils-payment; if it is that "
+            f"user: chgrp ils-payment {path} && chmod 640 {path}",
         ) from None
 
 
@@ -140,19 +141,19 @@ def plugin_class(plugins: Plugins, key: Key, plugin: str) -> type[Configurable]:
 
 
 def _plugins_absent(settings: Settings) -> list[Problem]:
+    named = [((*key, "plugin"), str(key[2]), table.plugin) for key, table in plugin_tables(settings)]
+    if settings.server.runner != EMBEDDED:
+        named.append((("server", "runner"), "runner", settings.server.runner))
     known = installed()
-    absent = [(key, table) for key, table in plugin_tables(settings) if table.plugin not in known]
+    absent = [(key, kind, name) for key, kind, name in named if name not in known]
     if not absent:
         return []
     # Only now are plugins imported: what may stand here depends on what each of them brings.
-    known_there = kinds()
+    there = kinds()
+    there = {**there, "runner": [EMBEDDED, *there["runner"]]}
     return [
-        Problem(
-            (*key, "plugin"),
-            f"the plugin {table.plugin!r} is not installed",
-            unknown(table.plugin, known_there[str(key[2])]),
-        )
-        for key, table in absent
+        Problem(key, f"the plugin {name!r} is not installed", unknown(name, there[kind]))
+        for key, kind, name in absent
     ]
 
 

@@ -1,8 +1,9 @@
 """How a secret is named in the configuration: never in clear, always by where it lies.
 
 ``{ env = "NAME" }`` reads an environment variable, ``{ file = "/path" }`` a file (its trailing
-newline is cut; a file that others may read is refused). A plugin declares a secret field with
-the type :data:`Secret` and gets a pydantic ``SecretStr`` whose ``repr`` is stars.
+newline is cut; a file that others may read is refused), and ``{ credential = "NAME" }`` a file that
+systemd lays out by ``LoadCredential=`` for the unit that is running, whichever it is. A plugin declares
+a secret field with the type :data:`Secret` and gets a pydantic ``SecretStr`` whose ``repr`` is stars.
 """
 
 from __future__ import annotations
@@ -15,8 +16,11 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, SecretStr
 
-_FORM = 'this names no place of a secret; write { env = "NAME" } or { file = "/path" }'
-_CREDENTIALS = Path("/run/credentials")
+_FORM = (
+    'this names no place of a secret; write { env = "NAME" }, { file = "/path" } or { credential = "NAME" }'
+)
+_UNITS = Path("/run/credentials")
+"""Where systemd has a folder for each running unit, which ends with it."""
 
 
 def _resolve(value: Any) -> SecretStr:  # noqa: ANN401 - it is whatever the administrator wrote
@@ -48,7 +52,26 @@ def _resolve(value: Any) -> SecretStr:  # noqa: ANN401 - it is whatever the admi
         if not Path(str(name)).is_absolute():
             raise ValueError("file wants an absolute path; write e.g. /etc/ils-payment/koha-client-secret")
         return SecretStr(_read(Path(str(name))))
+    if source == "credential":
+        return SecretStr(_read(_credential(str(name))))
     raise ValueError(_FORM)
+
+
+def _credential(name: str) -> Path:
+    """Return where systemd laid out a credential for the unit that is running."""
+    # Whoever puts the secret itself here would otherwise read it in the messages below.
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name):
+        raise ValueError(
+            "credential wants a short name of small letters, digits and hyphens; "
+            'write e.g. { credential = "koha-secret" }'
+        )
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    if not folder:
+        raise ValueError(
+            f"systemd gave this program no credentials, so there is no {name}; put the file into "
+            "/etc/ils-payment/credentials, and run commands by the script of deploy/ils-payment"
+        )
+    return Path(folder) / name
 
 
 def _read(path: Path) -> str:
@@ -58,8 +81,11 @@ def _read(path: Path) -> str:
         text = path.read_text(encoding="utf-8").rstrip("\r\n")
     except OSError as error:
         mend = "correct the path, or let the user of the service read the file"
-        if path.is_relative_to(_CREDENTIALS):
-            mend = 'only the running service has it; write { env = "NAME" } until check is green'
+        if path.is_relative_to(_UNITS):
+            mend = (
+                f'write {{ credential = "{path.name}" }}, put the file into /etc/ils-payment/credentials, '
+                "and name it in the LoadCredential= lines of the service"
+            )
         raise ValueError(f"the file {path} cannot be read ({error.strerror}); {mend}") from None
     except UnicodeDecodeError:
         raise ValueError(f"the file {path} is not text; write the secret into it as UTF-8") from None

@@ -1,13 +1,15 @@
-"""What ``ils-payment check`` finds about cost centres and accounts that a provider passes on."""
+"""What ``ils-payment check`` finds about cost centres and accounts."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ils_payment.flows.tariffs import booked_kind
 from ils_payment.model import Finding, Level
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
+    from datetime import date
 
     from ils_payment.flows.house import Desk
 
@@ -26,3 +28,22 @@ def of_booking(desk: Desk) -> Iterator[Finding]:
                 f"{name} passes {empty} on with each line, but no fee kind has any: nothing is sent",
                 f"Write {empty} into [libraries.{desk.key}.fee_kinds.KIND], or into the tariff's fee kinds.",
             )
+
+
+def of_accounts(desk: Desk, paid: Collection[str], today: date) -> Iterator[Finding]:
+    """Name the fee kinds, configured or *paid* before, that have no place to book in the treasury."""
+    version = desk.tariff.at(today) if desk.tariff else None
+    online = {one.key for one in version.kinds.values() if one.online} if version else set()
+    lacking = []
+    for kind in sorted({*desk.settings.fee_kinds, *online, *paid}):
+        found = booked_kind(desk, kind, today)
+        if found is None or not (found.account and found.cost_centre):
+            lacking.append(kind)
+    if lacking:
+        yield Finding(
+            Level.WARNING,
+            "accounts",
+            f"fee kinds without account or cost centre: {', '.join(lacking)}",
+            f"Write both into [libraries.{desk.key}.fee_kinds.KIND], or into the tariff's fee kinds. "
+            "What was paid before stays as it was.",
+        )

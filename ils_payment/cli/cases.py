@@ -13,10 +13,9 @@ from ils_payment.cli.refunds import MEANINGS, decided, line_ids, only_lines
 from ils_payment.cli.rooms import known_library, ledger, whole_house, zone_of
 from ils_payment.domain.decisions import Choice
 from ils_payment.domain.refunds import Meaning
-from ils_payment.flows import decide
+from ils_payment.flows import case_words, decide
 from ils_payment.flows import show as records
 from ils_payment.flows.decision import Decision
-from ils_payment.flows.staff import case_words
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -109,7 +108,7 @@ def show_case(config: Path | None, case_id: str, *, as_json: bool) -> None:
             f"a second person: ils-payment refunds approve {refund.refund_id} (or withdraw). "
             f"Reason: {refund.reason or '(erased)'}"
         )
-    for sentence in case_words(found.kind, "en"):
+    for sentence in case_words.of_kind(found.kind, "en"):
         click.echo(sentence)
     if not found.closed_at:
         click.echo("What can be decided now:")

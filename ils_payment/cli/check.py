@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ils_payment.cli.arrival_findings import of_arrival
-from ils_payment.cli.booking_findings import of_booking
+from ils_payment.cli.booking_findings import of_accounts, of_booking
+from ils_payment.cli.house_findings import of_pause, of_staff
 from ils_payment.cli.output import json_option, print_json, print_table
 from ils_payment.cli.reminder_findings import of_reminders
 from ils_payment.cli.rooms import database_errors, known_library, prove_writable
@@ -21,6 +22,7 @@ from ils_payment.flows.house import open_desk, open_store, refuse_strangers
 from ils_payment.loading import check_live, check_plugin_tables, config_path, load_settings
 from ils_payment.model import Finding, Level
 from ils_payment.plugins import Plugins
+from ils_payment.store import books
 from ils_payment.world import World
 
 if TYPE_CHECKING:
@@ -120,8 +122,9 @@ def _everything(config: Path | None, library: str | None, desks: dict[str, Desk]
     known_library(settings, library)
     yield Row("", Finding(Level.OK, "configuration", f"{config_path(config)} is complete"))
     world = WatchingWorld(ca_bundle=settings.server.ca_bundle, mail=settings.mail)
-    yield Row("", _database(settings, world))
-    yield Row("", _mail(settings, world))
+    paid: dict[str, set[str]] = {}
+    for finding in (*_database(settings, world, paid), _mail(settings, world), *of_staff(settings)):
+        yield Row("", finding)
     for key in [library] if library else settings.libraries:
         try:
             desk = desks[key] = open_desk(key, settings.libraries[key], plugins, world)
@@ -130,6 +133,8 @@ def _everything(config: Path | None, library: str | None, desks: dict[str, Desk]
             continue
         yield from _desk(settings, desk)
         yield from _patrons(settings, world, desk)
+        today = world.now().astimezone(desk.settings.zone).date()
+        yield from (Row(key, one) for one in of_accounts(desk, paid.get(key, ()), today))
     if desks:
         yield Row("", _clock(world.skews))
 
@@ -172,16 +177,20 @@ def _asked(plugin: Checked) -> list[Finding]:
         return [Finding(Level.ERROR, "plugin", seen, "Report this to the author of the plugin.")]
 
 
-def _database(settings: Settings, world: World) -> Finding:
+def _database(settings: Settings, world: World, paid: dict[str, set[str]]) -> list[Finding]:
+    """Test the database; the fee kinds that were paid in each library come into *paid*."""
     try:
         with database_errors(settings), closing(open_store(settings, world)) as store:
             store.check()
             prove_writable(store, settings)
-        runner_of(settings).check()
+            runner_of(settings).check()
+            with store.read() as unit:
+                state = list(of_pause(unit))
+                paid.update({key: books.paid_kinds(unit, key) for key in settings.libraries})
     except ILSPaymentError as error:
-        return _failed("database", error)
+        return [_failed("database", error)]
     seen = "the schema is this version's, every trigger is there, and it can be written"
-    return Finding(Level.OK, "database", seen)
+    return [Finding(Level.OK, "database", seen), *state]
 
 
 def _patrons(settings: Settings, world: World, desk: Desk) -> Iterator[Row]:

@@ -39,7 +39,7 @@ def upgrade(config: Path | None, *, no_backup: bool) -> None:
     file = ledger_file(settings)
     with opened_store(config) as store:
         found = revision(store)
-        older = found not in {None, HEAD}
+        older = found is not None and found < HEAD
         if older and file is None and not no_backup:
             raise SchemaError(
                 f"The ledger is at schema {found}, and there is no way back from an upgrade but a backup.",

@@ -12,9 +12,10 @@ import click
 from ils_payment.cli.actor import typing
 from ils_payment.cli.days import Day
 from ils_payment.cli.output import json_option, print_json, print_table
-from ils_payment.cli.rooms import known_library, whole_house
+from ils_payment.cli.rooms import known_library, ledger, whole_house
 from ils_payment.errors import ILSPaymentError
 from ils_payment.flows.export import export as export_days
+from ils_payment.flows.export import listed
 from ils_payment.money import to_decimal
 
 if TYPE_CHECKING:
@@ -30,8 +31,9 @@ class FileExistsAlreadyError(ILSPaymentError):
 
 @click.command()
 @click.option("--library", required=True, metavar="KEY", help="Of this library.")
-@click.option("--from", "first", required=True, type=Day(), metavar="DAY", help="First day, like 2026-11-01.")
-@click.option("--to", "last", required=True, type=Day(), metavar="DAY", help="Last day; it must be over.")
+@click.option("--from", "first", type=Day(), metavar="DAY", help="First day, like 2026-11-01.")
+@click.option("--to", "last", type=Day(), metavar="DAY", help="Last day; it must be over.")
+@click.option("--list", "listing", is_flag=True, help="List the exports, and the days that no export has.")
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -46,18 +48,24 @@ class FileExistsAlreadyError(ILSPaymentError):
 def export(
     config: Path | None,
     library: str,
-    first: date,
-    last: date,
+    first: date | None,
+    last: date | None,
     output: Path | None,
     *,
+    listing: bool,
     without_payouts: bool,
     as_json: bool,
 ) -> None:
     """Export closed days as CSV, one row for each fee line; payouts and fees are rows of their own.
 
     The same days again give the same file to the byte. Exits 1 when the sums differ from those of the
-    ledger or of the bank, and says where.
+    ledger or of the bank, and says where. With --list nothing is exported.
     """
+    if listing:
+        _list(config, library, as_json=as_json)
+        return
+    if first is None or last is None:
+        raise click.UsageError("Name the days with --from and --to, or type --list to see what is exported.")
     if output is None and as_json:
         raise click.UsageError("--json prints the summary, so the file needs a place: --output FILE.")
     with whole_house(config) as house:
@@ -75,18 +83,56 @@ def export(
     write_new(output, made.kept.content.encode())
     if as_json:
         print_json(summary(made, output))
-        return
+    else:
+        _told(made, output)
+
+
+def _told(made: Exported, output: Path) -> None:
+    """Print what was written: the sums of each day, and the same by where they are booked."""
     click.echo(f"Wrote {output}.")
     _say(made)
+    if not made.rows:
+        click.echo("The file has a header only.")
+        return
+    for columns, totals in (((), made.totals), (("Cost centre", "Account"), made.by_account)):
+        print_table(
+            ("Day", "Currency", "Mode", *columns, "What", "Sum"),
+            [
+                (*key, name, str(to_decimal(cents, key[1])))
+                for key, sums in sorted(totals.items())
+                for name, cents in sorted(sums.items())
+            ],
+            empty="",
+        )
+
+
+def _list(config: Path | None, library: str, *, as_json: bool) -> None:
+    """Print which days are exported and which are not, so that completeness can be shown."""
+    with ledger(config) as house:
+        known_library(house.settings, library)
+        found = listed(house, library)
+    if as_json:
+        rows = [
+            {
+                "export": one.number,
+                "from": one.first_day,
+                "to": one.last_day,
+                "at": one.at,
+                "sha256": one.sha256,
+            }
+            for one in found.exports
+        ]
+        print_json({"exports": rows, "gaps": [{"from": first, "to": last} for first, last in found.gaps]})
+        return
     print_table(
-        ("Day", "Currency", "Mode", "What", "Sum"),
-        [
-            (day, currency, mode, name, str(to_decimal(cents, currency)))
-            for (day, currency, mode), sums in sorted(made.totals.items())
-            for name, cents in sorted(sums.items())
-        ],
-        empty="The file has a header only.",
+        ("Export", "From", "To", "SHA-256"),
+        [(str(one.number), str(one.first_day), str(one.last_day), one.sha256) for one in found.exports],
+        empty="Nothing was exported yet.",
     )
+    for first, last in found.gaps:
+        click.echo(f"In no export: {first} to {last}.")
+    if not found.gaps:
+        click.echo("Every day until yesterday is in an export.")
 
 
 def named_library(house: House, key: str) -> Desk:
@@ -121,6 +167,10 @@ def summary(made: Exported, output: Path) -> dict[str, Any]:
         "totals": [
             {"day": day, "currency": currency, "mode": mode, **sums}
             for (day, currency, mode), sums in sorted(made.totals.items())
+        ],
+        "by_account": [
+            {**dict(zip(("day", "currency", "mode", "cost_centre", "account"), key, strict=True)), **sums}
+            for key, sums in sorted(made.by_account.items())
         ],
         "notes": made.notes,
     }

@@ -128,7 +128,8 @@ def _print(report: Report, zone: tzinfo) -> None:
     click.echo(f"{report.library}: {instant(report.since, zone)} to {instant(report.until, zone)}")
     if report.sides:
         counts = [f"{name.replace('_', ' ')} {number}" for name, number in sorted(report.counts.items())]
-        told = ", ".join(counts) or "there was nothing to compare"
+        # Where a side did not answer, nobody knows what there would have been.
+        told = ", ".join(counts) or ("nothing" if report.gaps else "there was nothing to compare")
         click.echo(f"  compared with {' and '.join(report.sides)}: {told}")
     else:
         click.echo("  NOTHING WAS COMPARED: neither a provider nor the library system shows lists.")

@@ -58,7 +58,7 @@ _REFUSED = {
         "Take --meaning fee-dropped; what is owed all the same is charged there by hand.",
     ),
     "nothing_left": (
-        "Nothing (more) of this can be given back.",
+        "Nothing is left to give back.",
         "ils-payment payments show PAYMENT tells what was given back already.",
     ),
     "provider_cannot": (
@@ -167,6 +167,10 @@ def ask(
                 lines=line_ids(house, found.payment_id, lines),
             ),
         )
+        if answer.code in {"not_possible", "nothing_left"}:
+            # Nothing else stands against a refund, and there need not be a case to look at.
+            what, mend = _REFUSED["nothing_left"]
+            raise NotDecidedError(what, mend=mend.replace("PAYMENT", payment))
         decided(answer, as_json=as_json)
 
 

@@ -164,6 +164,12 @@ def listening(bind: str, port: int) -> Iterator[socket.socket]:
     try:
         listener = socket.create_server((bind, port), family=family, backlog=2048)
     except OSError as error:
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise ConfigurationError(
+                f"This host has no address {bind}, so nothing can listen there.",
+                mend="Write an address of this host into server.bind (ip address lists them); "
+                "127.0.0.1 where the web server in front runs on the same host.",
+            ) from None
         raise ConfigurationError(
             f"Cannot listen on {bind} port {port}: {os.strerror(error.errno or 0)}.",
             mend="Choose a port above 1023 (lower ones are for root): the web server is in front."

@@ -22,7 +22,8 @@ _WIDTH = 100
 _HEAD = """\
 # Configuration of ils-payment. "##" explains; a key behind "#" shows its default or an example.
 # Secrets never stand here: { env = "NAME" } names an environment variable,
-# { file = "/path" } a file that others cannot read. Then type: ils-payment check
+# { file = "/path" } a file that others cannot read, { credential = "name" } one of systemd's
+# LoadCredential= lines. Then type: ils-payment check
 """
 
 

@@ -9,6 +9,7 @@ from ils_payment.config.fields import PluginTable
 from ils_payment.config.library import (
     GONE_METHODS,
     Arrival,
+    Export,
     Key,
     Library,
     Method,
@@ -24,6 +25,7 @@ __all__ = [
     "GONE_METHODS",
     "Arrival",
     "Contact",
+    "Export",
     "FeeKind",
     "Key",
     "Library",

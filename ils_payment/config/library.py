@@ -133,6 +133,17 @@ class Retention(Table):
         return timedelta(days=31 * self.months)
 
 
+class Export(Table):
+    """``[libraries.x.export]``: where the treasury books what no fee kind says."""
+
+    fee_cost_centre: str = Field("", description="Cost centre of what the provider keeps (rows fee).")
+    fee_account: str = Field("", description="Account of what the provider keeps (rows fee).")
+    payout_account: str = Field(
+        "",
+        description="Account of money on its way from the provider to the bank (rows paid_out and payout).",
+    )
+
+
 class Library(Table):
     """``[libraries.KEY]``: one library."""
 
@@ -196,6 +207,9 @@ class Library(Table):
     settle: Settle = Field(default_factory=Settle, description="Patience of the settle protocol.")
     renewal: Renewal = Field(default_factory=Renewal, description="How library cards are renewed.")
     reminders: Reminders = Field(default_factory=Reminders, description="Mails before a card ends.")
+    export: Export = Field(
+        default_factory=Export, description="Accounts of the rows of the export that no fee kind has."
+    )
     retention: Retention = Field(
         default_factory=Retention, description="How long private data of payments are kept."
     )

@@ -68,12 +68,14 @@ class Row:
     provider: str = ""
     reference: str = ""
     tax_code: str = ""
+    payout_id: str = ""
+    export: str = ""
 
 
 COLUMNS = tuple(field.name for field in fields(Row))
 """New ones are appended, so that whoever reads the file by the place of a column reads on."""
 
-FORMER = (COLUMNS[: COLUMNS.index("tax_code")],)
+FORMER = tuple(COLUMNS[: COLUMNS.index(name)] for name in ("tax_code", "payout_id"))
 """The columns of files that earlier versions wrote, and that are handed out again as they were."""
 
 
@@ -103,33 +105,31 @@ def state_of(held: Mapping[Book, int]) -> str:
 
 
 def payout_rows(payout: Payout, entry_rows: Mapping[str, Row], base: Row) -> list[Row]:
-    """Return the rows of one payout: each fee, whatever else moved it, and the bank credit itself.
+    """Return the rows of one payout: each entry, what the provider kept of it, and the bank credit itself.
 
-    *base* has what all of them share; *entry_rows* names the payment of an entry by its reference.
+    What is ``moved`` less the ``fee`` is the bank credit. *base* has what all of them share; *entry_rows*
+    names the payment of an entry by its reference.
     """
     rows: list[Row] = []
     for entry in payout.entries:
         about = entry_rows.get(entry.ref, base)
-        for kind, cents in _kept(entry):
+        for kind, column, cents in _parts(entry):
             if cents:
                 # Entries of one payment repeat its reference, so the place in the payout is part of the id.
-                rows.append(
-                    like(
-                        about,
-                        id=f"{base.provider}:{payout.ref}:{len(rows) + 1}",
-                        type=kind,
-                        fee=cents,
-                        reference=entry.ref,
-                    )
-                )
+                number = f"{base.provider}:{payout.ref}:{len(rows) + 1}"
+                rows.append(like(about, id=number, type=kind, reference=entry.ref, **{column: cents}))
     rows.append(like(base, id=f"{base.provider}:{payout.ref}", type="payout", payout=payout.cents))
     return rows
 
 
-def _kept(entry: PayoutEntry) -> list[tuple[str, int]]:
-    """Return what the provider kept by an entry; payments and refunds have their rows from the ledger."""
-    own = {"fee": "fee", "other": "provider_other"}.get(entry.kind)
-    return [("fee", entry.fee), *([(own, -entry.cents)] if own else [])]
+def _parts(entry: PayoutEntry) -> list[tuple[str, str, int]]:
+    """Return (type of the row, its column, amount) of what an entry adds, and of what the provider kept.
+
+    What came from payers and went back to them has rows of its own from the ledger, on an earlier day.
+    """
+    kept = {"fee": "fee", "other": "provider_other"}.get(entry.kind)
+    own = (kept, "fee", -entry.cents) if kept else ("paid_out", "moved", entry.cents)
+    return [own, ("fee", "fee", entry.fee)]
 
 
 def like(row: Row, **changes: Any) -> Row:  # noqa: ANN401 - columns of a row
@@ -181,15 +181,37 @@ def totals(content: str, *, late: bool | None = None) -> dict[Key, dict[str, int
 
     Only rows that are *late*, or only those that are not; None: all of them.
     """
-    sums: dict[Key, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for row in read(content):
-        if late is not None and bool(row["late"]) is not late:
-            continue
+    rows = (row for row in read(content) if late is None or bool(row["late"]) is late)
+    return {
+        (day, currency, mode): part
+        for (day, currency, mode), part in _added(rows, ("day", "currency", "mode")).items()
+    }
+
+
+def account_totals(content: str) -> dict[tuple[str, ...], dict[str, int]]:
+    """Add up a file by day, currency, mode, cost centre and account, as the treasury books it."""
+    return _added(read(content), ("day", "currency", "mode", "cost_centre", "account"))
+
+
+def _added(rows: Iterable[Mapping[str, str]], by: Sequence[str]) -> dict[tuple[str, ...], dict[str, int]]:
+    sums: dict[tuple[str, ...], dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for row in rows:
         for name in AMOUNTS:
             if row[name]:
                 cents = cents_of(row[name], row["currency"])
-                sums[row["day"], row["currency"], row["mode"]][f"{row['type']}.{name}"] += cents
+                sums[tuple(row[one] for one in by)][f"{row['type']}.{name}"] += cents
     return {key: dict(part) for key, part in sums.items()}
+
+
+def unbooked(content: str) -> list[str]:
+    """Return the fee kinds of a file that have no account or no cost centre, which the treasury needs."""
+    return sorted(
+        {
+            row["fee_kind"]
+            for row in read(content)
+            if row["fee_kind"] and not (row["account"] and row["cost_centre"])
+        }
+    )
 
 
 def cents_of(cell: str, currency: str) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ils_payment.store import backup as copies
 from ils_payment.store import installation, journal, upgrade
 from ils_payment.store.migrations import HEAD
+from ils_payment.store.unit import newer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,6 +61,8 @@ def upgraded(store: Store, actor: Actor, *, kept: Path | None) -> tuple[str | No
     *kept*: where an SQLite ledger of an older schema is copied to first.
     """
     before = upgrade.revision(store)
+    if before is not None and before > HEAD:
+        raise newer(before)
     changes = before not in {None, HEAD}
     made = copies.copy_sqlite(store, kept) if changes and kept is not None else None
     after = upgrade.upgrade(store)

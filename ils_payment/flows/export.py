@@ -11,7 +11,7 @@ from ils_payment.domain import books as rules
 from ils_payment.errors import ILSPaymentError
 from ils_payment.flows.export_rows import ExportInWork, ledger_rows, remote_rows
 from ils_payment.ports import PayingOut
-from ils_payment.store import books, journal
+from ils_payment.store import books, journal, reconciling
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -45,10 +45,22 @@ class BooksDifferError(ILSPaymentError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """The exports of a library, the oldest first, and the days (first, last) that no export has.
+
+    Days count from the first payment on, until yesterday.
+    """
+
+    exports: list[Kept]
+    gaps: list[tuple[date, date]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Exported:
     """One export as it was kept, and what is in its file.
 
-    ``repeated``: it had been made before. ``totals`` are by (day, currency, mode) in minor units.
+    ``repeated``: it had been made before. ``totals`` are by (day, currency, mode) in minor units,
+    ``by_account`` also by cost centre and account.
     ``notes`` say what is not in the file, and why.
     """
 
@@ -57,6 +69,7 @@ class Exported:
     late: int
     repeated: bool
     totals: dict[rules.Key, dict[str, int]]
+    by_account: dict[tuple[str, ...], dict[str, int]]
     notes: list[str]
 
 
@@ -118,6 +131,25 @@ def _same(earlier: Iterable[Kept], first: date, last: date) -> Kept | None:
     return None
 
 
+def listed(house: House, library: str) -> Listed:
+    """Return which days of a library are exported, and which are not."""
+    zone = house.settings.libraries[library].zone
+    today = house.world.now().astimezone(zone).date()
+    with house.store.read() as unit:
+        made = books.kept(unit, library)
+        first = reconciling.first_payment(unit, library)
+    gaps: list[tuple[date, date]] = []
+    if first is not None:
+        day = first.astimezone(zone).date()
+        for one in sorted(made, key=lambda one: one.first_day):
+            if day < one.first_day:
+                gaps.append((day, one.first_day - timedelta(days=1)))
+            day = max(day, one.last_day + timedelta(days=1))
+        if day < today:
+            gaps.append((day, today - timedelta(days=1)))
+    return Listed(exports=made, gaps=gaps)
+
+
 def _ask_payouts(work: ExportInWork) -> None:
     """Ask each provider what it paid out; the question stands outside of any transaction."""
     first, end = work.span(work.first, work.last)
@@ -136,7 +168,9 @@ def _make(unit: Unit, work: ExportInWork, actor: Actor, earlier: Sequence[Kept])
     entries = books.entries(unit, work.desk.key, [*before, span], new=True)
     rows = ledger_rows(unit, work, entries, span[1])
     from_provider, payouts, gaps = remote_rows(unit, work, earlier)
-    content = rules.write(sorted([*rows, *from_provider], key=lambda row: row.day))
+    number = books.next_number(unit)
+    in_order = sorted([*rows, *from_provider], key=lambda row: row.day)
+    content = rules.write(rules.like(row, export=str(number)) for row in in_order)
     whole = books.entries(unit, work.desk.key, [span], new=False)
     ledger = rules.ledger_totals(entry.move(work.desk.settings.zone) for entry in whole)
     gaps = [*rules.differences(rules.totals(content, late=False), ledger), *gaps]
@@ -147,7 +181,7 @@ def _make(unit: Unit, work: ExportInWork, actor: Actor, earlier: Sequence[Kept])
             "to a later export), and type: ils-payment verify",
         )
     made = books.Kept(
-        number=books.next_number(unit),
+        number=number,
         library=work.desk.key,
         first_day=work.first,
         last_day=work.last,
@@ -190,11 +224,18 @@ def _told(kept: Kept, *, repeated: bool, notes: list[str]) -> Exported:
     rows = rules.read(kept.content)
     if not rows:
         notes = [*notes, "nothing happened on these days; they may be a part of a later export of more days"]
+    if lacking := rules.unbooked(kept.content):
+        where = f"libraries.{kept.library}.fee_kinds or the tariff"
+        notes = [
+            *notes,
+            f"without account or cost centre: {', '.join(lacking)}; write them into {where}",
+        ]
     return Exported(
         kept=kept,
         rows=len(rows),
         late=sum(1 for row in rows if row["late"]),
         repeated=repeated,
         totals=rules.totals(kept.content),
+        by_account=rules.account_totals(kept.content),
         notes=notes,
     )

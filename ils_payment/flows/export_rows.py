@@ -57,27 +57,25 @@ def ledger_rows(unit: Unit, work: ExportInWork, entries: Sequence[Entry], end: d
         if kind is None or (kind[0] == "settled" and line in fresh):
             continue
         day = work.day(entry.at)
-        rows.append(
-            Row(
-                id=f"{entry.payment_id}-{entry.number}",
-                type=kind[0],
-                day=day.isoformat(),
-                late="late" if day < work.first else "",
-                mode=entry.mode,
-                receipt_number=entry.receipt_number,
-                marker=markers.get((entry.payment_id, entry.line_id or ""), ""),
-                fee_kind=entry.kind,
-                cost_centre=entry.cost_centre,
-                account=entry.account,
-                tax_code=entry.tax_code,
-                state=rules.state_of(held[line]),
-                currency=entry.currency,
-                method=entry.method,
-                provider=entry.provider,
-                reference=entry.reference,
-                **{kind[1]: entry.cents},
-            )
+        row = Row(
+            id=f"{entry.payment_id}-{entry.number}",
+            type=kind[0],
+            day=day.isoformat(),
+            late="late" if day < work.first else "",
+            mode=entry.mode,
+            receipt_number=entry.receipt_number,
+            marker=markers.get((entry.payment_id, entry.line_id or ""), ""),
+            fee_kind=entry.kind,
+            cost_centre=entry.cost_centre,
+            account=entry.account,
+            tax_code=entry.tax_code,
+            state=rules.state_of(held[line]),
+            currency=entry.currency,
+            method=entry.method,
+            provider=entry.provider,
+            reference=entry.reference,
         )
+        rows.append(rules.like(row, **{kind[1]: entry.cents}))
     return rows
 
 
@@ -105,6 +103,7 @@ def remote_rows(
                 currency=payout.currency,
                 provider=name,
                 reference=payout.ref,
+                payout_id=payout.ref,
             )
             abouts, wrong = _about(unit, work, base, payout.entries)
             gaps += wrong
@@ -113,9 +112,17 @@ def remote_rows(
                     f"payout {payout.ref} of {name} on {payout.arrival}: the bank credit differs from the "
                     f"sum of its entries by {to_decimal(gap, payout.currency)} {payout.currency}"
                 )
-            rows += rules.payout_rows(payout, abouts, base)
+            rows += [_booked(work, row) for row in rules.payout_rows(payout, abouts, base)]
             payouts.append((name, payout.ref))
     return rows, payouts, gaps
+
+
+def _booked(work: ExportInWork, row: Row) -> Row:
+    """Return a row of a payout with the accounts that the configuration has for it."""
+    own = work.desk.settings.export
+    if row.type == "fee":
+        return rules.like(row, cost_centre=own.fee_cost_centre, account=own.fee_account)
+    return row if row.type == "provider_other" else rules.like(row, account=own.payout_account)
 
 
 def _about(

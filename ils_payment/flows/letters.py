@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from babel.dates import format_date, format_datetime
 from babel.numbers import format_currency
 
-from ils_payment.flows import staff
+from ils_payment.flows import case_words
 from ils_payment.money import to_decimal
 
 if TYPE_CHECKING:
@@ -117,8 +117,8 @@ def case(library: Library, view: PaymentView | None, opened: CaseView, language:
 
     *view* is None for what no payment here belongs to.
     """
-    words = staff.words(language)
-    what, to_do = staff.case_words(opened.kind, language)
+    words = case_words.words(language)
+    what, to_do = case_words.of_kind(opened.kind, language)
     lines = [
         words["case"].format(library=library.name),
         "",
@@ -139,7 +139,7 @@ def case(library: Library, view: PaymentView | None, opened: CaseView, language:
 
 def unsettled(library: Library, view: PaymentView, language: str) -> Letter:
     """Tell staff that a payment has not come to its end: unread at the provider, or not settled."""
-    words = staff.words(language)
+    words = case_words.words(language)
     kind = "unsettled" if view.paid_at else "unread"
     lines = [
         words[kind].format(library=library.name),
@@ -156,7 +156,7 @@ def unsettled(library: Library, view: PaymentView, language: str) -> Letter:
 
 
 def _facts(library: Library, view: PaymentView, cents: int, language: str) -> list[str]:
-    words = staff.words(language)
+    words = case_words.words(language)
     lines = [
         f"{words['number']}: {view.number}",
         f"{words['amount']}: {money(cents, view.currency, language)}",

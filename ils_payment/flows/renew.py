@@ -55,7 +55,7 @@ SOON = timedelta(seconds=5)
 
 
 @dataclass(slots=True)
-class Work:
+class RenewalInWork:
     """One renewal in work; payment and renewal are replaced whenever they change."""
 
     house: House
@@ -91,7 +91,7 @@ def says_of(desk: Desk, renewal: Renewal, card: Card) -> Found:
     return judge(sold, card, tried=renewal.tried, by_rule=_by_rule(desk))
 
 
-def renew(work: Work) -> datetime | None:
+def renew(work: RenewalInWork) -> datetime | None:
     """Bring a paid renewal up to the credit for it; return when to come back (None: done, or held)."""
     if work.renewal.state in {"due", "again", "tried"}:
         try:
@@ -108,7 +108,7 @@ def renew(work: Work) -> datetime | None:
     return None
 
 
-def _renew(work: Work) -> datetime | None:
+def _renew(work: RenewalInWork) -> datetime | None:
     """Give the card its new expiry, or say when to come back."""
     card = work.desk.system.card(work.patron)
     found = work.judge(card)
@@ -140,7 +140,7 @@ def _renew(work: Work) -> datetime | None:
     return _read_back(work)
 
 
-def _is_charged(work: Work, card: Card) -> bool:
+def _is_charged(work: RenewalInWork, card: Card) -> bool:
     """Tell whether the debit for this very renewal is there: a restored ledger has forgotten both."""
     system, marker = work.desk.charging, work.renewal.charge_marker
     if system is None or marker is None or card.valid_until is None or card.valid_until < work.renewal.until:
@@ -148,7 +148,7 @@ def _is_charged(work: Work, card: Card) -> bool:
     return bool(system.find_charges(work.patron, marker))
 
 
-def _sell_on_top(work: Work, card: Card) -> Found:
+def _sell_on_top(work: RenewalInWork, card: Card) -> Found:
     """A person lets it begin anew and somebody else changed the card: extend what it says now.
 
     What that costs today is not asked: the patron has paid for one period.
@@ -173,7 +173,7 @@ def _sell_on_top(work: Work, card: Card) -> Found:
     return work.judge(card)
 
 
-def _begin_try(work: Work) -> bool:
+def _begin_try(work: RenewalInWork) -> bool:
     """Commit the try before the call; False when the payment is held by now."""
     with work.house.store.unit() as unit:
         if payments.check_fence(unit, work.payment).held:
@@ -196,7 +196,7 @@ def _begin_try(work: Work) -> bool:
     return True
 
 
-def _call(work: Work) -> RenewOutcome:
+def _call(work: RenewalInWork) -> RenewOutcome:
     """Make the one call, unless it is too late for it, or the library has switched renewing off since."""
     system = work.desk.renewing
     if system is None:
@@ -216,7 +216,7 @@ def _call(work: Work) -> RenewOutcome:
     return outcome
 
 
-def _record(work: Work, outcome: RenewOutcome) -> None:
+def _record(work: RenewalInWork, outcome: RenewOutcome) -> None:
     """Commit what the call answered before anything else is done with it."""
     name = {Renewed: "renewed", NotApplied: "not_applied", Unclear: "unclear"}[type(outcome)]
     reason = {} if isinstance(outcome, Renewed) else {"reason": outcome.reason[:200]}
@@ -231,7 +231,7 @@ def _record(work: Work, outcome: RenewOutcome) -> None:
     work.house.world.failpoint("renew.recorded")
 
 
-def _not_renewed(work: Work, outcome: NotApplied) -> datetime | None:
+def _not_renewed(work: RenewalInWork, outcome: NotApplied) -> datetime | None:
     """Try again for days, unless that cannot help."""
     if not outcome.permanent and is_patient(work.house, work.desk, work.payment):
         return work.house.world.now() + backoff(work.house, work.payment)
@@ -239,7 +239,7 @@ def _not_renewed(work: Work, outcome: NotApplied) -> datetime | None:
     return None
 
 
-def _unanswered(work: Work, error: RemoteError) -> datetime | None:
+def _unanswered(work: RenewalInWork, error: RemoteError) -> datetime | None:
     """A question was not answered: ask again for days, unless that cannot help; then a person looks."""
     patient = is_patient(work.house, work.desk, work.payment)
     if patient and not isinstance(error, RemoteAbsentError):
@@ -249,7 +249,7 @@ def _unanswered(work: Work, error: RemoteError) -> datetime | None:
     return None
 
 
-def _read_back(work: Work) -> datetime | None:
+def _read_back(work: RenewalInWork) -> datetime | None:
     """Read the card after a call that was answered; anything but what was sold is a case."""
     card = work.desk.system.card(work.patron)
     found = work.judge(card)
@@ -265,7 +265,7 @@ def says(card: Card) -> dict[str, Any]:
     return {"valid_until": card.valid_until.isoformat() if card.valid_until else None}
 
 
-def _renewed(work: Work, card: Card) -> None:
+def _renewed(work: RenewalInWork, card: Card) -> None:
     with work.house.store.unit() as unit:
         payments.check_fence(unit, work.payment)
         work.change(unit, state="renewed", renewed_at=unit.now, until=card.valid_until or work.renewal.until)
@@ -273,7 +273,7 @@ def _renewed(work: Work, card: Card) -> None:
     work.house.world.failpoint("renew.renewed")
 
 
-def _charge(work: Work) -> datetime | None:
+def _charge(work: RenewalInWork) -> datetime | None:
     """Charge what the card costs; with the news of the debit, the payment claims it as its own."""
     line = work.payment.renewal_line
     if line is None:  # pragma: no cover - a payment with a renewal has its line
@@ -309,7 +309,7 @@ def _charge(work: Work) -> datetime | None:
     return due
 
 
-def _finish(work: Work) -> None:
+def _finish(work: RenewalInWork) -> None:
     """End a renewal for which nothing is booked: it was free, or the library system keeps no such books."""
     line = work.payment.renewal_line
     if line is None:  # pragma: no cover - a payment with a renewal has its line
@@ -335,7 +335,7 @@ def _finish(work: Work) -> None:
         tell_observers(work.house, work.payment)
 
 
-def _hold(work: Work, case: str, facts: dict[str, Any]) -> None:
+def _hold(work: RenewalInWork, case: str, facts: dict[str, Any]) -> None:
     """Hold the payment: a person decides whether the card is extended, or its money goes back."""
     known = {"base": work.renewal.base and work.renewal.base.isoformat(), **facts}
     with work.house.store.unit() as unit:

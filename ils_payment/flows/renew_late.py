@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ils_payment.domain.renewing import Found
 from ils_payment.errors import RemoteAbsentError
-from ils_payment.flows.renew import Work, says
+from ils_payment.flows.renew import RenewalInWork, says
 from ils_payment.flows.work import quarantine
 from ils_payment.store import payments, renewals
 
@@ -37,7 +37,7 @@ def came_late(house: House, desk: Desk, payment: Payment, patron: PatronRef) -> 
         renewal = renewals.of_payment(unit, payment)
     if renewal is None:
         return None
-    work = Work(house, desk, payment, patron, renewal)
+    work = RenewalInWork(house, desk, payment, patron, renewal)
     doubtful = renewal.doubts and renewal.state != "renewed"
     marker = renewal.charge_marker if renewal.charge_state == "tried" else None
     try:
@@ -52,7 +52,7 @@ def came_late(house: House, desk: Desk, payment: Payment, patron: PatronRef) -> 
     return None
 
 
-def _card(work: Work) -> Card | None:
+def _card(work: RenewalInWork) -> Card | None:
     """Read the card; None when the patron was deleted: then there is nothing left to look at."""
     try:
         return work.desk.system.card(work.patron)
@@ -87,7 +87,7 @@ def last_look(house: House, desk: Desk, payment: Payment, patron: PatronRef) -> 
     over = renewal.tried_at + quarantine(desk)
     if house.world.now() < over:
         return over
-    work = Work(house, desk, payment, patron, renewal)
+    work = RenewalInWork(house, desk, payment, patron, renewal)
     card = _card(work)
     with house.store.unit() as unit:
         payments.check_fence(unit, payment)

@@ -72,7 +72,7 @@ def settle(house: House, desk: Desk, payment: Payment) -> datetime | None:
     charged = renewal.charge_ref if renewal else None
     payment, due = _settle_orders(house, desk, payment, patron, due_orders, charged)
     if due is None and not payment.held and renewal is not None and payment.state in PAID_UNSETTLED:
-        payment, due = _renew(renew.Work(house, desk, payment, patron, renewal), began)
+        payment, due = _renew(renew.RenewalInWork(house, desk, payment, patron, renewal), began)
     with house.store.unit() as unit:
         patrons.release(unit, payment.patron_id, owner)
     return None if payment.held else due
@@ -89,7 +89,7 @@ def _since_restore(unit: Unit, desk: Desk, payment: Payment) -> str:
     return f"{payment.id}:restored:{restored.isoformat()}"
 
 
-def _renew(work: renew.Work, began: float) -> tuple[Payment, datetime | None]:
+def _renew(work: renew.RenewalInWork, began: float) -> tuple[Payment, datetime | None]:
     """Renew the card when the fees are settled, then settle the debit that was charged for it."""
     clock = work.house.world
     if clock.monotonic() - began > TIRED:

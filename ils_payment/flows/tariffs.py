@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import date
 
+    from ils_payment import config
     from ils_payment.config import Library
+    from ils_payment.domain import by_law
     from ils_payment.domain.by_law import Tariff
     from ils_payment.flows.house import Desk, House
     from ils_payment.model import Card, CategoryFee, LocalText, PatronRef
@@ -129,13 +131,18 @@ def _evidence(desk: Desk, patron: PatronRef) -> date | Unreadable | None:
     return desk.evidencing.evidence_until(patron) if desk.evidencing else None
 
 
+def booked_kind(desk: Desk, kind: str, today: date) -> config.FeeKind | by_law.FeeKind | None:
+    """Return what the configuration, or else the tariff, says of a fee kind; None where neither knows it."""
+    version = desk.tariff.at(today) if desk.tariff else None
+    return desk.settings.fee_kinds.get(kind) or (version.kind(kind) if version else None)
+
+
 def known_kind(house: House, desk: Desk, kind: str) -> KnownKind:
     """Return what is known of a fee kind of the library system, or of the tariff by its own name.
 
     ``fee_kinds`` of the configuration goes before the tariff.
     """
-    version = desk.tariff.at(desk.day_of(house.world.now())) if desk.tariff else None
-    found = desk.settings.fee_kinds.get(kind) or (version.kind(kind) if version else None)
+    found = booked_kind(desk, kind, desk.day_of(house.world.now()))
     if found is None:
         whole = kind == WHOLE_ACCOUNT and not desk.system.capabilities().fee_ids
         return KnownKind(label=_ALL_FEES if whole else None)

@@ -19,7 +19,8 @@ class PluginConfig(BaseModel):
 
     Field descriptions are shown by ``ils-payment init`` and in the documentation; a field with
     ``examples`` is written with its first one, every other optional field as a comment. A field of type
-    :data:`~ils_payment.secret.Secret` can only be given as ``{ env = ... }`` or ``{ file = ... }``.
+    :data:`~ils_payment.secret.Secret` can only be given as ``{ env = ... }``, ``{ file = ... }`` or
+    ``{ credential = ... }``.
     ``first_method``, of a payment provider: the method that ``init`` writes.
     """
 

@@ -33,6 +33,9 @@ SET_APART = "UPDATE installation SET paused = {true}, unreconciled = {true}"
 _SQLITE = b"SQLite format 3\x00"
 _POSTGRESQL = b"PGDMP"
 
+_DAMAGED = (sqlite3.DatabaseError, UnicodeDecodeError)
+"""What comes out of a damaged SQLite file; the text of SQLite's own error can hold bytes of it."""
+
 
 class BackupError(ILSPaymentError):
     """A backup cannot be made or restored; nothing was changed."""
@@ -137,7 +140,7 @@ def _sound(connection: sqlite3.Connection, path: Path) -> str:
             raise BackupError(f"{path} is damaged: {found[0]}.", mend=damaged)
         schema = connection.execute("SELECT version_num FROM alembic_version").fetchone()
         connection.execute("SELECT name FROM installation").fetchone()
-    except sqlite3.DatabaseError as error:
+    except _DAMAGED as error:
         raise BackupError(f"{path} is damaged, or no ledger: {error}.", mend=damaged) from None
     if schema is None:
         raise BackupError(f"{path} holds no ledger.", mend=damaged)
@@ -182,7 +185,7 @@ def _copied(path: Path, target: sqlite3.Connection) -> None:
         with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as source:
             source.backup(target)
             target.execute("PRAGMA journal_mode = DELETE")
-    except sqlite3.DatabaseError as error:
+    except _DAMAGED as error:
         raise BackupError(f"{path} is damaged: {error}.", mend="Take another backup.") from None
 
 

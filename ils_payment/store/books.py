@@ -256,6 +256,17 @@ def receipts(unit: Unit, library: str, ids: Iterable[str]) -> dict[str, Any]:
     return found
 
 
+def paid_kinds(unit: Unit, library: str) -> set[str]:
+    """Return the fee kinds that were ever paid in a library."""
+    query = (
+        select(payment_lines.c.kind)
+        .join(payments, payments.c.id == payment_lines.c.payment_id)
+        .where(payments.c.library == library, payments.c.captured > 0)
+        .distinct()
+    )
+    return {row.kind for row in unit.connection.execute(query)}
+
+
 def remotes(unit: Unit, library: str) -> set[tuple[str, str]]:
     """Return (provider, ref) of every payout that stands in an export."""
     query = select(*exported_remotes.c["provider", "ref"]).where(exported_remotes.c.library == library)

@@ -74,7 +74,7 @@ def _insert(unit: Unit, table: Table) -> sqlite.Insert | postgresql.Insert:
     return postgresql.insert(table)
 
 
-def open_session(  # the patron's row, if there is none yet, and the session come together
+def open_session(
     unit: Unit, *, digest: str, library: str, patron_id: str, language: str, ends_at: datetime
 ) -> None:
     """Write a new session of *patron*."""

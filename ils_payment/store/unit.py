@@ -121,6 +121,8 @@ class Store:
             if not self.engine.dialect.has_table(connection, "alembic_version"):
                 raise SchemaError("The database has no tables yet.", mend=upgrade)
             version = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+            if version is not None and version > HEAD:
+                raise newer(version)
             if version != HEAD:
                 raise SchemaError(
                     f"The database is at schema {version}, this program needs {HEAD}.",
@@ -157,6 +159,16 @@ class Store:
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+
+
+def newer(version: str) -> SchemaError:
+    """Return the error for a database that a newer version of the program made: no command leads back."""
+    return SchemaError(
+        f"The database is at schema {version}, which a newer version of ils-payment made; "
+        f"this one knows schema {HEAD}.",
+        mend="Install that version, or restore the backup made before the upgrade (docs/operating.md). "
+        "Nothing was changed.",
+    )
 
 
 def _engine(address: str, password: str | None) -> Engine:

@@ -13,6 +13,7 @@ import hmac
 import unicodedata
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING
 
@@ -203,6 +204,7 @@ def _plain(card: str) -> str:
     return "".join(sign for sign in unicodedata.normalize("NFKD", card).casefold() if sign.isalnum())
 
 
+@lru_cache(maxsize=1024)  # Each notice of a provider asks, and parsing takes longer than all the rest.
 def networks(address: str) -> tuple[str, str]:
     """Return the address (IPv6: its /64, one net of a household) and its network (/24, /48).
 

@@ -62,10 +62,13 @@ class SignInNeededError(Exception):
         self.library = library
 
 
-def open_session(  # the unit is the caller's: a token is used up in the same transaction
+def open_session(
     unit: Unit, house: House, desk: Desk, patron: PatronRef, language: str, *, kind: str = PAGE
 ) -> tuple[str, datetime]:
-    """Open a session; return its value (for the cookie or the bearer) and its latest end."""
+    """Open a session; return its value (for the cookie or the bearer) and its latest end.
+
+    The unit is the caller's: a token is used up in the same transaction.
+    """
     value = cookies.new_value(house)
     ends_at = unit.now + LONGEST
     sessions.open_session(

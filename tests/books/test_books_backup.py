@@ -177,6 +177,19 @@ def test_a_damaged_backup_is_refused_and_nothing_is_left(each_town, elsewhere, t
     assert [one.name for one in tmp_path.glob("restored.db.*")] == []
 
 
+def test_a_backup_with_one_wrong_byte_in_its_schema_is_damaged(books, tmp_path):
+    """SQLite repeats the byte in its message, which is no text any more."""
+    file = tmp_path / "ledger.backup"
+    backup(books.house.store, TREASURER, file)
+    file.write_bytes(file.read_bytes().replace(b"CREATE TABLE claims (", b"CREATE TABLE claims \x9a"))
+    with (
+        closing(Store(f"sqlite:///{tmp_path}/restored.db", books.world)) as store,
+        pytest.raises(BackupError, match="is damaged"),
+    ):
+        restore(store, tmp_path / "restored.db", TREASURER, file)
+    assert list(tmp_path.glob("restored.db*")) == []
+
+
 def test_a_backup_never_takes_the_place_of_a_file(books, tmp_path):
     file = tmp_path / "ledger.backup"
     file.write_text("something of value")

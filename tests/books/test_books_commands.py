@@ -39,7 +39,12 @@ def typed(books, monkeypatch):
     """Type a command; it works on the town's house. Returns exit code and what was told."""
     # Logging is set up for a process, and this one has other tests.
     monkeypatch.setattr(logs, "configure", lambda: None)
-    for module, name in ((export_command, "whole_house"), (verify_command, "ledger"), (golive, "ledger")):
+    for module, name in (
+        (export_command, "whole_house"),
+        (export_command, "ledger"),
+        (verify_command, "ledger"),
+        (golive, "ledger"),
+    ):
         monkeypatch.setattr(module, name, lambda _config: nullcontext(books.house))
 
     def run(*words):
@@ -72,6 +77,44 @@ def test_an_export_is_a_file_that_only_its_owner_reads_and_a_summary(typed, tmp_
     code, out, err = typed(*days())
     assert out.encode() == file.read_bytes()
     assert "made before and handed out again" in err
+
+
+def test_the_sums_of_an_export_are_also_told_by_cost_centre_and_account(typed, tmp_path):
+    _, out, _ = typed(*days("--output", tmp_path / "export.csv"))
+    assert re.search(r"2026-11-21 +EUR +test +4711 +331100 +payment\.gross +4\.50", out)
+    assert "Note: without account or cost centre: MANUAL, NEW_CARD, RESERVE; write them into " in out
+    told = json.loads(typed(*days("--output", tmp_path / "again.csv", "--json"))[1])
+    assert {
+        "day": DAY,
+        "currency": "EUR",
+        "mode": "test",
+        "cost_centre": "4711",
+        "account": "331100",
+        "payment.gross": 450,
+    } in told["by_account"]
+    assert sum(one["payment.gross"] for one in told["by_account"]) == 1250
+    assert any("libraries.lindental.fee_kinds" in note for note in told["notes"])
+
+
+def test_the_exports_are_listed_with_the_days_that_none_has(typed, books, tmp_path):
+    asked = ("export", "--library", "lindental", "--list")
+    assert "Nothing was exported yet." in typed(*asked)[1]
+    books.world.pass_time(days=4)
+    code, out, _ = typed(*asked)
+    assert (code, "In no export: 2026-11-21 to 2026-11-25." in out) == (0, True)
+    typed(*days("--output", tmp_path / "one.csv", first="2026-11-23", last="2026-11-24"))
+    told = json.loads(typed(*asked, "--json")[1])
+    assert [(one["export"], one["from"], one["to"]) for one in told["exports"]] == [
+        (1, "2026-11-23", "2026-11-24")
+    ]
+    assert told["gaps"] == [
+        {"from": "2026-11-21", "to": "2026-11-22"},
+        {"from": "2026-11-25", "to": "2026-11-25"},
+    ]
+    typed(*days("--output", tmp_path / "two.csv", last="2026-11-22"))
+    typed(*days("--output", tmp_path / "three.csv", first="2026-11-25", last="2026-11-25"))
+    assert "Every day until yesterday is in an export." in typed(*asked)[1]
+    assert typed("export", "--library", "lindental")[0] == 2
 
 
 def test_a_file_that_is_there_is_kept_and_nothing_is_exported(typed, tmp_path):

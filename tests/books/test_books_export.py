@@ -9,6 +9,7 @@ from datetime import date, timedelta
 import pytest
 from sqlalchemy import event, select, text
 
+from ils_payment.config import Export
 from ils_payment.domain import books as rules
 from ils_payment.domain import ledger
 from ils_payment.domain.ledger import Book, Posting
@@ -70,21 +71,21 @@ def test_each_fee_line_is_a_row_that_a_german_spreadsheet_opens(books):
     content = made(books).kept.content
     assert content.startswith(
         "\ufeffid;type;day;late;mode;receipt_number;marker;fee_kind;cost_centre;account;state;"
-        "gross;refund;fee;payout;moved;currency;method;provider;reference;tax_code\r\n"
+        "gross;refund;fee;payout;moved;currency;method;provider;reference;tax_code;payout_id;export\r\n"
     )
     number = books.view(books.paid).number
     assert (
         f"{books.paid}-1;payment;2026-11-21;;test;{number};{number};OVERDUE;4711;331100;settled;"
-        "4,50;;;;;EUR;card;stripe;;A1\r\n"
+        "4,50;;;;;EUR;card;stripe;;A1;;1\r\n"
     ) in content
     lines = rules.read(content)
     assert [line["gross"] for line in lines] == ["4,50", "1,50", "2,50", "4,00"]
     assert content.count("\r\n") == content.count("\n") == 5
 
 
-def test_a_file_without_rows_of_an_earlier_version_does_not_stand_in_the_way_of_more_days(books):
-    """It was made before the file had a tax code, and is handed out again to the byte."""
-    (columns,) = rules.FORMER
+@pytest.mark.parametrize("columns", rules.FORMER, ids=lambda columns: f"up to {columns[-1]}")
+def test_a_file_without_rows_of_an_earlier_version_does_not_stand_in_the_way_of_more_days(books, columns):
+    """It was made before the file had its last columns, and is handed out again to the byte."""
     old = rules.BOM + rules.DELIMITER.join(columns) + "\r\n"
     day = date(2026, 11, 1)
     with books.house.store.unit() as unit:
@@ -296,13 +297,16 @@ def test_payouts_and_what_the_provider_kept_are_rows_of_their_own(each_books):
     number = each_books.view(each_books.paid).number
     found = made(each_books)
     assert remote(rules.read(found.kept.content)) == [
+        ("paid_out", "", "", number, "txn_1"),
         ("fee", "0,44", "", number, "txn_1"),
+        ("paid_out", "", "", "", "txn_2"),
         ("fee", "0,10", "", "", "txn_3"),
         ("provider_other", "-0,07", "", "", "txn_4"),
         ("payout", "", "10,03", "", "po_1"),
     ]
     assert found.totals["2026-11-21", "EUR", "test"] == {
         "payment.gross": 1250,
+        "paid_out.moved": 1050,
         "fee.fee": 54,
         "provider_other.fee": -7,
         "payout.payout": 1003,
@@ -310,6 +314,41 @@ def test_payouts_and_what_the_provider_kept_are_rows_of_their_own(each_books):
     assert len({row["id"] for row in rules.read(found.kept.content)}) == found.rows
     each_books.world.pass_time(days=2)
     assert remote(rows_of(each_books, YESTERDAY + DAY, YESTERDAY + DAY)) == []
+
+
+def test_a_credit_on_the_bank_account_is_added_up_from_the_file_alone(each_books):
+    """Days after the payments were exported; each entry names the receipt that its amount belongs to."""
+    payments_file = rules.read(made(each_books).kept.content)
+    arrival = YESTERDAY + DAY
+    each_books.provider.listed = [payout(each_books, arrival=arrival), payout(each_books, "po_2", arrival)]
+    each_books.world.pass_time(days=2)
+    rows = [row for row in rows_of(each_books, arrival, arrival) if row["payout_id"] == "po_1"]
+
+    def added(column, of=rows):
+        return sum(rules.cents_of(row[column], "EUR") for row in of if row[column])
+
+    assert added("payout") == added("moved") - added("fee") == 1003
+    number = each_books.view(each_books.paid).number
+    assert [(row["type"], row["receipt_number"], row["moved"]) for row in rows if row["moved"]] == [
+        ("paid_out", number, "12,50"),
+        ("paid_out", "", "-2,00"),
+    ]
+    paid = [row for row in payments_file if row["receipt_number"] == number]
+    assert added("gross", paid) == 1250
+
+
+def test_what_the_provider_kept_and_what_reached_the_bank_have_the_accounts_of_the_configuration(books):
+    own = Export(fee_cost_centre="9100", fee_account="552000", payout_account="179000")
+    desk = replace(books.desk, settings=books.desk.settings.model_copy(update={"export": own}))
+    books.provider.listed = [payout(books)]
+    rows = rules.read(export(books.house, desk, TREASURER, YESTERDAY, YESTERDAY).kept.content)
+    booked = {row["type"]: (row["cost_centre"], row["account"]) for row in rows if not row["gross"]}
+    assert booked == {
+        "paid_out": ("", "179000"),
+        "fee": ("9100", "552000"),
+        "provider_other": ("", ""),
+        "payout": ("", "179000"),
+    }
 
 
 @pytest.mark.parametrize(
@@ -351,7 +390,7 @@ def test_payouts_of_days_that_nobody_asked_for_stay_out(books):
 
 def test_a_provider_that_cannot_list_payouts_is_told_in_the_summary(books):
     books.desk.providers["stripe"] = Silent(books.provider)
-    assert made(books).notes == ["stripe cannot list payouts: no rows of payouts and fees"]
+    assert made(books).notes[0] == "stripe cannot list payouts: no rows of payouts and fees"
 
 
 class Silent:

@@ -8,17 +8,20 @@ import socket
 import sys
 import threading
 from contextlib import closing, contextmanager
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from sqlalchemy import event
 
+from ils_payment.cli import house_findings
 from ils_payment.cli.arrival_findings import of_arrival
-from ils_payment.cli.booking_findings import of_booking
+from ils_payment.cli.booking_findings import of_accounts, of_booking
 from ils_payment.cli.check import _clock
 from ils_payment.cli.demo import staged
+from ils_payment.cli.house_findings import of_staff
 from ils_payment.cli.reminder_findings import of_reminders
 from ils_payment.cli.rooms import DatabaseError, prove_writable
 from ils_payment.config import FeeKind
@@ -26,6 +29,7 @@ from ils_payment.errors import ConfigurationError, installing
 from ils_payment.flows.desk_checks import refuse_without_a_way_in
 from ils_payment.flows.house import Desk, open_store
 from ils_payment.model import Level
+from ils_payment.store import installation
 from ils_payment.world import World
 from tests.web.card_town import tariff
 
@@ -204,6 +208,59 @@ def test_accounts_that_a_provider_passes_on_and_no_fee_kind_has_are_warned_of(wo
     assert finding.level is Level.WARNING
     assert f"till passes {empty} on" in finding.seen
     assert "libraries.a.fee_kinds" in finding.mend
+
+
+def test_fee_kinds_without_a_place_to_book_are_named_whether_configured_or_paid():
+    kinds = {"OVERDUE": FeeKind(cost_centre="1", account="2"), "LOST": FeeKind(account="2")}
+    desk = passing_on((), kinds)
+    [finding] = of_accounts(desk, {"OVERDUE", "RENEWAL"}, date(2026, 11, 22))
+    assert finding.level is Level.WARNING
+    assert "LOST, RENEWAL" in finding.seen
+    assert "OVERDUE" not in finding.seen
+    assert "libraries.a.fee_kinds" in finding.mend
+    kinds["LOST"] = kinds["OVERDUE"]
+    assert list(of_accounts(desk, {"OVERDUE"}, date(2026, 11, 22))) == []
+
+
+def test_a_pause_is_told_with_the_command_that_ends_it(ils_payment, config, stage):
+    assert not [
+        one
+        for one in findings(ils_payment("--config", config, "check", "--json"))
+        if one["subject"] == "payments"
+    ]
+    store = stage.house.store
+    try:
+        stage.house.pause(paused=True)
+        paused = about(ils_payment("--config", config, "check", "--json"), "payments")
+        assert (paused["level"], paused["mend"]) == ("warning", "Type: ils-payment resume")
+        with store.unit() as unit:
+            installation.set_unreconciled(unit, unreconciled=True)
+        shut = about(ils_payment("--config", config, "check", "--json"), "payments")
+        assert "paused until reconciled" in shut["seen"]
+        assert "ils-payment reconcile" in shut["mend"]
+    finally:
+        stage.house.pause(paused=False)
+        with store.unit() as unit:
+            installation.set_unreconciled(unit, unreconciled=False)
+
+
+def test_pages_for_staff_without_their_packages_are_an_error_with_what_to_install(monkeypatch):
+    on: Any = SimpleNamespace(staff=object())
+    off: Any = SimpleNamespace(staff=None)
+    assert [one.level for one in of_staff(on)] == [Level.OK]
+    monkeypatch.setattr(house_findings, "import_module", raising(ModuleNotFoundError("no", name="argon2")))
+    [finding] = of_staff(on)
+    assert finding.level is Level.ERROR
+    assert "argon2" in finding.seen
+    assert finding.mend == installing("staff")
+    assert list(of_staff(off)) == []
+
+
+def raising(error):
+    def fail(_name):
+        raise error
+
+    return fail
 
 
 @pytest.mark.parametrize(

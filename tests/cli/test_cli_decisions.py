@@ -136,6 +136,21 @@ def test_two_persons_give_a_payment_back(run, town):
     assert "No refund waits" in run("refunds", "list").out
 
 
+def test_asking_again_for_what_was_given_back_whole_points_at_no_case(run, town):
+    payment_id = settled_payment(town)
+    ask = ("refunds", "ask", payment_id, "--meaning", "fee-dropped", "--reason", "lost letter")
+    refund_id = json.loads(run(*ask, "--json").out)["refund_id"]
+    for given in (False, True):
+        if given:
+            run("refunds", "approve", refund_id, by="bert")
+            town.run()
+        again = run(*ask)
+        assert again.code == 1
+        assert "Nothing is left to give back." in again.err
+        assert "cases show" not in again.err
+        assert f"ils-payment payments show {payment_id}" in again.err
+
+
 def test_whoever_approves_reads_why_it_was_asked_and_what_became_of_it(run, town):
     payment_id = settled_payment(town)
     ask = ("refunds", "ask", payment_id, "--meaning", "fee-dropped", "--reason", "lost letter")
@@ -257,6 +272,14 @@ def test_reconcile_over_days_without_data_says_so(run):
     empty = run("reconcile", "--from", "2026-01-01", "--to", "2026-01-31")
     assert empty.code == 0
     assert "there was nothing to compare" in empty.out
+
+
+def test_a_comparison_with_a_provider_that_does_not_answer_is_not_called_empty(run, town):
+    town.world.remotes.clear()
+    told = run("reconcile", "--from", "2026-01-01", "--to", "2026-01-31")
+    assert told.code == 3
+    assert "NOT COMPARED" in told.out
+    assert "there was nothing to compare" not in told.out
 
 
 def test_reconcile_refuses_days_in_the_wrong_order_and_unknown_libraries(run):

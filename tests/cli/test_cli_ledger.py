@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -11,6 +12,8 @@ from sqlalchemy import create_engine, text
 
 from ils_payment.flows.views import NotBegun
 from ils_payment.model import State
+from ils_payment.store.unit import Store
+from ils_payment.testing.world import SimulatedWorld
 
 CONFIG = """\
 [server]
@@ -206,6 +209,23 @@ def test_the_database_is_made_upgraded_and_told(ils_payment, tmp_path, bare_data
     status = ils_payment("--config", config, "db", "status", "--json")
     assert status.code == 0
     assert json.loads(status.out)["problem"] is None
+
+
+def test_a_ledger_of_a_newer_version_is_told_and_neither_copied_nor_changed(
+    ils_payment, tmp_path, bare_database_url
+):
+    config = configured(tmp_path, bare_database_url)
+    assert ils_payment("--config", config, "db", "upgrade").code == 0
+    with closing(Store(bare_database_url, SimulatedWorld())) as store, store.unit() as unit:
+        unit.connection.execute(text("UPDATE alembic_version SET version_num = '0099'"))
+    for command in (["db", "upgrade"], ["db", "status"], ["cases", "list"]):
+        ran = ils_payment("--config", config, *command)
+        assert ran.code == 1, command
+        assert "schema 0099, which a newer version of ils-payment made" in ran.err
+        assert "db upgrade" not in ran.err
+        assert "Install that version" in ran.err
+    assert list(tmp_path.glob("*.schema-*")) == []
+    assert json.loads(ils_payment("--config", config, "db", "status", "--json").out)["schema"] == "0099"
 
 
 def test_a_database_that_cannot_be_opened_is_told_in_two_lines(ils_payment, tmp_path):

@@ -65,8 +65,10 @@ def test_a_runner_for_several_hosts_on_sqlite_is_refused_with_the_reason(ils_pay
 def test_a_runner_that_is_not_installed_is_told_with_those_that_are(ils_payment, write, postgresql_url):
     ran = ils_payment("--config", write(postgresql_url, "procrastination"), "db", "upgrade")
     assert ran.code == 1
-    assert "The plugin 'procrastination' is not installed." in ran.err
-    assert "procrastinate" in ran.err.splitlines()[-1]
+    assert "line 4: server.runner: the plugin 'procrastination' is not installed." in ran.err
+    assert "Did you mean procrastinate?" in ran.err
+    other = ils_payment("--config", write(postgresql_url, "kafka"), "db", "upgrade")
+    assert "There is: embedded, procrastinate." in other.err
 
 
 def test_a_plugin_that_is_no_runner_is_refused(ils_payment, write, postgresql_url):

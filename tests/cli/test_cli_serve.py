@@ -129,6 +129,16 @@ def test_a_second_serve_is_refused_and_the_first_ends_in_order_on_sigint(
     assert "Traceback" not in err
 
 
+def test_an_address_that_this_host_has_not_is_called_so():
+    """192.0.2.0/24 is for documentation, so no host has it (RFC 5737)."""
+    with (
+        pytest.raises(ConfigurationError, match=r"no address 192\.0\.2\.1") as caught,
+        listening("192.0.2.1", 0),
+    ):
+        raise AssertionError("the port was opened")
+    assert "server.bind" in caught.value.mend
+
+
 def test_serve_refuses_a_ledger_without_tables_and_says_what_to_type(ils_payment, write, secrets):
     config, _ = write()
     ran = ils_payment("--config", config, "serve")

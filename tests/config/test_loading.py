@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -471,6 +472,9 @@ SECRETS = {
     "key = { env = 'canary_secret' }": "name of an environment variable",
     "key = { file = 'canary-secret' }": "absolute path",
     "key = { file = '/nowhere/key' }": "cannot be read",
+    "key = { credential = '51aa32d1-5e32-4ccc-9f62-canary' }": "credential wants a short name",
+    "key = { credential = '../canary' }": "credential wants a short name",
+    "key = { credential = 'koha-secret' }": "systemd gave this program no credentials",
     "key = { clear = 'canary-secret' }": "env",
     "key = 17": "env",
     "keys = ['canary-secret']": "must not stand here in clear",
@@ -497,6 +501,33 @@ def test_a_secret_file_that_everybody_may_read_is_refused_with_the_command_that_
     assert "canary" not in str(error)
     secret.chmod(0o640)
     assert checked(own).key.get_secret_value() == "canary-secret"
+
+
+def test_a_configuration_that_the_service_may_not_read_is_told_with_what_to_type(write, monkeypatch):
+    path = write()
+
+    def refused(*_args, **_options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_text", refused)
+    with pytest.raises(ConfigurationError, match="Permission denied") as caught:
+        load_settings(path)
+    assert f"chgrp ils-payment {path} && chmod 640 {path}" in caught.value.mend
+
+
+def test_a_credential_of_systemd_is_read_by_whichever_unit_runs(write, tmp_path, monkeypatch):
+    own = table(write, 'key = { credential = "koha-secret" }')
+    for unit in ("ils-payment.service", "run-u42.service"):
+        folder = tmp_path / unit
+        folder.mkdir()
+        (folder / "koha-secret").write_text(f"{unit}\n", encoding="utf-8")
+        (folder / "koha-secret").chmod(0o400)
+        monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(folder))
+        assert checked(own).key.get_secret_value() == unit
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", "/run/credentials/ils-payment.service")
+    told = plugin_refusal(own)
+    assert "koha-secret cannot be read" in told.what
+    assert "LoadCredential=" in told.mend
 
 
 def test_live_mode_needs_contact_pages_receipt_staff_and_mail(write):

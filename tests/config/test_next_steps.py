@@ -116,7 +116,7 @@ STEPS: dict[str, tuple[str, str, dict[str, object], str, str]] = {
         "adyen",
         {**ADYEN, "api_key": {"file": "/run/credentials/ils-payment.service/none"}},
         "cannot be read",
-        'Only the running service has it; write { env = "NAME" } until check is green.',
+        'Write { credential = "none" }, put the file into /etc/ils-payment/credentials, and name it in the ',
     ),
 }
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.web.conftest import arrival_settings, doors, lasting_doors
+from tests.web.conftest import arrival_settings, doors, each_doors, lasting_doors
 
-__all__ = ["arrival_settings", "doors", "lasting_doors"]
+__all__ = ["arrival_settings", "doors", "each_doors", "lasting_doors"]

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from ils_payment.flows import see
 from ils_payment.model import Redirect
 from tests.security.routes import every_route, filled
 from tests.web.doors import csrf_of
@@ -163,9 +164,16 @@ def test_a_payment_page_of_another_origin_is_not_opened(doors, monkeypatch):
     monkeypatch.setattr(provider, "start", elsewhere)
     browser = doors.arrived()
     page = browser.get("/lindental/fees").text
-    fees = re.findall(r'name="fee"[^>]*value="([^"]+)"', page)
-    data = {"csrf": csrf_of(page), "expected": "1250", "fee": fees, "method": "card"}
-    answer = browser.post("/lindental/pay", data=data)
-    assert answer.status_code in {409, 503}
-    assert "evil" not in answer.text
+    view = see.fees(doors.house, doors.town.desk, doors.town.erika)
+    fees = [line for line in view.lines if line.payable]
+    choice = {"fee": [line.key for line in fees], "method": "card"}
+    expected = str(sum(line.cents for line in fees))
+    answer = browser.post("/lindental/pay", data={"csrf": csrf_of(page), "expected": expected, **choice})
+    assert answer.status_code == 503
     assert "location" not in answer.headers
+    (payment,) = doors.rows("payments")
+    seen = [
+        answer.text,
+        *(browser.get(f"/lindental/{path}").text for path in ("fees", f"payments/{payment.id}")),
+    ]
+    assert not any("evil" in text for text in seen)

@@ -17,6 +17,7 @@ from tests.web.test_staff_pages import Office, private_of
 
 ENTRY = ("/staff/login", "/staff/enrol", "/staff/goodbye", "/staff/ended", "/staff/stay", "/staff/logout")
 """Who is not signed in yet, or not any more, may come here; nothing of anybody is shown."""
+STAFF = "__Host-ils-payment-staff"
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,7 @@ def test_whoever_is_not_of_the_staff_gets_nothing_on_any_route(office, who):
     browser = office.browser() if who == "a stranger" else office.arrived()
     if who.endswith("name"):
         value = browser.cookies["__Host-ils-payment-session-lindental"]
-        browser = office.browser(cookies={"__Host-ils-payment-staff": value})
+        browser = office.browser(cookies={STAFF: value})
     before = state(office)
     for method, path in routes(office):
         for address in addresses(office, path):
@@ -74,6 +75,20 @@ def test_no_form_of_the_staff_works_without_its_token(office, token):
                 data = {"csrf": token} if token else {}
                 assert browser.post(address, data=data).status_code == 403, (role, path)
     assert state(office) == before
+
+
+def test_every_cookie_of_the_staff_is_bound_to_this_host_strict_and_out_of_reach_of_scripts(office):
+    browser, colleague = office.browser(), office.colleague("cookies")
+    pages = [browser.get("/staff/login"), office.staff_sign_in(browser, colleague)]
+    form = {"csrf": csrf_of(browser.get("/staff/").text)}
+    pages.append(browser.post("/staff/logout", data=form))
+    given = [line for page in pages for line in page.headers.get_list("set-cookie")]
+    assert {line.partition("=")[0] for line in given} == {"__Host-ils-payment-staff-form", STAFF}
+    for line in given:
+        attributes = {part.strip().lower() for part in line.split(";")[1:]}
+        assert {"path=/", "secure", "httponly"} <= attributes, line
+        assert "samesite=strict" in attributes or "max-age=0" in attributes, line
+        assert not any(part.startswith("domain") for part in attributes)
 
 
 def test_a_technician_sees_nothing_of_a_patron_on_any_route(office):

@@ -89,12 +89,19 @@ def test_a_database_without_tables_is_refused(bare):
     assert "no tables" in _refused(bare)
 
 
-@pytest.mark.parametrize("version", ["0000", "9999"])
-def test_an_older_and_a_newer_schema_are_refused(store, version):
-    _execute(store, f"UPDATE alembic_version SET version_num = '{version}'")
+def test_an_older_schema_is_refused(store):
+    _execute(store, "UPDATE alembic_version SET version_num = '0000'")
     what = _refused(store)
-    assert version in what
+    assert "0000" in what
     assert HEAD in what
+
+
+def test_a_newer_schema_is_refused_without_advice_that_cannot_help(store):
+    _execute(store, "UPDATE alembic_version SET version_num = '0099'")
+    with pytest.raises(SchemaError, match=r"0099.*newer version of ils-payment") as refused:
+        store.check()
+    assert "db upgrade" not in refused.value.mend
+    assert "Install that version" in refused.value.mend
 
 
 def test_a_half_made_schema_is_refused(store):

@@ -355,6 +355,11 @@ def test_every_wrong_combination_gets_the_same_answer(doors, card, pin):
     assert one[0] == 403
 
 
+def test_the_pin_is_not_shown_while_it_is_typed(doors):
+    (field,) = re.findall(r'<input[^>]* name="pin"[^>]*>', doors.browser().get("/lindental/").text)
+    assert 'type="password"' in field
+
+
 def test_the_typed_card_stays_in_the_form_and_the_pin_is_typed_again(doors):
     page = doors.sign_in(doors.browser(), ' 12"<b> ', "CANARY-PIN").text
     assert 'value="12&#34;&lt;b&gt;"' in page

@@ -63,6 +63,14 @@ def test_the_language_switch_never_leads_to_another_host(lasting_doors, path):
     assert 'href="/evil.example/x?lang=de"' in answer.text
 
 
+def test_what_is_encoded_twice_is_decoded_once(lasting_doors):
+    browser = lasting_doors.browser()
+    assert '<html lang="en">' in browser.get("/lindental/?lang=%65n").text
+    assert '<html lang="de">' in lasting_doors.browser().get("/lindental/?lang=%2565n").text
+    answer = lasting_doors.sign_in(browser, "%3Cb%3E", "")
+    assert 'value="%3Cb%3E"' in answer.text
+
+
 def test_over_plain_http_there_is_no_promise_of_https(doors):
     settings = doors.house.settings
     local = settings.server.model_copy(update={"public_url": "http://localhost:8480"})

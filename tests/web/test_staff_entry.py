@@ -265,6 +265,28 @@ def test_an_empty_field_is_asked_for_and_not_counted(room, field):
     assert room.staff_sign_in(browser, ada).status_code == 303
 
 
+def test_a_long_password_of_any_characters_counts_exactly_as_it_was_typed(room):
+    password = "  Überführung der Straßenbahn 🚋, 東京 und zurück; Ausstieg links, bitte klingeln! "
+    assert len(password) > 64
+    link = room.link_for("ada")
+    shared = factors.enrolment_secret(room.house.installation.secret, link)
+    assert accounts.enrol(room.house, link, password, code_now(shared, room.world.now()))
+    for typed in (password.strip(), password.casefold(), password[:64], password):
+        room.world.pass_time(seconds=30)
+        proven = accounts.proven(room.house, "ada", typed, code_now(shared, room.world.now()))
+        assert (proven is not None) is (typed == password), typed
+
+
+def test_passwords_are_not_shown_while_they_are_typed(room):
+    link = room.link_for("ada")
+    pages = [room.browser().get(path).text for path in ("/staff/login", f"/staff/enrol?link={link}")]
+    fields = [
+        field for page in pages for field in re.findall(r'<input[^>]* name="(?:password|again)"[^>]*>', page)
+    ]
+    assert len(fields) == 3
+    assert all('type="password"' in field for field in fields)
+
+
 def test_the_form_allows_paste_and_password_managers(room):
     page = room.browser().get("/staff/login").text
     for wish in ("username", "current-password", "one-time-code"):

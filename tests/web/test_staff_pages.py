@@ -133,6 +133,7 @@ def test_each_role_sees_its_pages_and_no_others(reading, page, role, language):
     assert answer.status_code == (200 if LETTERS[role] in PAGES[page] else 403)
     assert answer.headers["cache-control"] == "no-store"
     assert "Traceback" not in answer.text
+    assert 'action="/staff/logout"' in answer.text
 
 
 DOINGS = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ils_payment.flows import staff
+from ils_payment.flows import case_words
 from tests.conftest import STRIPE
 from tests.faults.invariants.base import Invariant
 
@@ -20,7 +20,7 @@ class CasesAreComplete(Invariant):
     def at_end(self) -> None:
         kinds = {row["kind"] for row in self.setting.query("SELECT DISTINCT kind FROM cases")}
         for language in ("de", "en"):
-            missing = kinds - set(staff.words(language)["cases"])
+            missing = kinds - set(case_words.words(language)["cases"])
             self.hold(not missing, f"no words in {language} for {missing}")
         for payment in self.payments():
             # Money that is on its way back holds a payment that was never settled.

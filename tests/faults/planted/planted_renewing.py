@@ -39,8 +39,8 @@ def card_not_read_first(patch):
         found = original(self, card)
         return Found.STANDS if found is Found.ELSEWHERE else found
 
-    original = renew.Work.judge
-    patch.setattr(renew.Work, "judge", lambda self, card: judge(original, self, card))
+    original = renew.RenewalInWork.judge
+    patch.setattr(renew.RenewalInWork, "judge", lambda self, card: judge(original, self, card))
 
 
 def _blindly(original, patron, order):

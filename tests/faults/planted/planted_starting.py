@@ -9,7 +9,7 @@ from ils_payment_stripe.provider import StripeProvider
 from sqlalchemy import delete
 
 from ils_payment.flows import observe, pay
-from ils_payment.model import Redirect, Started, StartRefused, State, Unclear
+from ils_payment.model import Started, StartRefused, State, Unclear
 from ils_payment.store import attempts, claims, payments, tables
 from tests.faults.planted.registry import defect, instead
 
@@ -126,7 +126,7 @@ def cancelled_without_asking(patch):
 def session_of_a_start_forgotten(patch):
     """The session is not written down when the provider has opened it."""
 
-    def started(original, unit, key, session: Started):
-        return original(unit, key, replace(session, session_ref="", interaction=Redirect("")))
+    def started(original, unit, key, session: Started, _url):
+        return original(unit, key, replace(session, session_ref=""), "")
 
     instead(patch, attempts, "started", started)

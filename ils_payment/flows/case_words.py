@@ -1,4 +1,4 @@
-"""The words for staff: those of the mails, and for each kind of case what happened and what to do."""
+"""What mails and pages tell staff of each kind of case, and of payments that do not end."""
 
 from __future__ import annotations
 
@@ -315,7 +315,7 @@ def words(language: str) -> dict[str, Any]:
     return _WORDS.get(language, _WORDS["en"])
 
 
-def case_words(kind: str, language: str) -> tuple[str, str]:
+def of_kind(kind: str, language: str) -> tuple[str, str]:
     """Return what happened where a case of this *kind* is open, and what to do."""
     known: dict[str, tuple[str, str]] = words(language)["cases"]
     return known.get(kind, known["unexpected"])
