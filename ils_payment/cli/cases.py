@@ -13,7 +13,7 @@ from ils_payment.cli.refunds import MEANINGS, decided, line_ids, only_lines
 from ils_payment.cli.rooms import known_library, ledger, whole_house, zone_of
 from ils_payment.domain.decisions import Choice
 from ils_payment.domain.refunds import Meaning
-from ils_payment.flows import decide
+from ils_payment.flows import case_words, decide
 from ils_payment.flows import show as records
 from ils_payment.flows.decision import Decision
 
@@ -75,7 +75,7 @@ def list_cases(
 @json_option
 @click.pass_obj
 def show_case(config: Path | None, case_id: str, *, as_json: bool) -> None:
-    """Show one case with its facts, what can be decided, and the next steps."""
+    """Show one case with its facts, what to do, and what can be decided."""
     with ledger(config) as house:
         found = records.case(house, case_id)
         if found is None:
@@ -108,9 +108,8 @@ def show_case(config: Path | None, case_id: str, *, as_json: bool) -> None:
             f"a second person: ils-payment refunds approve {refund.refund_id} (or withdraw). "
             f"Reason: {refund.reason or '(erased)'}"
         )
-    click.echo("Next steps:")
-    for number, step in enumerate(found.next_steps, start=1):
-        click.echo(f"  {number}. {step}")
+    for sentence in case_words.of_kind(found.kind, "en"):
+        click.echo(sentence)
     if not found.closed_at:
         click.echo("What can be decided now:")
         for one in can:

@@ -111,7 +111,7 @@ def _span(house: House, desk: Desk, first: date | None, last: date | None) -> tu
 
     zone = desk.settings.zone
     now = house.world.now()
-    today = now.astimezone(zone).date()
+    today = desk.day_of(now)
     for option, day in (("--from", first), ("--to", last)):
         if day and day > today:
             raise click.UsageError(

@@ -21,7 +21,7 @@ from ils_payment.errors import ConfigurationError, ILSPaymentError
 from ils_payment.flows.house import open_desk
 from ils_payment.flows.tariffs import quote_for
 from ils_payment.loading import load_settings
-from ils_payment.model import Card, Level, RenewSupport
+from ils_payment.model import Card, Level
 from ils_payment.plugins import Plugins
 from ils_payment.world import World
 
@@ -124,7 +124,7 @@ def quote_card(
 
 def _of_card(desk: Desk, asked: dict[str, Any]) -> tuple[str, Quote | NoQuote]:
     """Read the card and ask as the pages would."""
-    if desk.system.capabilities().can_renew is RenewSupport.NO:
+    if desk.renewing is None:
         click.echo("This library system cannot renew cards; the price is told all the same.", err=True)
     patron = desk.system.find_patron(asked["card"])
     if patron is None:
@@ -176,7 +176,7 @@ def _desk(config: Path | None, library: str, file: Path | None = None) -> Desk:
 def _today(desk: Desk | None) -> date:
     """Return the day at the library; without one, that of this machine."""
     now: datetime = World().now()
-    return now.astimezone(desk.settings.zone if desk else None).date()
+    return desk.day_of(now) if desk else now.astimezone().date()
 
 
 def _say(found: Quote | NoQuote, currency: str) -> None:

@@ -88,7 +88,7 @@ def _dated(tariff: Tariff, desk: Desk, today: date) -> Iterator[Row]:
         if version
         else []
     )
-    if dated and desk.system.capabilities().shows_evidence:
+    if dated and desk.evidencing:
         seen = f"{', '.join(dated)}: the library system tells the last day of the evidence"
         yield Row(Level.OK, 0, "categories", seen)
 

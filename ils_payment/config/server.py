@@ -10,9 +10,8 @@ from pydantic import Field, field_validator, model_validator
 
 from ils_payment.config.fields import MAIL, Network, Table, wrong_at
 from ils_payment.secret import Secret
+from ils_payment.transport import is_loopback
 
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-"""Names of this host, to which nobody can listen on the way."""
 EMBEDDED = "embedded"
 """The runner that the core brings; every other one is a plugin."""
 
@@ -64,7 +63,7 @@ class Server(Table):
         parts = urlsplit(value.rstrip("/"))
         if not parts.hostname or parts.path or parts.query or parts.scheme not in {"https", "http"}:
             raise ValueError("write it as https://pay.library.example, without a path")
-        if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+        if parts.scheme == "http" and not is_loopback(parts.hostname):
             raise ValueError("must begin with https:// (payments need an encrypted connection)")
         return value.rstrip("/")
 
@@ -124,7 +123,7 @@ class Mail(Table):
             raise wrong_at(given, f"user and password belong together; add {missing}, or remove {given}")
         if self.password is not None and self.security == "none":
             raise wrong_at("security", "a password goes over starttls or tls only; choose one of them")
-        if self.security == "none" and self.host not in LOOPBACK:
+        if self.security == "none" and not is_loopback(self.host):
             raise wrong_at(
                 "security", "only a mail server on this host needs no encryption; write starttls or tls"
             )

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from ils_payment.config.fields import Network, Table, wrong_at
 from ils_payment.secret import Secret
+from ils_payment.transport import is_loopback
 
 RoleName = Literal["clerk", "treasurer", "auditor", "technician"]
 """The roles of :mod:`ils_payment.domain.roles`; a test holds the two against each other."""
@@ -57,10 +58,9 @@ class Oidc(Table):
     @classmethod
     def _https(cls, value: str) -> str:
         parts = urlsplit(value)
-        loopback = parts.hostname in {"127.0.0.1", "localhost", "::1"}
         if not parts.hostname or parts.query or parts.fragment:
             raise ValueError("write it as https://login.town.example, as the tokens name it")
-        if parts.scheme != "https" and not (loopback and parts.scheme == "http"):
+        if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
             raise ValueError("must begin with https://; the identity provider has to offer that")
         return value
 

@@ -313,3 +313,9 @@ _WORDS: dict[str, dict[str, Any]] = {
 def words(language: str) -> dict[str, Any]:
     """Return the words of *language*, English where there are none."""
     return _WORDS.get(language, _WORDS["en"])
+
+
+def of_kind(kind: str, language: str) -> tuple[str, str]:
+    """Return what happened where a case of this *kind* is open, and what to do."""
+    known: dict[str, tuple[str, str]] = words(language)["cases"]
+    return known.get(kind, known["unexpected"])

@@ -16,10 +16,10 @@ from ils_payment.domain.ledger import Book
 from ils_payment.domain.refunds import RefundState
 from ils_payment.domain.states import PAID_UNSETTLED
 from ils_payment.flows.deciding import (
+    approve_refund,
     gives_back,
     order_treasury,
     possible_now,
-    release,
     write,
 )
 from ils_payment.flows.decision import Decided, Decision, RefusedError
@@ -99,7 +99,7 @@ def approve(house: House, actor: Actor, refund_id: str) -> Decided:
             return Decided(code="conflict")
         if asked.asked_by == actor.name:
             return Decided(code="same_person")
-        release(unit, payment, asked, actor)
+        approve_refund(unit, payment, asked, actor)
         return Decided(code="done", refund_id=refund_id)
 
     return _with(house, _payment_of(house, refund_id), work)

@@ -184,7 +184,7 @@ def _ask(
     wanted = sum(one.cents for one in refunds.of_payment(unit, payment.id) if one.state not in _NOT_GIVEN)
     if needs_second_person(wanted, desk.two_persons_from):
         return Decided(code="second_person", refund_id=asked.id)
-    release(unit, payment, asked, actor)
+    approve_refund(unit, payment, asked, actor)
     return Decided(code="done", refund_id=asked.id)
 
 
@@ -231,7 +231,7 @@ def _owes_nothing(unit: Unit, payment: Payment, parts: Sequence[rules.Part]) -> 
     return any(line == renewal.line_id and book not in _SETTLED for line, book, _ in parts)
 
 
-def release(unit: Unit, payment: Payment, asked: Refund, actor: Actor) -> None:
+def approve_refund(unit: Unit, payment: Payment, asked: Refund, actor: Actor) -> None:
     """Let an approved refund go to the provider; its case closes when nothing else waits in it."""
     refunds.change(unit, asked, state=RefundState.DUE, approved_by=actor.name)
     orders.give_up(unit, payment.id)

@@ -93,19 +93,18 @@ def refuse_without_a_way_in(desk: Desk) -> None:
 
 def _renewal(desk: Desk) -> None:
     """Refuse contact data that nobody can show, and reminders of what nobody can list or renew here."""
-    can = desk.system.capabilities()
     reminds = bool(desk.settings.reminders.days_before)
-    if reminds and not can.lists_expiring:
+    if reminds and desk.expiring is None:
         raise ConfigurationError(
             f"libraries.{desk.key}.reminders: this library system does not list the cards that end soon.",
             mend="Leave the table away; perhaps the library system reminds its patrons itself.",
         )
-    if reminds and (desk.tariff is None or can.can_renew is RenewSupport.NO):
+    if reminds and (desk.tariff is None or desk.renewing is None):
         raise ConfigurationError(
             f"libraries.{desk.key}.reminders: no card can be renewed here, so a mail would lead nowhere.",
             mend="Set tariff, let the library system renew cards (docs/renewal.md), or leave the table away.",
         )
-    if desk.settings.renewal.confirm_contact and not can.shows_contact:
+    if desk.settings.renewal.confirm_contact and desk.contacting is None:
         raise ConfigurationError(
             f"libraries.{desk.key}.renewal.confirm_contact: this library system does not show contact data.",
             mend="Leave the key away; patrons renew without this step then.",

@@ -14,7 +14,7 @@ from ils_payment.flows.calls import Watch, watched
 from ils_payment.flows.desk_checks import check_desk
 from ils_payment.flows.tariffs import open_category_fees, open_tariff
 from ils_payment.loading import plugin_config
-from ils_payment.model import MarkerSupport
+from ils_payment.model import MarkerSupport, RenewSupport
 from ils_payment.money import parse
 from ils_payment.plugins import Plugins
 from ils_payment.ports import LibraryInfo
@@ -25,12 +25,23 @@ from ils_payment.world import PluginHost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import date, datetime
 
     from ils_payment.config import Settings
     from ils_payment.domain.tariff import Tariff
     from ils_payment.flows.tariffs import CategoryFees
     from ils_payment.model import Account, PatronRef
-    from ils_payment.ports import Charging, ELendingPlatform, LibrarySystem, PaymentProvider
+    from ils_payment.ports import (
+        Charging,
+        Contacting,
+        ELendingPlatform,
+        Evidencing,
+        Expiring,
+        LibrarySystem,
+        Lifting,
+        PaymentProvider,
+        Renewing,
+    )
     from ils_payment.store.unit import Unit
     from ils_payment.world import World
 
@@ -66,10 +77,43 @@ class Desk:
         """Tell whether an OPAC can hand patrons over: it has a key, and knows how patrons are named here."""
         return bool(self.settings.arrival.keys) and self.system.capabilities().handed_over
 
+    # What is declared is implemented, or the desk would not have been opened (desk_checks); so each door
+    # below is the library system itself.
+
     @property
     def charging(self) -> Charging | None:
         """Return the library system as one that charges debits, None where it does not."""
         return cast("Charging", self.system) if self.system.capabilities().can_charge else None
+
+    @property
+    def renewing(self) -> Renewing | None:
+        """Return the library system as one that renews cards, None where it does not."""
+        renews = self.system.capabilities().can_renew is not RenewSupport.NO
+        return cast("Renewing", self.system) if renews else None
+
+    @property
+    def lifting(self) -> Lifting | None:
+        """Return the library system as one that lifts blocks, None where it does not."""
+        return cast("Lifting", self.system) if self.system.capabilities().can_lift else None
+
+    @property
+    def expiring(self) -> Expiring | None:
+        """Return the library system as one that lists cards by their expiry, None where it does not."""
+        return cast("Expiring", self.system) if self.system.capabilities().lists_expiring else None
+
+    @property
+    def contacting(self) -> Contacting | None:
+        """Return the library system as one that shows contact data, None where it does not."""
+        return cast("Contacting", self.system) if self.system.capabilities().shows_contact else None
+
+    @property
+    def evidencing(self) -> Evidencing | None:
+        """Return the library system as one that knows of evidence, None where it does not."""
+        return cast("Evidencing", self.system) if self.system.capabilities().shows_evidence else None
+
+    def day_of(self, instant: datetime) -> date:
+        """Return the day of *instant* at the library."""
+        return instant.astimezone(self.settings.zone).date()
 
     @property
     def reads_markers(self) -> bool:

@@ -118,7 +118,7 @@ def case(library: Library, view: PaymentView | None, opened: CaseView, language:
     *view* is None for what no payment here belongs to.
     """
     words = case_words.words(language)
-    what, to_do = words["cases"].get(opened.kind, words["cases"]["unexpected"])
+    what, to_do = case_words.of_kind(opened.kind, language)
     lines = [
         words["case"].format(library=library.name),
         "",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -11,14 +11,12 @@ from ils_payment.domain.tariff import NoQuote, Quote
 from ils_payment.errors import RemoteError
 from ils_payment.flows import see, tariffs
 from ils_payment.flows.views import CardView
-from ils_payment.model import RenewSupport
 from ils_payment.store import claims, patrons
 
 if TYPE_CHECKING:
     from ils_payment.flows.house import Desk, House
     from ils_payment.flows.views import FeesView
     from ils_payment.model import Card, ContactData, LocalText, PatronRef
-    from ils_payment.ports import Contacting
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +33,7 @@ def card(house: House, desk: Desk, patron: PatronRef) -> CardView:
     with house.store.read() as unit:
         known = patrons.known_id(unit, desk.patrons, patron)
         running = claims.of_patron(unit, known).get(CARD) if known else None
-    today = house.world.now().astimezone(desk.settings.zone).date()
+    today = desk.day_of(house.world.now())
     return CardView(
         number=read.number,
         valid_until=read.valid_until,
@@ -72,22 +70,23 @@ def card_and_fees(house: House, desk: Desk, patron: PatronRef) -> tuple[CardView
 
 def renews(desk: Desk) -> bool:
     """Tell whether this library renews any card here."""
-    return desk.tariff is not None and desk.system.capabilities().can_renew is not RenewSupport.NO
+    return desk.tariff is not None and desk.renewing is not None
 
 
 def contact(desk: Desk, patron: PatronRef) -> ContactData | None:
     """Read what the patron confirms before a renewal; None where nobody asks. Raises RemoteError."""
-    if not desk.settings.renewal.confirm_contact:
+    system = desk.contacting
+    if system is None or not desk.settings.renewal.confirm_contact:
         return None
-    return cast("Contacting", desk.system).contact(patron)
+    return system.contact(patron)
 
 
 def quote(
     house: House, desk: Desk, patron: PatronRef, card: Card, *, ignore_lead: bool = False
 ) -> Quote | NoQuote:
     """Say what renewing the *patron*'s *card* costs today, or why it cannot be had. Raises RemoteError."""
-    if desk.system.capabilities().can_renew is RenewSupport.NO:
+    if desk.renewing is None:
         return NoQuote(code="cannot_renew", text=_DESK)
     if desk.tariff is None:
         return NoQuote(code="no_tariff", text=_DESK)
-    return tariffs.quote_for(desk, patron, card, tariffs.today_at(house, desk), ignore_lead=ignore_lead)
+    return tariffs.quote_for(desk, patron, card, desk.day_of(house.world.now()), ignore_lead=ignore_lead)

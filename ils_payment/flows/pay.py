@@ -21,7 +21,7 @@ from ils_payment.flows.observe import learn, observe, record_start
 from ils_payment.flows.views import Begun, NotBegun
 from ils_payment.model import ReadSupport, Started, StartRefused, State
 from ils_payment.store import attempts, payments
-from ils_payment.store.payments import AlreadyClaimedError
+from ils_payment.store.claims import AlreadyClaimedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

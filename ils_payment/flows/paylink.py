@@ -20,7 +20,7 @@ from ils_payment.domain.renewing import CARD
 from ils_payment.domain.tariff import NoQuote, Quote
 from ils_payment.domain.tariff_words import spoken
 from ils_payment.errors import ILSPaymentError, RemoteAbsentError
-from ils_payment.flows import offer, see, show, tariffs
+from ils_payment.flows import offer, see, show
 from ils_payment.flows.views import MethodChoice
 from ils_payment.store import claims, patrons, reminders
 
@@ -97,11 +97,11 @@ def make(house: House, desk: Desk, patron: PatronRef, life: timedelta) -> MadeLi
             f"No link can be made for this card. {why}",
             mend="ils-payment tariff quote says what renewing it would cost, and why not.",
         )
-    last_day = (house.world.now() + min(life, LONGEST)).astimezone(desk.settings.zone).date()
+    last_day = desk.day_of(house.world.now() + min(life, LONGEST))
     if from_day is not None and from_day > last_day:
         raise NoLinkError(
             f"This card can be renewed from {from_day} on, and the link would end before, on {last_day}.",
-            mend=_later(from_day, tariffs.today_at(house, desk)),
+            mend=_later(from_day, desk.day_of(house.world.now())),
         )
     with house.store.unit() as unit:
         patron_id = patrons.patron_id(unit, desk.patrons, patron)

@@ -11,7 +11,7 @@ import re
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from ils_payment.flows.house import Desk, House
     from ils_payment.model import Card, ExpiringCard
-    from ils_payment.ports import Expiring
 
 log = structlog.get_logger(__name__)
 
@@ -84,7 +83,7 @@ def _go_on(house: House, desk: Desk, day: _Day) -> None:
     try:
         if day.waiting is None:
             last = day.day + timedelta(days=max(desk.settings.reminders.days_before))
-            day.waiting = deque(cast("Expiring", desk.system).expiring(day.day, last))
+            day.waiting = deque(desk.expiring.expiring(day.day, last) if desk.expiring else ())
         while day.waiting and house.world.monotonic() < until:
             day.queued += _remind(house, desk, day.waiting[0], day.day)
             day.waiting.popleft()

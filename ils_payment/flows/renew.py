@@ -16,7 +16,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 
     from ils_payment.flows.house import Desk, House
     from ils_payment.model import Card, PatronRef, RenewOutcome
-    from ils_payment.ports import Renewing
     from ils_payment.store.records import Payment, Renewal
     from ils_payment.store.unit import Unit
 
@@ -198,7 +197,10 @@ def _begin_try(work: RenewalInWork) -> bool:
 
 
 def _call(work: RenewalInWork) -> RenewOutcome:
-    """Make the one call, unless it is too late for it."""
+    """Make the one call, unless it is too late for it, or the library has switched renewing off since."""
+    system = work.desk.renewing
+    if system is None:
+        return NotApplied(reason="the library system renews no cards", permanent=True)
     send_before = (work.renewal.tried_at or work.house.world.now()) + SEND_WITHIN
     if work.house.world.now() > send_before:
         return NotApplied(reason="not sent in time")
@@ -209,7 +211,7 @@ def _call(work: RenewalInWork) -> RenewOutcome:
         until=None if work.by_rule else work.renewal.until,
         send_before=send_before,
     )
-    outcome = cast("Renewing", work.desk.system).renew_card(order)
+    outcome = system.renew_card(order)
     work.house.world.failpoint("renew.after_call")
     return outcome
 

@@ -81,7 +81,7 @@ def fees(house: House, desk: Desk, patron: PatronRef) -> FeesView:
 
 def judge(house: House, desk: Desk, account: Account) -> list[Fee]:
     """Apply the library's rules to the fees of *account*."""
-    today = tariffs.today_at(house, desk)
+    today = desk.day_of(house.world.now())
     rules = tariffs.rules(desk, today)
     growing = desk.settings.growing_fines_payable
     return [payable.judge(fee, rules, today, growing_payable=growing) for fee in account.fees]

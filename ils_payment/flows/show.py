@@ -37,108 +37,6 @@ if TYPE_CHECKING:
 _RECENTLY = timedelta(hours=6)
 """For so long "back" in the browser may lead to a payment for the whole account."""
 
-NEXT_STEPS = {
-    "paid_wrong": ("compare the captured amount with the provider", "refund, or book by hand"),
-    "paid_twice": ("the fees are held by or were settled with another payment", "refund this payment"),
-    "fees_differ": (
-        "compare the fees in the library system with the frozen lines",
-        "settle by hand, or refund",
-    ),
-    "unclear": (
-        "look for the marker in the patron's account",
-        "book by hand if it is absent, or settle again",
-    ),
-    "not_applied": ("read why the library system refused", "mend it and settle again, or refund"),
-    "read_back": (
-        "look for the marker and for other credits in the patron's account",
-        "correct the account by hand",
-    ),
-    "marker_wrong": ("look for the marker in the patron's account", "correct the account by hand"),
-    "reversed": (
-        "look at the refund or chargeback at the provider",
-        "decide whether the fee is owed again, and correct the account by hand",
-    ),
-    "unexpected": ("compare provider, library system and audit trail", "decide by hand"),
-    "chargeback": (
-        "look at the chargeback at the provider, and answer it there in time",
-        "decide whether the fee is owed again (correct the account by hand), then close with no-action",
-    ),
-    "came_back": (
-        "a refund or chargeback was undone: the money is with us again",
-        "if a marker is named, the fee was charged again, or may have been: look, and take that back",
-        "book by hand, or refund again",
-    ),
-    "refund_stuck": (
-        "a refund has not ended: look at the provider whether the money has left; it is tried on",
-        "if it has not left and cannot, let the treasury pay it out: refunded-outside",
-    ),
-    "refund_failed": (
-        "read why the refund did not happen",
-        "if a marker is named, the fee may have been charged again: look, and take that back",
-        "refund again, or let the treasury pay it out",
-    ),
-    "treasury_pays": (
-        "the provider gives nothing back: give the order to the treasury (amount, payment's number)",
-        "where the fee stays, charge it again in the library system by hand",
-        "when it has paid out, close with refunded-outside and the number of its voucher",
-    ),
-    "refund_wanted": ("somebody wanted to give this back", "refund, or settle again"),
-    "charge_by_hand": (
-        "the refund is done and the fee stays, but the library system does not know it",
-        "charge the fee again by hand, then close with no-action",
-    ),
-    "not_in_ledger": (
-        "the provider took this payment and the ledger lacks it",
-        "find the payment at the provider; refund it there, or book it by hand",
-    ),
-    "not_at_provider": ("the ledger has this payment and the provider does not", "compare with the provider"),
-    "other_amount": ("provider and ledger name different amounts", "compare with the provider"),
-    "other_reversals": (
-        "provider and ledger differ about what was given back",
-        "compare with the provider",
-    ),
-    "orphan_marker": (
-        "a credit in the library system carries a marker of ours that the ledger has no order for",
-        "find out who wrote it; correct the account by hand if it is not right",
-    ),
-    "marker_missing": (
-        "a credit that was confirmed is not in the patron's account any more",
-        "find out who removed it; book by hand or refund",
-    ),
-    "marker_twice": ("a marker stands in the account more than once", "correct the account by hand"),
-    "marker_other_amount": ("the credit has other cents than were ordered", "correct the account by hand"),
-    "marker_unexpected": (
-        "a credit is there for a payment that was not settled by it",
-        "correct the account by hand, or do not give the money back as well",
-    ),
-    "renewed_elsewhere": (
-        "the card has another expiry than was sold: somebody else changed it meanwhile",
-        "refund the renewal, or settle again: that extends the card from what it says now",
-    ),
-    "not_renewed": (
-        "read why the library system did not renew the card",
-        "mend it and settle again, or refund the renewal",
-    ),
-    "renewal_unclear": (
-        "look at the card's expiry in the library system",
-        "settle again (the same expiry is written), or refund the renewal",
-    ),
-    "renewal_unbooked": (
-        "the card is renewed and paid for, but the library system does not have its fee",
-        "book fee and payment by hand, or settle again",
-    ),
-    "card_shorter": (
-        "a card that was renewed and paid for ends earlier than was sold",
-        "find out who changed it; correct its expiry by hand, or refund the renewal",
-    ),
-    "renewed_unpaid": (
-        "the money of a renewal went back, and the card is renewed all the same",
-        "put the expiry back in the library system, or let the patron pay for it at the desk",
-    ),
-    "charge_differs": ("a counter-debit is not there just once", "correct the account by hand"),
-    "broken_rule": ("send the log of this payment to the maintainers", "decide by hand"),
-}
-
 
 def payment(house: House, payment_id: str) -> PaymentView | None:
     """Return one payment, None when there is none with this id."""
@@ -319,7 +217,6 @@ def _case(unit: Unit, found: Case) -> CaseView:
         currency=held.currency if held else found.facts.get("currency"),
         state=held.state if held else None,
         facts={"number": held.receipt_number, **found.facts} if held else found.facts,
-        next_steps=NEXT_STEPS.get(found.kind, NEXT_STEPS["unexpected"]),
     )
 
 

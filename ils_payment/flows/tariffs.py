@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ils_payment.domain.by_law import Tariff
     from ils_payment.flows.house import Desk, House
     from ils_payment.model import Card, CategoryFee, LocalText, PatronRef
-    from ils_payment.ports import Evidencing, LibrarySystem
+    from ils_payment.ports import LibrarySystem
 
 log = structlog.get_logger(__name__)
 
@@ -94,11 +94,6 @@ def open_category_fees(system: LibrarySystem, monotonic: Callable[[], float]) ->
     return CategoryFees(system, monotonic)
 
 
-def today_at(house: House, desk: Desk) -> date:
-    """Return the day that it is at the library."""
-    return house.world.now().astimezone(desk.settings.zone).date()
-
-
 def quote_for(
     desk: Desk,
     patron: PatronRef,
@@ -133,9 +128,7 @@ def quote_for(
 
 def _evidence(desk: Desk, patron: PatronRef) -> date | Unreadable | None:
     """Ask the library system how long the patron's evidence is good; None where it cannot tell."""
-    if not desk.system.capabilities().shows_evidence:
-        return None
-    return cast("Evidencing", desk.system).evidence_until(patron)
+    return desk.evidencing.evidence_until(patron) if desk.evidencing else None
 
 
 def booked_kind(desk: Desk, kind: str, today: date) -> config.FeeKind | by_law.FeeKind | None:
@@ -149,7 +142,7 @@ def known_kind(house: House, desk: Desk, kind: str) -> KnownKind:
 
     ``fee_kinds`` of the configuration goes before the tariff.
     """
-    found = booked_kind(desk, kind, today_at(house, desk))
+    found = booked_kind(desk, kind, desk.day_of(house.world.now()))
     if found is None:
         whole = kind == WHOLE_ACCOUNT and not desk.system.capabilities().fee_ids
         return KnownKind(label=_ALL_FEES if whole else None)

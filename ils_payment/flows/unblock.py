@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from ils_payment.errors import PinNeededError, PluginError, RemoteAbsentError, RemoteError
+from ils_payment.errors import PinNeededError, RemoteAbsentError, RemoteError
 from ils_payment.flows import elending_words as words
 from ils_payment.flows.views import ELendingView
 from ils_payment.model import Answer, Hindrance, Lifted, Question, Unclear, Verdict
-from ils_payment.ports import Lifting
 from ils_payment.store import elending, patrons, payments
 
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from ils_payment.flows.house import Desk, House
     from ils_payment.model import Account, Block, Card, PatronRef
+    from ils_payment.ports import Lifting
     from ils_payment.store.elending import Kept
     from ils_payment.store.records import Payment
 
@@ -50,7 +50,7 @@ def follow(house: House, desk: Desk, payment: Payment) -> datetime | None:
     likes: each platform is asked until it has answered, and never again. Whatever a remote or a plugin
     does, nothing is raised; StoreBusyError and StaleFenceError are, as everywhere.
     """
-    names = (*([SYSTEM] if desk.system.capabilities().can_lift else ()), *desk.elending)
+    names = (*([SYSTEM] if desk.lifting else ()), *desk.elending)
     if not names:
         return None
     with house.store.read() as unit:
@@ -140,8 +140,8 @@ def _asked(look: _Look, due: list[str]) -> dict[str, Kept]:
         last = isinstance(error, RemoteAbsentError)
         return {name: look.keep(name, look.cannot_tell(name, error), last=last) for name in due}
     answers: dict[str, Kept] = {}
-    if SYSTEM in due:
-        answers[SYSTEM], card = _unblocked(look, account, card)
+    if look.desk.lifting and SYSTEM in due:
+        answers[SYSTEM], card = _unblocked(look, look.desk.lifting, account, card)
     if SYSTEM in answers and _due_at(answers[SYSTEM], answers[SYSTEM].as_of) is not None:
         # A platform would only say what still stands because of a block that may be gone in a minute.
         return answers
@@ -159,14 +159,14 @@ def _answer(look: _Look, name: str, question: Question) -> Answer:
         return look.cannot_tell(name, error)
 
 
-def _unblocked(look: _Look, account: Account, card: Card) -> tuple[Kept, Card]:
+def _unblocked(look: _Look, system: Lifting, account: Account, card: Card) -> tuple[Kept, Card]:
     """Lift the blocks that hang on fees or expiry when neither is left; return what stands, and the card."""
-    today = look.house.world.now().astimezone(look.desk.settings.zone).date()
+    today = look.desk.day_of(look.house.world.now())
     clear = not account.fees and account.balance <= 0
     valid = card.valid_until is None or card.valid_until >= today
     wanted = [block for block in card.blocks if clear and valid and _liftable(block)]
     try:
-        unclear = [block for block in wanted if not _lifted(look, block)]
+        unclear = [block for block in wanted if not _lifted(look, system, block)]
         card = look.desk.system.card(look.patron) if wanted else card
     except Exception as error:  # noqa: BLE001 - as above
         return look.keep(SYSTEM, look.cannot_tell(SYSTEM, error)), card
@@ -180,12 +180,10 @@ def _liftable(block: Block) -> bool:
     return block.liftable and not block.manual and block.kind in HANG_ON_MONEY
 
 
-def _lifted(look: _Look, block: Block) -> bool:
+def _lifted(look: _Look, system: Lifting, block: Block) -> bool:
     """Lift one block; False when nobody can tell whether it is gone. The call is harmless when repeated."""
-    if not isinstance(look.desk.system, Lifting):  # pragma: no cover - checked when the desk was opened
-        raise PluginError("The library system declares that it lifts blocks, and does not.")
     look.house.world.failpoint("unblock.before_lift")
-    outcome = look.desk.system.lift_block(look.patron, block)
+    outcome = system.lift_block(look.patron, block)
     word = "lifted" if isinstance(outcome, Lifted) else f"not_lifted: {outcome.reason}"
     log.info("block", payment=look.payment.id, library=look.desk.key, kind=block.kind, outcome=word)
     return not isinstance(outcome, Unclear)

@@ -218,7 +218,6 @@ class CaseView:
     currency: str | None
     state: State | None
     facts: dict[str, Any]
-    next_steps: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -130,7 +130,6 @@ class ProviderCapabilities:
     find: bool
     key_lifetime: timedelta
     longest_pending: timedelta
-    text_limit: int
     redirect_origins: tuple[str, ...]
     currencies: tuple[str, ...]
     refund: RefundSupport = RefundSupport.NONE

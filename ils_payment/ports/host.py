@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Protocol
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
     import socket
-    from datetime import datetime
+    from datetime import date, datetime
 
     import requests
 
@@ -38,6 +39,10 @@ class LibraryInfo(BaseModel):
     currency: str
     languages: tuple[str, ...]
     time_zone: str
+
+    def day_of(self, instant: datetime) -> date:
+        """Return the day of *instant* (timezone-aware) at the library."""
+        return instant.astimezone(ZoneInfo(self.time_zone)).date()
 
 
 class Host(Protocol):

@@ -73,10 +73,6 @@ _WAKE = (
 )
 
 
-AlreadyClaimedError = claims.AlreadyClaimedError
-"""What :func:`create` raises."""
-
-
 class StaleFenceError(Exception):
     """Somebody else has taken the payment over since it was read: what was learned is only a fact now."""
 

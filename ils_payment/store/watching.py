@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, select
 
 from ils_payment.store.case_tables import cases, refunds
-from ils_payment.store.doors import StateCount, state_counts
 from ils_payment.store.installation import is_paused, is_unreconciled
 from ils_payment.store.journal_tables import journal
+from ils_payment.store.sessions import StateCount, state_counts
 from ils_payment.store.tables import notices, payments, private_mails
 
 if TYPE_CHECKING:

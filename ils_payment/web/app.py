@@ -23,8 +23,8 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from ils_payment import __version__
 from ils_payment.errors import StoreBusyError
-from ils_payment.store import doors
 from ils_payment.store import staff as staff_accounts
+from ils_payment.store.sessions import purge
 from ils_payment.web import (
     api,
     api_docs,
@@ -178,7 +178,7 @@ async def _purge_now_and_then(house: House) -> None:
 def _purge(house: House) -> None:
     try:
         with house.store.unit() as unit:
-            doors.purge(unit, unit.now - sessions.IDLE)
+            purge(unit, unit.now - sessions.IDLE)
             staff_accounts.purge(unit, unit.now - STAFF_IDLE)
     except StoreBusyError as error:
         log.warning("purge_postponed", reason=error.what)

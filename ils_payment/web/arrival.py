@@ -16,7 +16,7 @@ from ils_payment.errors import RemoteError
 from ils_payment.flows import offer
 from ils_payment.flows.house import Desk, House
 from ils_payment.model import PatronRef, Refused, Unavailable
-from ils_payment.store import doors
+from ils_payment.store.sessions import close_session, use_token
 from ils_payment.web import cookies, handover, limits, render, sessions
 from ils_payment.web.security import cross_site, same_site
 from ils_payment.web.sessions import DeskHere, HouseHere, VisitMaybe
@@ -101,10 +101,10 @@ def spend(  # the one transaction in which a token becomes a session
 ) -> str:
     """Use the token up and open a session; return its value. TokenError when it was used before."""
     with house.store.unit() as unit:
-        if not doors.use_token(unit, handed.digest, handed.forget_at):
+        if not use_token(unit, handed.digest, handed.forget_at):
             raise handover.TokenError("used", "it was used before", handed.kid)
         if visit is not None:
-            doors.close_session(unit, visit.session_id)
+            close_session(unit, visit.session_id)
         return sessions.open_session(
             unit, house, desk, handed.patron, handed.language or language, kind=kind
         )[0]
@@ -229,7 +229,7 @@ def _answer(desk: Desk, card: str, pin: str) -> PatronRef | Refused | Unavailabl
 def _begin(house: House, desk: Desk, patron: PatronRef, language: str, visit: sessions.Visit | None) -> str:
     with house.store.unit() as unit:
         if visit is not None:
-            doors.close_session(unit, visit.session_id)
+            close_session(unit, visit.session_id)
         return sessions.open_session(unit, house, desk, patron, language)[0]
 
 

@@ -9,7 +9,6 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 from starlette.responses import Response
 
 from ils_payment.domain.by_law import Evidence
-from ils_payment.flows.tariffs import today_at
 from ils_payment.web import render
 from ils_payment.web.sessions import DeskHere, HouseHere, visit_if_any
 from ils_payment.web.words import N_
@@ -66,7 +65,7 @@ def fees_explained(request: Request, house: HouseHere, desk: DeskHere) -> Respon
     """Show what cards and fees cost; there is no such page without a tariff."""
     if desk.tariff is None:
         raise HTTPException(404)
-    return page(request, desk.tariff, today_at(house, desk))
+    return page(request, desk.tariff, desk.day_of(house.world.now()))
 
 
 def page(request: Request, tariff: Tariff, today: date) -> Response:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 import structlog
@@ -17,6 +16,7 @@ from starlette.routing import Route
 from ils_payment.errors import StoreBusyError
 from ils_payment.store.installation import is_paused
 from ils_payment.store.migrations import HEAD
+from ils_payment.transport import is_loopback
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -95,7 +95,4 @@ def _said(what: dict[str, str | bool], status: int = 200) -> Response:
 def _is_this_host(request: Request) -> bool:
     if request.client is None or any(name in request.headers for name in _FORWARDED):
         return False
-    try:
-        return ip_address(request.client.host).is_loopback
-    except ValueError:
-        return False
+    return is_loopback(request.client.host)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from ils_payment.store import doors
+from ils_payment.store import sessions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -133,7 +133,7 @@ def _count(
     with house.store.unit() as unit:
         window = _window(unit)
         _line_up(unit, buckets)
-        found = doors.counted(unit, list(buckets.values()), window - HOUR)
+        found = sessions.counted(unit, list(buckets.values()), window - HOUR)
         counted = {what: found[bucket] for what, bucket in buckets.items()}
         reached = [what for what, most in most_of.items() if counted[what] >= most]
         if not reached:
@@ -159,16 +159,16 @@ def _line_up(unit: Unit, buckets: Mapping[str, str]) -> None:
 
     In one order always, so that nobody waits for somebody else in a circle.
     """
-    doors.count(unit, sorted(buckets.values()), _GATE, unit.now + timedelta(seconds=2 * HOUR))
+    sessions.count(unit, sorted(buckets.values()), _GATE, unit.now + timedelta(seconds=2 * HOUR))
 
 
 def _take_back(unit: Unit, attempt: Attempt) -> None:
     _line_up(unit, attempt.buckets)
-    doors.uncount(unit, sorted(attempt.buckets.values()), attempt.window)
+    sessions.uncount(unit, sorted(attempt.buckets.values()), attempt.window)
 
 
 def _add(unit: Unit, buckets: Sequence[str], window: int) -> None:
-    doors.count(unit, buckets, window, unit.now + timedelta(seconds=HOUR + 2 * STEP))
+    sessions.count(unit, buckets, window, unit.now + timedelta(seconds=HOUR + 2 * STEP))
 
 
 def _window(unit: Unit) -> int:

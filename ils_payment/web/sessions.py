@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from ils_payment.errors import StoreBusyError
 from ils_payment.flows.house import Desk, House
 from ils_payment.model import PatronRef
-from ils_payment.store import doors, patrons
+from ils_payment.store import patrons, sessions
 from ils_payment.store.unit import Unit
 from ils_payment.web import cookies
 
@@ -71,7 +71,7 @@ def open_session(
     """
     value = cookies.new_value(house)
     ends_at = unit.now + LONGEST
-    doors.open_session(
+    sessions.open_session(
         unit,
         digest=cookies.digest(kind, value),
         library=desk.key,
@@ -86,7 +86,7 @@ def find(house: House, desk: Desk, value: str, *, kind: str = PAGE, touch: bool 
     """Return the visit that *value* opens at this library, None when it is unknown or over."""
     digest = cookies.digest(kind, value)
     with house.store.read() as unit:
-        row = doors.find_session(unit, digest, desk.key)
+        row = sessions.find_session(unit, digest, desk.key)
         now = unit.now
     if row is None or now >= row.ends_at or now >= row.seen_at + IDLE:
         return None
@@ -108,7 +108,7 @@ def _touch(house: House, digest: str, now: datetime) -> datetime | None:
     """Mark the session as used; a busy database is no reason to refuse the page."""
     try:
         with house.store.unit() as unit:
-            doors.touch_session(unit, digest)
+            sessions.touch_session(unit, digest)
     except StoreBusyError:
         log.warning("session_not_prolonged")
         return None
@@ -118,7 +118,7 @@ def _touch(house: House, digest: str, now: datetime) -> datetime | None:
 def close(house: House, session_id: str) -> None:
     """End a session now."""
     with house.store.unit() as unit:
-        doors.close_session(unit, session_id)
+        sessions.close_session(unit, session_id)
 
 
 def the_house(request: Request) -> House:

@@ -25,7 +25,7 @@ from ils_payment.flows.subject import (
 )
 from ils_payment.flows.verify import verify
 from ils_payment.model import Actor, PatronRef
-from ils_payment.store import doors, journal, patrons
+from ils_payment.store import journal, patrons, sessions
 from tests.books.conftest import TREASURER, pay_one
 from tests.flows.decisions import case_of, held_payment
 
@@ -47,7 +47,7 @@ def known(each_town):
     with town.house.store.unit() as unit:
         patron = patrons.known_id(unit, town.desk.patrons, town.erika)
         assert patron is not None
-        doors.open_session(
+        sessions.open_session(
             unit,
             digest="d",
             library="lindental",
@@ -161,7 +161,7 @@ def test_a_card_is_looked_up_in_the_library_system(town):
 def test_old_payments_are_forgotten_by_themselves(known):
     known.world.pass_time(hours=2)
     with known.house.store.unit() as unit:
-        doors.purge(unit, unit.now)
+        sessions.purge(unit, unit.now)
     known.world.pass_time(days=14 * 31 - 1)
     forget_old(known.house)
     assert private_rows(known)[0]["private_payments"] == 1

@@ -145,14 +145,14 @@ def test_payments_can_be_chosen_by_state_and_library(ils_payment, config, settle
     assert settled in ils_payment("--config", config, "payments", "list", "--state", "settled").out
 
 
-def test_a_case_is_listed_and_shown_with_the_next_steps(ils_payment, config, held):
+def test_a_case_is_listed_and_shown_with_what_to_do(ils_payment, config, held):
     [listed] = json.loads(ils_payment("--config", config, "cases", "list", "--json").out)
     assert listed["payment_id"] == held
     assert listed["kind"] == "fees_differ"
     assert listed["kind"] in ils_payment("--config", config, "cases", "list").out
     shown = ils_payment("--config", config, "cases", "show", listed["case_id"])
     assert held in shown.out
-    assert "1. compare the fees" in shown.out
+    assert "Please compare in the library system" in shown.out
     told = json.loads(ils_payment("--config", config, "cases", "show", listed["case_id"], "--json").out)
     where = told.pop("whereabouts")
     assert "booked_by_hand" in told.pop("choices")

@@ -18,7 +18,7 @@ from ils_payment.flows import paylink, remind, subject, tell
 from ils_payment.flows.desk_checks import check_desk
 from ils_payment.flows.house import open_house
 from ils_payment.model import Actor
-from ils_payment.store import doors, journal
+from ils_payment.store import journal, sessions
 from ils_payment.store.renewal_tables import private_reminders
 from ils_payment.store.tables import private_mails, private_patrons
 from tests.conftest import KOHA
@@ -274,7 +274,7 @@ def test_a_person_can_ask_for_what_is_noted_and_have_it_erased(town):
 def test_the_note_goes_when_no_link_needs_it_any_more(town):
     town.round()
     with town.house.store.unit() as unit:
-        doors.purge(unit, unit.now)
+        sessions.purge(unit, unit.now)
     assert len(town.rows(private_patrons)) == 1, "the link in the mail is still good"
     town.world.pass_time(days=150)
     subject.forget_old(town.house)
@@ -283,7 +283,7 @@ def test_the_note_goes_when_no_link_needs_it_any_more(town):
     subject.forget_old(town.house)
     assert town.rows(private_reminders) == []
     with town.house.store.unit() as unit:
-        doors.purge(unit, unit.now)
+        sessions.purge(unit, unit.now)
     assert town.rows(private_patrons) == []
 
 

@@ -15,9 +15,11 @@ from ils_payment.flows import decide, offer, verify
 from ils_payment.flows.advance import advance
 from ils_payment.flows.reconcile import reconcile
 from ils_payment.flows.views import Begun, NotBegun
+from ils_payment.model import RenewSupport
 from ils_payment.store.tables import payments as payments_table
 from tests.flows.decisions import CLERK, TREASURER, books, case_of, refund, resolve
 from tests.flows.renewing import YEAR, RenewingTown
+from tests.flows.test_refunds_odd_answers import library_answers
 from tests.flows.truths import ending, hear, load, trail
 
 PUT = "patrons.put"
@@ -149,6 +151,15 @@ def test_a_library_system_that_is_away_for_a_day_renews_afterwards_and_leaves_no
     town.koha.database_down(down=False)
     town.run_for(hours=2, rounds=20)
     renewed(town, payment_id)
+
+
+def test_a_renewal_that_was_paid_before_renewing_was_switched_off_is_a_case_and_no_call(town):
+    payment_id = town.sold()
+    library_answers(town, capabilities=replace(town.desk.system.capabilities(), can_renew=RenewSupport.NO))
+    pay_for(town, payment_id)
+    case = case_of(town, payment_id, "not_renewed")
+    assert case.facts["reason"] == "the library system renews no cards"
+    assert town.writes() == []
 
 
 def test_a_card_that_the_desk_renewed_meanwhile_is_not_renewed_twice(town):

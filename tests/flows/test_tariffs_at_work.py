@@ -11,7 +11,7 @@ import pytest
 from ils_payment.domain.tariff import NoQuote, Quote
 from ils_payment.errors import ConfigurationError, RemoteUnavailableError
 from ils_payment.flows import pay, see, show
-from ils_payment.flows.tariffs import FRESH_SECONDS, CategoryFees, KnownKind, known_kind, quote_for, today_at
+from ils_payment.flows.tariffs import FRESH_SECONDS, CategoryFees, KnownKind, known_kind, quote_for
 from ils_payment.flows.views import Begun, NotBegun
 from ils_payment.model import Card, CategoryFee, PatronRef
 from tests.conftest import Town
@@ -150,7 +150,7 @@ def priced(town):
         clock = SimpleNamespace(seconds=50.0)
         prices = Prices(cents)
         desk = replace(lindental.desk, category_fees=CategoryFees(prices, lambda: clock.seconds))
-        today = today_at(lindental.house, desk)
+        today = desk.day_of(lindental.house.world.now())
         card = Card(number=None, valid_until=today + timedelta(days=9), category="ERW")
         return desk, prices, clock, card, today
 
@@ -212,7 +212,7 @@ def student(town):
         lindental = town(STUDENT, library_system={**system_table("sqlite:////unused"), **table})
         for day in days:
             lindental.koha.add_attribute(int(lindental.erika), "NACHWEIS", day)
-        today = today_at(lindental.house, lindental.desk)
+        today = lindental.desk.day_of(lindental.house.world.now())
         card = Card(number=None, valid_until=today + timedelta(days=9), category="ERW")
         before = len(lindental.world.requests)
         found = quote_for(lindental.desk, lindental.erika, card, today)
@@ -249,7 +249,8 @@ def test_without_a_tariff_no_card_is_renewed(database_url):
     bare = Town(database_url)
     try:
         card = Card(number=None, valid_until=None, category="ERW")
-        assert refused(quote_for(bare.desk, ERIKA, card, today_at(bare.house, bare.desk))) == "no_tariff"
+        today = bare.desk.day_of(bare.house.world.now())
+        assert refused(quote_for(bare.desk, ERIKA, card, today)) == "no_tariff"
         assert bare.desk.category_fees is None
     finally:
         bare.close()

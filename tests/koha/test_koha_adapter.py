@@ -9,8 +9,10 @@ import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from unittest.mock import Mock
 
 import pytest
+import requests
 import structlog
 from ils_payment_koha import lookups
 from ils_payment_koha.adapter import KohaSystem
@@ -40,6 +42,7 @@ from ils_payment.model import (
 from ils_payment.plugins import Plugins
 from ils_payment.ports import LibrarySystem
 from tests.koha.koha_in_process import Client
+from tests.transport_errors import tls_because
 
 CARD = "21234000012345"
 PIN = "4711"
@@ -486,6 +489,18 @@ def test_a_koha_that_is_down_got_nothing(connect, koha):
     outcome = adapter.settle(order([fee]))
     assert isinstance(outcome, NotApplied)
     assert not outcome.permanent
+
+
+@pytest.mark.parametrize(
+    ("reason", "outcome"),
+    [("TLSV1_ALERT_PROTOCOL_VERSION", NotApplied), ("UNEXPECTED_EOF_WHILE_READING", Unclear)],
+)
+def test_only_a_failed_handshake_is_certain_among_the_errors_of_tls(
+    adapter, koha, monkeypatch, reason, outcome
+):
+    asked = order(payable(adapter, koha))
+    monkeypatch.setattr(requests.Session, "request", Mock(side_effect=tls_because(reason)))
+    assert isinstance(adapter.settle(asked), outcome)
 
 
 def test_a_koha_that_goes_down_after_the_token_got_nothing(connect, koha):

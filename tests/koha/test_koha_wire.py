@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
-import socket
 import ssl
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -14,15 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
-import urllib3.connection
-import urllib3.exceptions
 from ils_payment_koha import patrons, settling, titles, wire
 from ils_payment_koha.answers import Answer, Shape
-from ils_payment_koha.client import NotSentError, failure, never_sent
+from ils_payment_koha.client import NotSentError, failure
 
 from ils_payment.errors import RemoteGarbledError
 from ils_payment.model import Applied, CreditOrder, NotApplied, OrderLine, PatronRef, Unclear
+from tests.transport_errors import tls
 
 PATRON = PatronRef("4")
 READ_AT = datetime(2026, 11, 21, 17, 0, tzinfo=UTC)
@@ -451,56 +447,6 @@ def test_titles_of_marc_records(record, title):
 
 
 # --- what a transport error means -------------------------------------------------------------
-
-POOL = urllib3.HTTPSConnectionPool("koha.example")
-SOCKET: Any = urllib3.connection.HTTPConnection("koha.example")
-
-
-def retried(reason):
-    return urllib3.exceptions.MaxRetryError(POOL, "/", reason)
-
-
-def tls(error):
-    return requests.exceptions.SSLError(retried(urllib3.exceptions.SSLError(error)))
-
-
-def handshake(reason):
-    error = ssl.SSLError(1, reason)
-    error.reason = reason
-    return tls(error)
-
-
-@pytest.mark.parametrize(
-    ("error", "before"),
-    [
-        (requests.ConnectionError(retried(urllib3.exceptions.NewConnectionError(SOCKET, "refused"))), True),
-        (
-            requests.ConnectionError(
-                retried(urllib3.exceptions.NameResolutionError("h", SOCKET, socket.gaierror()))
-            ),
-            True,
-        ),
-        (requests.exceptions.ConnectTimeout(), True),
-        (tls(ssl.SSLCertVerificationError(1, "self-signed")), True),
-        (handshake("TLSV1_ALERT_PROTOCOL_VERSION"), True),
-        (handshake("UNEXPECTED_EOF_WHILE_READING"), False),
-        (handshake("WRONG_VERSION_NUMBER"), False),
-        (requests.exceptions.ProxyError(retried(urllib3.exceptions.NewConnectionError(SOCKET, "x"))), False),
-        (
-            requests.ConnectionError(
-                urllib3.exceptions.ProtocolError("aborted", http.client.RemoteDisconnected("closed"))
-            ),
-            False,
-        ),
-        (requests.exceptions.ReadTimeout(), False),
-        (requests.exceptions.Timeout(), False),
-        (requests.exceptions.ChunkedEncodingError(), False),
-        (requests.ConnectionError(), False),
-        (ConnectionResetError(), False),
-    ],
-)
-def test_only_errors_before_sending_are_certain(error, before):
-    assert never_sent(error) is before
 
 
 def test_a_rejected_certificate_has_a_mend_of_its_own():

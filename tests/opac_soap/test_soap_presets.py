@@ -6,8 +6,10 @@ from dataclasses import replace
 from datetime import date, timedelta
 from importlib.resources import files
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+import requests
 from ils_payment_opac_soap.adapter import SOAPSystem
 from ils_payment_opac_soap.config import SOAPConfig
 from ils_payment_opac_soap.simulator import Fault, SOAPSimulator
@@ -35,6 +37,7 @@ from ils_payment.model import (
 from ils_payment.testing.simulator import serve
 from ils_payment.world import PluginHost, World
 from tests.opac_soap.conftest import CARD, JAN, LIBRARY, MARKER, OLE, PIN, PRESETS, SELMA, Stand, table
+from tests.transport_errors import tls_because
 
 WITH_FEES = ("arena", "ncip", "sunrise-rpc", "symphony")
 PAYING = ("arena", "ncip", "symphony")
@@ -156,6 +159,16 @@ def test_what_can_be_seen_to_be_wrong_is_not_sent(preset):
     late = replace(good, send_before=stand.world.now() - timedelta(seconds=1))
     assert stand.system.settle(late) == NotApplied(reason="soap_not_sent_in_time")
     assert stand.sent() == 0
+
+
+@pytest.mark.parametrize(
+    ("reason", "outcome"),
+    [("TLSV1_ALERT_PROTOCOL_VERSION", NotApplied), ("UNEXPECTED_EOF_WHILE_READING", Unclear)],
+)
+def test_only_a_failed_handshake_is_certain_among_the_errors_of_tls(stand, monkeypatch, reason, outcome):
+    order = stand.order()
+    monkeypatch.setattr(requests.Session, "send", Mock(side_effect=tls_because(reason)))
+    assert isinstance(stand.system.settle(order), outcome)
 
 
 @pytest.mark.parametrize("preset", ["libero", "sunrise-rpc"])

@@ -242,7 +242,7 @@ class Jar(PaymentProvider):
         hour = timedelta(hours=1)
         return ProviderCapabilities(
             live=False, read=ReadSupport.FULL, notices=False, close=True, find=True, key_lifetime=hour,
-            longest_pending=hour, text_limit=50, redirect_origins=(), currencies=("EUR",),
+            longest_pending=hour, redirect_origins=(), currencies=("EUR",),
         )
 
     def methods(self):

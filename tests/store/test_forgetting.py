@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 
 from ils_payment.flows.advance import forget_old_notices
 from ils_payment.model import PatronRef
-from ils_payment.store import doors, patrons
+from ils_payment.store import patrons, sessions
 from ils_payment.store.tables import notices
 
 
@@ -38,7 +38,7 @@ def test_a_patron_who_only_looked_is_not_kept_and_one_who_paid_is(each_town):
     with town.house.store.unit() as unit:
         looked = patrons.patron_id(unit, town.desk.patrons, PatronRef("999"))
     with town.house.store.unit() as unit:
-        doors.purge(unit, unit.now)
+        sessions.purge(unit, unit.now)
     with town.house.store.read() as unit:
         assert patrons.patron_ref(unit, looked) is None
         assert patrons.known_id(unit, town.desk.patrons, town.erika) is not None

@@ -14,7 +14,6 @@ from ils_payment.store import (
     cases,
     chain,
     claims,
-    doors,
     inbox,
     intake,
     journal,
@@ -22,6 +21,7 @@ from ils_payment.store import (
     patrons,
     payments,
     refunds,
+    sessions,
 )
 from ils_payment.store.tables import notices
 from tests.conftest import Town
@@ -244,7 +244,7 @@ def test_a_session_of_one_library_opens_no_other_and_is_gone_once_it_is_closed(e
     patron = load(town, town.started(only=1)).patron_id
     begun = town.world.now()
     with town.house.store.unit() as unit:
-        doors.open_session(
+        sessions.open_session(
             unit,
             digest="d",
             library="lindental",
@@ -254,13 +254,13 @@ def test_a_session_of_one_library_opens_no_other_and_is_gone_once_it_is_closed(e
         )
     town.world.pass_time(minutes=5)
     with town.house.store.unit() as unit:
-        assert doors.find_session(unit, "d", "elsewhere") is None
-        assert doors.find_session(unit, "e", "lindental") is None
-        doors.touch_session(unit, "d")
-        found = doors.find_session(unit, "d", "lindental")
+        assert sessions.find_session(unit, "d", "elsewhere") is None
+        assert sessions.find_session(unit, "e", "lindental") is None
+        sessions.touch_session(unit, "d")
+        found = sessions.find_session(unit, "d", "lindental")
         assert found is not None
         assert (found.patron, found.patron_id, found.language) == (town.erika, patron, "de")
         assert (found.seen_at, found.ends_at) == (town.world.now(), begun + timedelta(hours=1))
-        doors.close_session(unit, "d")
-        assert doors.find_session(unit, "d", "lindental") is None
-        doors.close_session(unit, "d")
+        sessions.close_session(unit, "d")
+        assert sessions.find_session(unit, "d", "lindental") is None
+        sessions.close_session(unit, "d")

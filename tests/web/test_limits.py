@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from ils_payment.store.doors import purge
+from ils_payment.store.sessions import purge
 from ils_payment.web import limits
 
 

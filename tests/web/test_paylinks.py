@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from ils_payment.flows import paylink, see, subject
 from ils_payment.flows.views import NotBegun
 from ils_payment.model import Actor
-from ils_payment.store import doors as store_doors
+from ils_payment.store.sessions import purge
 from ils_payment.web import limits
 from ils_payment.web.app import create_app
 from tests.web.card_town import OLE, CardTown, tariff
@@ -212,7 +212,7 @@ def test_a_link_is_good_until_its_last_second_though_nobody_ever_paid(place):
     ole = Stranger(place, days=5)
     place.world.pass_time(days=4, hours=23)
     with place.house.store.unit() as unit:
-        store_doors.purge(unit, unit.now - timedelta(hours=1))
+        purge(unit, unit.now - timedelta(hours=1))
     subject.forget_old(place.house)
     assert "10,00 €" in ole.sees()
 
@@ -237,7 +237,7 @@ def test_a_person_who_was_erased_is_not_known_by_an_old_link(place):
     subject.erase(place.house, place.desk, Actor(name="t", role="admin"), place.ref("expired"))
     assert "Dieser Link ist abgelaufen" in ole.sees(410)
     with place.house.store.unit() as unit:
-        store_doors.purge(unit, unit.now - timedelta(hours=1))
+        purge(unit, unit.now - timedelta(hours=1))
     assert "Dieser Link ist abgelaufen" in ole.sees(410)
 
 

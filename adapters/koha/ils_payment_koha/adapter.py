@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar
-from zoneinfo import ZoneInfo
 
 from ils_payment.errors import RemoteAbsentError, RemoteError, RemoteRefusedError
 from ils_payment.model import (
@@ -157,7 +156,7 @@ class KohaSystem:
     def card(self, patron: PatronRef) -> Card:
         """Read the patron's record with one call; a card expires by the library's own calendar."""
         body = self._client.read(f"/patrons/{_path(patron)}")
-        today = self._host.now().astimezone(ZoneInfo(self._host.library.time_zone)).date()
+        today = self._host.library.day_of(self._host.now())
         return patrons.card(body, today)
 
     def contact(self, patron: PatronRef) -> ContactData:

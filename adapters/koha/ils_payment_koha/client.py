@@ -19,6 +19,7 @@ import requests
 import urllib3.exceptions
 
 from ils_payment.errors import RemoteGarbledError, RemoteUnavailableError, causes, why_unreachable
+from ils_payment.transport import never_sent
 from ils_payment_koha.answers import Answer
 from ils_payment_koha.refusals import refuse, refuse_token
 
@@ -34,14 +35,6 @@ SPEC_BYTES = 30 * 1024 * 1024
 
 _TOKEN_MARGIN = 60.0
 """A token that lives for less than this many seconds is not used for a new call."""
-
-_HANDSHAKE_REASONS = {
-    "NO_PROTOCOLS_AVAILABLE",
-    "SSLV3_ALERT_HANDSHAKE_FAILURE",
-    "TLSV1_ALERT_PROTOCOL_VERSION",
-    "UNSUPPORTED_PROTOCOL",
-}
-"""OpenSSL's reasons that can only come up before the first byte of a request is sent."""
 
 
 class NotSentError(RemoteUnavailableError):
@@ -253,28 +246,4 @@ def failure(error: BaseException, host: str = "") -> RemoteUnavailableError:
         return RemoteUnavailableError(f"The connection to Koha failed: {why} ({kind}).", mend=mend)
     return RemoteUnavailableError(
         f"The connection to Koha failed ({kind}).", mend="Try again; look into Koha's logs if it stays."
-    )
-
-
-def never_sent(error: BaseException) -> bool:
-    """Tell whether a transport's *error* came up before the request was sent. In doubt: no.
-
-    ``requests.ConnectionError`` covers a refused connection (before) as well as a broken one
-    (after), so what lies below it decides. A TLS error counts only when it belongs to the
-    handshake: a connection that ends in the middle of an answer is a TLS error, too.
-    """
-    if isinstance(error, requests.exceptions.ProxyError):
-        return False
-    if isinstance(error, requests.exceptions.ConnectTimeout):
-        return True
-    found = causes(error)
-    if any(isinstance(cause, ssl.SSLError) for cause in found):
-        return any(
-            isinstance(cause, ssl.SSLCertVerificationError)
-            or getattr(cause, "reason", None) in _HANDSHAKE_REASONS
-            for cause in found
-        )
-    return any(
-        isinstance(cause, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError)
-        for cause in found
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from string import Formatter
 from typing import Self
 from urllib.parse import urlsplit
@@ -11,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from ils_payment.model import ChargePurpose
 from ils_payment.ports import PluginConfig, Secret
+from ils_payment.transport import is_loopback
 
 _REGISTER_TYPES = ("CASH", "SIP00")
 """With the system preference UseCashRegisters Koha answers 500 to these (seen on 23.05.04 for CASH)."""
@@ -162,7 +162,7 @@ class KohaConfig(PluginConfig):
             raise ValueError(f"this is no web address; {example}")
         if parts.username is not None or parts.password is not None:
             raise ValueError("name and password must not stand in the address; use username and password")
-        if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        if parts.scheme == "http" and not is_loopback(parts.hostname):
             raise ValueError(f"Koha must be reached by https, or card data travels in clear; {example}")
         if parts.query or parts.fragment or not parts.path.endswith("/api/v1"):
             raise ValueError(f"the address must end in /api/v1; {example}")
@@ -252,13 +252,3 @@ def _fillable(text: str, *names: str) -> str:
         if name is not None and (name not in names or spec or conversion):
             raise ValueError(mend)
     return text
-
-
-def _is_loopback(host: str) -> bool:
-    """Tell whether *host* is this machine, where nobody can listen on the way."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from ils_payment.money import as_configured
 from ils_payment.ports import PluginConfig, Secret
+from ils_payment.transport import is_loopback
 from ils_payment_onleihe.rules import KINDS
 
 Fsk = Literal[0, 6, 12, 16, 18]
@@ -105,7 +106,7 @@ class OnleiheConfig(PluginConfig):
         parts = urlsplit(value)
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
             raise ValueError("this is no web address; write it like https://opac.library.example/auth")
-        if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        if parts.scheme == "http" and not is_loopback(parts.hostname):
             raise ValueError("the service must be reached by https, or PINs travel in clear; use https://")
         return value
 
@@ -131,12 +132,3 @@ class OnleiheConfig(PluginConfig):
         ):
             raise ValueError("pseudonyms need pseudonym_key with 32 characters; type: openssl rand -hex 32")
         return self
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -12,7 +12,6 @@ from dataclasses import replace
 from datetime import timedelta
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING, ClassVar
-from zoneinfo import ZoneInfo
 
 import structlog
 
@@ -58,7 +57,6 @@ class Onleihe:
         self._host = host
         self._rules = _rules(config, host.library.currency)
         self._networks = [ip_network(network) for network in config.allowed_networks]
-        self._zone = ZoneInfo(host.library.time_zone)
 
     def capabilities(self) -> ELendingCapabilities:
         """The Onleihe asks at each login; that it keeps nothing is inferred."""
@@ -161,7 +159,7 @@ class Onleihe:
         return hmac.new(key.get_secret_value().encode(), patron.encode(), hashlib.sha256).hexdigest()[:32]
 
     def _today(self) -> date:
-        return self._host.now().astimezone(self._zone).date()
+        return self._host.library.day_of(self._host.now())
 
 
 def _rules(config: OnleiheConfig, currency: str) -> rules.Rules:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-import ssl
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 import requests
 import urllib3.exceptions
@@ -19,9 +17,9 @@ from ils_payment.errors import (
     RemoteGarbledError,
     RemoteRefusedError,
     RemoteUnavailableError,
-    causes,
     why_unreachable,
 )
+from ils_payment.transport import never_sent
 from ils_payment_opac_soap import texts, tree
 from ils_payment_opac_soap.building import Builder
 from ils_payment_opac_soap.outcomes import Answer, Error, error_of, succeeded
@@ -122,7 +120,7 @@ class SOAPClient:
     def _complete(self, operation: Operation, values: Mapping[str, str]) -> dict[str, str]:
         """Add to *values* what every operation may name."""
         config, library = self._config, self._host.library
-        today = self._host.now().astimezone(ZoneInfo(library.time_zone)).date()
+        today = library.day_of(self._host.now())
         known = {
             **config.all_values,
             "user": config.user,
@@ -233,19 +231,4 @@ def failure(error: BaseException, host: str) -> RemoteUnavailableError:
     return RemoteUnavailableError(
         f"The connection to the library system broke: {why or 'no whole answer came'} ({kind}).",
         mend=mend or "Try again; look into its log if it stays.",
-    )
-
-
-def never_sent(error: BaseException) -> bool:
-    """Tell whether a transport's *error* came up before the request was sent. In doubt: no."""
-    if isinstance(error, requests.exceptions.ProxyError):
-        return False
-    if isinstance(error, requests.exceptions.ConnectTimeout):
-        return True
-    found = causes(error)
-    if any(isinstance(cause, ssl.SSLError) for cause in found):
-        return any(isinstance(cause, ssl.SSLCertVerificationError) for cause in found)
-    return any(
-        isinstance(cause, urllib3.exceptions.NewConnectionError | urllib3.exceptions.ConnectTimeoutError)
-        for cause in found
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import tomllib
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +20,7 @@ from pydantic import (
 )
 
 from ils_payment.ports import PluginConfig, Secret
+from ils_payment.transport import is_loopback
 from ils_payment_opac_soap.preset import Errors, Preset, builtin, read_builtin, read_wsdl
 
 _KEY_LENGTH = 32
@@ -262,18 +262,8 @@ def _address(value: str) -> str:
         raise ValueError(f"this is no web address; {example}")
     if parts.username is not None or parts.password is not None:
         raise ValueError("name and password must not stand in the address; use http_user and http_password")
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise ValueError(f"it must be reached by https, or PINs travel in clear; {example}")
     if parts.query or parts.fragment:
         raise ValueError(f"the address must end before any ? or #; {example}")
     return url
-
-
-def _is_loopback(host: str) -> bool:
-    """Tell whether *host* is this machine, where nobody can listen on the way."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

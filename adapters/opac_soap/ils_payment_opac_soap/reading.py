@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 from ils_payment.errors import RemoteRefusedError
 from ils_payment.model import Card
@@ -39,7 +38,7 @@ def card(client: SOAPClient, config: SOAPConfig, host: Host, known: Mapping[str,
         _asked(client, one, known) if one is not None else None
         for one in (operations.card, operations.blocks)
     )
-    today = host.now().astimezone(ZoneInfo(host.library.time_zone)).date()
+    today = host.library.day_of(host.now())
     return mapping.card(known.get("card") or known["patron"], read, blocked, config.spoken, today)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar
-from zoneinfo import ZoneInfo
 
 from ils_payment.by_card import PatronRefs, SignIns
 from ils_payment.errors import PinNeededError, RemoteAbsentError, RemoteError, RemoteRefusedError
@@ -182,7 +181,7 @@ class SIP2System:
         return patron.account(answer, self._config.spoken, self._host.library.currency, self._host.now())
 
     def _card_in(self, answer: wire.Message) -> Card:
-        today = self._host.now().astimezone(ZoneInfo(self._host.library.time_zone)).date()
+        today = self._host.library.day_of(self._host.now())
         return patron.card(answer, self._config.spoken, today)
 
 

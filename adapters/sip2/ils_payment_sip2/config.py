@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from functools import cached_property
 from typing import Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 
 from ils_payment.ports import PluginConfig, Secret
+from ils_payment.transport import is_loopback
 from ils_payment_sip2 import wire
 from ils_payment_sip2.dialect import Dialect, dialect_of
 
@@ -154,12 +154,7 @@ class SIP2Config(PluginConfig):
     @property
     def is_local(self) -> bool:
         """Tell whether the server, or the near end of the tunnel, is on this very machine."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return is_loopback(self.host)
 
     def payment_type_of(self, method: str) -> str:
         """Return the payment type for *method*."""

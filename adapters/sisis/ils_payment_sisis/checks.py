@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from ils_payment.errors import RemoteError
 from ils_payment.model import Finding, Level
+from ils_payment.transport import is_loopback
 from ils_payment_sisis import wire
-from ils_payment_sisis.config import is_local
 from ils_payment_sisis.slnp import SLNPReader
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def run(reader: SLNPReader | NCIPReader, till: SIP2System, config: SISISConfig) 
 
 
 def _slnp(reader: SLNPReader, config: SISISConfig) -> Iterator[Finding]:
-    if reader.table.security == "tunnel" and not is_local(reader.table.host):
+    if reader.table.security == "tunnel" and not is_loopback(reader.table.host):
         yield Finding(
             Level.WARNING,
             "SISIS: encryption",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Literal, Self
 from urllib.parse import urlsplit
 
@@ -11,6 +10,7 @@ from ils_payment_sip2.config import SIP2Config
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ils_payment.ports import PluginConfig, Secret
+from ils_payment.transport import is_loopback
 from ils_payment_sisis import wire
 
 if TYPE_CHECKING:
@@ -213,7 +213,7 @@ class NCIPTable(Table):
         parts = urlsplit(value)
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
             raise ValueError("this is no web address; write it like https://sisis.example.org/ncip2slnp")
-        if parts.scheme == "http" and not is_local(parts.hostname):
+        if parts.scheme == "http" and not is_loopback(parts.hostname):
             raise ValueError("the gateway must be reached by https, or PINs travel in clear; use https://")
         return value
 
@@ -271,13 +271,3 @@ class SISISConfig(PluginConfig):
                 'write fee_lines = "none" in writes.dialect'
             )
         return self
-
-
-def is_local(host: str) -> bool:
-    """Tell whether *host* is this very machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

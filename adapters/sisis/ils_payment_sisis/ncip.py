@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 import requests
 
@@ -64,7 +63,7 @@ class NCIPReader:
         currency = self._host.library.currency
         balance, positions = ncip_wire.fees(fiscal, self._config.amounts, currency)
         account = records.account(balance, positions, currency, self._host.now())
-        today = self._host.now().astimezone(ZoneInfo(self._host.library.time_zone)).date()
+        today = self._host.library.day_of(self._host.now())
         person = ncip_wire.person(data)
         read = records.card(person, ncip_wire.expiry(data), blocks, self._config.block_kinds, today)
         return self._refs.ref(person.number), account, read

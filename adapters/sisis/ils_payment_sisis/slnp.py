@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 from ils_payment.errors import RemoteAbsentError, RemoteGarbledError, RemoteUnavailableError
 from ils_payment_sisis import client, records, wire
@@ -139,4 +138,4 @@ class SLNPReader:
         return answer
 
     def _today(self) -> date:
-        return self._host.now().astimezone(ZoneInfo(self._host.library.time_zone)).date()
+        return self._host.library.day_of(self._host.now())

@@ -33,6 +33,7 @@ from ils_payment.model import (
     Unclear,
 )
 from ils_payment.ports import PluginConfig, Secret
+from ils_payment.transport import never_sent
 from ils_payment_shelf import wire
 
 if TYPE_CHECKING:
@@ -123,9 +124,9 @@ class ShelfSystem:
             return NotApplied(reason="shelf_not_sent_in_time")
         try:
             answer = self._send("POST", f"{_path(order.patron)}/payments", wire.payment(order))
-        except requests.ConnectTimeout:
-            return NotApplied(reason="shelf_not_reached")
         except requests.RequestException as error:
+            if never_sent(error):
+                return NotApplied(reason="shelf_not_reached")
             return Unclear(reason=f"shelf_{type(error).__name__}")
         try:
             return wire.settled(answer.status_code, _decode(answer), order)

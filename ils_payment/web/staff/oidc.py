@@ -19,6 +19,7 @@ import jwt
 import requests
 
 from ils_payment.domain.roles import Role
+from ils_payment.transport import is_loopback
 
 if TYPE_CHECKING:
     from ils_payment.config import Oidc
@@ -131,8 +132,7 @@ def _endpoint(metadata: Metadata, name: str) -> str:
     """Return an address of the discovery document; in clear only on this host."""
     address = str(metadata.get(name, ""))
     parts = urlsplit(address)
-    loopback = parts.hostname in {"127.0.0.1", "localhost", "::1"}
-    if parts.scheme != "https" and not (parts.scheme == "http" and loopback):
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
         raise OidcError(f"the discovery document has no usable {name}")
     return address
 

@@ -18,9 +18,10 @@ from ils_payment.flows.house import House
 from ils_payment.flows.inbox import File, LibrarySide
 from ils_payment.flows.views import CaseView, PaymentView
 from ils_payment.model import State
-from ils_payment.store import doors, installation
 from ils_payment.store import inbox as rows
+from ils_payment.store import installation
 from ils_payment.store.inbox import Wanted
+from ils_payment.store.sessions import state_counts
 from ils_payment.web.sessions import PAYMENT_ID, HouseHere
 from ils_payment.web.staff import screens
 from ils_payment.web.staff.sessions import (
@@ -67,7 +68,7 @@ def _overview(
             "open": rows.how_many(unit, Wanted(libraries=tuple(mine))),
             "waiting": rows.refunds_asked(unit, tuple(mine)),
         }
-        states = [one for one in doors.state_counts(unit) if one.library in mine]
+        states = [one for one in state_counts(unit) if one.library in mine]
     unsettled = [one for one in states if one.state in PAID_UNSETTLED]
     oldest = min((one.oldest_paid_at for one in unsettled if one.oldest_paid_at), default=None)
     return screens.page(
@@ -319,7 +320,7 @@ def system(request: Request, house: HouseHere, visit: WithHealth) -> Response:
             "notices": rows.notices_waiting(unit),
             "due": rows.payments_due(unit),
         }
-        states = [one for one in doors.state_counts(unit) if one.library in mine]
+        states = [one for one in state_counts(unit) if one.library in mine]
     return screens.page(
         request,
         "system.html",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ils_payment.flows.case_words import words
+from ils_payment.flows.case_words import of_kind
 from ils_payment.web import render
 from ils_payment.web.language import Tongue
 from ils_payment.web.staff import story
@@ -65,9 +65,7 @@ def page(request: Request, name: str, status: int = 200, **context: Any) -> HTML
 
 def case_words(kind: str, tongue: Tongue) -> tuple[str, str]:
     """Return what a case is about and what to do, in the words that the mails have too."""
-    table: Mapping[str, Sequence[str]] = words(tongue.code)["cases"]
-    first, second, *_ = table.get(kind, table["unexpected"])
-    return first, second
+    return of_kind(kind, tongue.code)
 
 
 def cases(request: Request, found: Sequence[CaseView], **context: Any) -> HTMLResponse:  # noqa: ANN401 - see page

@@ -12,7 +12,8 @@ from starlette.responses import RedirectResponse, Response
 from ils_payment.config import Oidc
 from ils_payment.flows import staff_accounts as accounts
 from ils_payment.flows.house import House
-from ils_payment.store import doors, journal
+from ils_payment.store import journal
+from ils_payment.store.sessions import use_token
 from ils_payment.web import cookies, limits, render
 from ils_payment.web.sessions import HouseHere
 from ils_payment.web.staff import entry, oidc, sessions
@@ -111,7 +112,7 @@ def _is_first(house: House, cookie: str) -> bool:
     """Tell whether this is the first answer for *cookie*: each one costs a call to the identity provider."""
     with house.store.unit() as unit:
         forget_at = unit.now + timedelta(seconds=oidc.LONGEST_WAY)
-        return doors.use_token(unit, cookies.digest(COOKIE, cookie), forget_at)
+        return use_token(unit, cookies.digest(COOKIE, cookie), forget_at)
 
 
 def _counted(house: House, request: Request) -> limits.Attempt | None:

@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from ils_payment.ports import PluginConfig, Secret
+from ils_payment.transport import is_loopback
 
 _HMAC_KEY = re.compile(r"[0-9A-Fa-f]{64}")
 _PREFIX = re.compile(r"[A-Za-z0-9]+-[A-Za-z0-9]+", re.ASCII)
 _STATEMENT = re.compile(r"[A-Za-z0-9 .,'_\-?+*/]+", re.ASCII)
 _STATEMENT_LIMIT = 22
-_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 _LINK_ORIGINS = {"test": "https://test.adyen.link", "live": "https://eu.adyen.link"}
 """Of the examples in Adyen's API description (test), and as seen in public code (live, unverified)."""
 _SESSION_ORIGINS = {
@@ -123,7 +123,7 @@ class AdyenConfig(PluginConfig):
             raise ValueError(
                 "this is more or less than an origin; write scheme and host only, e.g. https://pay.example.org"
             )
-        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+        if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
             raise ValueError(
                 "only https is allowed here (plain http for 127.0.0.1 and localhost); write https://"
             )

@@ -84,7 +84,6 @@ class AdyenProvider:
             find=True,
             key_lifetime=KEY_LIFETIME,
             longest_pending=LONGEST_PENDING,
-            text_limit=wire.TEXT_LIMIT,
             redirect_origins=(self._config.redirect_origin,),
             currencies=wire.CURRENCIES,
             refund=RefundSupport.PARTIAL,

@@ -8,11 +8,11 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from ils_payment.ports import PluginConfig, Secret
+from ils_payment.transport import is_loopback
 
 _KEY = re.compile(r"(?:sk|rk)_(?:test|live)_[A-Za-z0-9_]+")
 _WEBHOOK_SECRET = re.compile(r"whsec_[A-Za-z0-9_+/=-]+")
 _CHECKOUT_ORIGIN = "https://checkout.stripe.com"
-_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
 class StripeConfig(PluginConfig):
@@ -122,4 +122,4 @@ class StripeConfig(PluginConfig):
 
 def _is_safe(parts: SplitResult) -> bool:
     """Tell whether nobody on the way can read what is sent there."""
-    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
+    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname))

@@ -83,7 +83,6 @@ class StripeProvider:
             find=True,
             key_lifetime=KEY_LIFETIME,
             longest_pending=LONGEST_PENDING,
-            text_limit=wire.TEXT_LIMIT,
             redirect_origins=(self._config.page_origin,),
             currencies=wire.CURRENCIES,
             refund=RefundSupport.PARTIAL,

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from ils_payment.ports import PluginConfig, Secret
+from ils_payment.transport import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +25,6 @@ PURPOSE_LIMIT = 13
 """``purpose`` has 27 characters (documented); the payment's number takes 13 and a space one."""
 
 _ACCOUNTS = ("cost_centre", "account")
-_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
 class Authentication(StrEnum):
@@ -219,7 +219,7 @@ def _safe(value: str) -> str:
         raise ValueError(
             "no plain address; write an address like https://epayment.example/api/, without user and query"
         )
-    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
         raise ValueError(
             "only https is allowed here (plain http for 127.0.0.1 and localhost); write https://"
         )

@@ -78,7 +78,6 @@ class XBezahldiensteProvider:
             # A repeated requestId never gets the first answer again.
             key_lifetime=timedelta(0),
             longest_pending=LONGEST_PENDING,
-            text_limit=wire.TEXT_LIMIT,
             redirect_origins=self._config.origins,
             currencies=(wire.CURRENCY,),
             line_accounts=self._config.line_accounts,

@@ -189,7 +189,7 @@ _WRITES = ("/account/credits", "/account/debits", "/v1/refunds", "/v1/checkout/s
 
 
 class CasesTellEverything(Invariant):
-    """I11: a case says who, how much, both sides and the next step; a closed one, who closed it and why."""
+    """I11: a case says who, how much and both sides; a closed one, who closed it and why."""
 
     name = "I11 cases"
 
@@ -197,8 +197,8 @@ class CasesTellEverything(Invariant):
         house = a_house(self.setting)
         for row in self.setting.query("SELECT * FROM cases"):
             view = show.case(house, row["id"])
-            if view is None or not view.next_steps:
-                raise Broken(self.name, f"case {row['id']} ({row['kind']}) has no next step")
+            if view is None:
+                raise Broken(self.name, f"case {row['id']} ({row['kind']}) cannot be shown")
             if view.payment_id is not None:
                 sold = self.setting.query(_CARD_OF, view.payment_id)
                 free = sold and not sold[0]["cents"]

@@ -1,4 +1,4 @@
-"""What the web doors keep: sessions, what was good once and is used, and counters of failed sign-ins."""
+"""What coming in leaves behind: sessions, what was good once and is used, and counters of failed sign-ins."""
 
 from __future__ import annotations
 
