@@ -71,6 +71,13 @@ def possible(
     return choices
 
 
+def about(kind: str, subject: str, lines: Collection[str | None]) -> set[str | None]:
+    """Return which of *lines* a case is about; a sum that came on top is of no line (None)."""
+    if kind != "paid_wrong":
+        return {line for line in lines if line is not None}
+    return {line for line in lines if line is None or not subject}
+
+
 def needs_second_person(cents: int, from_cents: int) -> bool:
     """Tell whether a refund of *cents* needs a second person's approval."""
     return cents >= from_cents

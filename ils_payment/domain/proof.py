@@ -104,9 +104,11 @@ def _state(facts: Facts) -> Iterator[str]:
     quiet = not facts.refunds and not facts.held
     known = facts.applied + facts.unbooked
     # A person may have booked or given back some lines before the others went on by themselves. What was
-    # given back after it was settled has been settled all the same.
+    # given back after it was settled has been settled all the same; what came on top is of no line.
     elsewhere = sum(
-        one.cents for one in facts.postings if one.source is Book.CASE and one.destination in _PERSONS
+        one.cents
+        for one in facts.postings
+        if one.line_id is not None and one.source is Book.CASE and one.destination in _PERSONS
     )
     if facts.state is State.SETTLED and quiet and not in_system == known == facts.cents - elsewhere:
         yield f"it is settled with {facts.cents} cents, postings say {in_system}, credits {known}"

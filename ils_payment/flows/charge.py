@@ -90,14 +90,16 @@ def charge(house: House, desk: Desk, payment: Payment, refund: Refund) -> dateti
         subject=refund.id,
     )
     owner = house.world.new_id()
-    with house.store.unit() as unit:
+    with house.store.read() as unit:
         patron = patrons.patron_ref(unit, payment.patron_id)
-        busy = orders.open_of_patron(unit, payment.patron_id) is not None
-        if patron is not None and (busy or not patrons.lease(unit, payment.patron_id, owner, LEASE_SECONDS)):
-            return unit.now + backoff(house, payment)
-    if patron is None:
-        _by_hand(debit, "the patron was erased")
+        ours = patrons.belongs_to(unit, payment.patron_id, desk.patrons)
+    if patron is None or not ours:
+        _by_hand(debit, "the library system is another one now" if patron else "the patron was erased")
         return None
+    with house.store.unit() as unit:
+        busy = orders.open_of_patron(unit, payment.patron_id) is not None
+        if busy or not patrons.lease(unit, payment.patron_id, owner, LEASE_SECONDS):
+            return unit.now + backoff(house, payment)
     due = bring(debit, patron)
     with house.store.unit() as unit:
         patrons.release(unit, payment.patron_id, owner)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ils_payment.domain import ledger
@@ -11,6 +10,7 @@ from ils_payment.domain.decisions import Choice, needs_second_person, possible
 from ils_payment.domain.ledger import Book
 from ils_payment.domain.refunds import Meaning, RefundState
 from ils_payment.domain.states import PAID_UNSETTLED
+from ils_payment.flows import case_money
 from ils_payment.flows.decision import Decided, Decision, RefusedError
 from ils_payment.flows.work import quarantine
 from ils_payment.model import RefundSupport, State
@@ -47,20 +47,8 @@ def possible_now(unit: Unit, desk: Desk | None, payment: Payment) -> list[Choice
         open_cases=len(cases.open_of_payment(unit, payment.id)),
         refunding=bool(waiting),
         stuck=renewal is not None and renewal.state == "given_up" and not cents[renewal.line_id],
-        confirmed=_confirmed(unit, desk, payment),
+        confirmed=case_money.confirmed(unit, desk, payment),
     )
-
-
-def _confirmed(unit: Unit, desk: Desk | None, payment: Payment) -> set[str]:
-    """Return the lines that were called booked, where no marker can be looked for before the next call."""
-    if desk is not None and desk.reads_markers:
-        return set()
-    return {
-        line
-        for order in orders.of_payment(unit, payment.id)
-        if any(a_try.outcome == "applied" for a_try in order.tries)
-        for line in order.line_ids
-    }
 
 
 def write(
@@ -74,12 +62,16 @@ def write(
     if decision.choice is Choice.REFUND:
         return _ask(unit, desk, payment, actor, decision, case)
     postings = chain.read_postings(unit, payment.id)
-    moved, goes_on = _moves(unit, payment, decision, postings, case)
+    moved, goes_on = _moves(unit, desk, payment, decision, postings, case)
     waits = {book for book, _ in ledger.balances([*postings, *moved])} & _WAITING
     to = State.PAID if goes_on else None
     if to is None and payment.state in PAID_UNSETTLED and not waits:
         to = State.RESOLVED
-    closes = to is not None or decision.choice is Choice.NO_ACTION or Book.CASE not in waits
+    closes = (
+        to is not None
+        or decision.choice is Choice.NO_ACTION
+        or case_money.is_answered(unit, payment, case, [*postings, *moved])
+    )
     orders.give_up(unit, payment.id)
     if case is not None:  # pragma: no branch - without a case only a refund can be asked for
         cases.change(unit, case, by=actor.name, resolution=str(decision.choice) if closes else None)
@@ -91,8 +83,13 @@ def write(
     return Decided(code="done")
 
 
-def _moves(
-    unit: Unit, payment: Payment, decision: Decision, postings: Sequence[ledger.Posting], case: Case | None
+def _moves(  # what one decision of several moves
+    unit: Unit,
+    desk: Desk,
+    payment: Payment,
+    decision: Decision,
+    postings: Sequence[ledger.Posting],
+    case: Case | None,
 ) -> tuple[Sequence[ledger.Posting], bool]:
     """Return what a decision moves in the ledger, and whether the payment goes on by itself after it."""
     if decision.choice is Choice.SETTLE_AGAIN:
@@ -100,45 +97,13 @@ def _moves(
         renewals.reopen(unit, payment, {one.line_id for one in moved})
         return moved, True
     if decision.choice is Choice.BOOKED_BY_HAND:
-        return _by_hand(unit, payment, ledger.everything(postings, Book.CASE, Book.BY_HAND), case)
+        return case_money.by_hand(unit, desk, payment, postings, case)
     if decision.choice is Choice.REFUNDED_OUTSIDE:
-        parts = rules.choose(postings, decision.lines)
+        parts = case_money.chosen(postings, decision, case)
         if not parts:
             raise RefusedError(Decided(code="nothing_left"))
         return rules.outside(parts, rules.currency(postings, parts)), False
     return (), False
-
-
-def _by_hand(
-    unit: Unit, payment: Payment, moved: Sequence[ledger.Posting], case: Case | None
-) -> tuple[Sequence[ledger.Posting], bool]:
-    """A person has booked what was asked about; what nobody has begun yet is still carried out.
-
-    That is the card that waits, and the fees that have calls of their own, still to come. Unless their
-    money is not whole, or the payment was at its end before: then the person has seen to them, too.
-    """
-    amounts = dict(payment.amounts())
-    card = renewals.waiting_line(unit, payment)
-    not_begun = _not_tried(unit, payment, case) | ({card} if card is not None else set())
-    cents = {line: sum(one.cents for one in moved if one.line_id == line) for line in not_begun}
-    goes_on = {line for line in not_begun if cents[line] == amounts[line]}
-    if payment.state not in PAID_UNSETTLED:
-        goes_on = set()
-    if card is not None and card not in goes_on:
-        renewals.give_up(unit, payment)
-    still = [replace(one, destination=Book.TO_SETTLE) if one.line_id in goes_on else one for one in moved]
-    return still, bool(goes_on)
-
-
-def _not_tried(unit: Unit, payment: Payment, case: Case | None) -> set[str]:
-    """Return the lines whose calls are still to come after the one that *case* is about."""
-    about = case.facts.get("order") if case else None
-    return {
-        line
-        for order in orders.of_payment(unit, payment.id)
-        if about is not None and order.id != about and order.state == "due" and not order.tries
-        for line in order.line_ids
-    }
 
 
 def _ask(
@@ -146,7 +111,7 @@ def _ask(
 ) -> Decided:
     """Reserve and write a refund; below the configured amount it needs no second person."""
     postings = chain.read_postings(unit, payment.id)
-    parts = rules.choose(postings, decision.lines)
+    parts = case_money.chosen(postings, decision, case)
     if not parts:
         return Decided(code="nothing_left")
     if decision.meaning is Meaning.FEE_STAYS and _owes_nothing(unit, payment, parts):
@@ -155,7 +120,7 @@ def _ask(
     cents = sum(part[2] for part in parts)
     if support is RefundSupport.NONE or (support is RefundSupport.FULL and cents != payment.captured):
         return Decided(code="provider_cannot")
-    settled = any(book in _SETTLED for _, book, _ in parts)
+    settled = any(book in _SETTLED for line, book, _ in parts if line is not None)
     charges = settled and decision.meaning is Meaning.FEE_STAYS
     asked = refunds.add(
         unit,
@@ -235,10 +200,10 @@ def approve_refund(unit: Unit, payment: Payment, asked: Refund, actor: Actor) ->
     """Let an approved refund go to the provider; its case closes when nothing else waits in it."""
     refunds.change(unit, asked, state=RefundState.DUE, approved_by=actor.name)
     orders.give_up(unit, payment.id)
-    held = ledger.balances(chain.read_postings(unit, payment.id))
+    postings = chain.read_postings(unit, payment.id)
     case = cases.load(unit, asked.case_id) if asked.case_id else None
     if case is not None and case.closed_at is None:
-        closes = all(book is not Book.CASE for book, _ in held)
+        closes = case_money.is_answered(unit, payment, case, postings)
         cases.change(unit, case, by=actor.name, resolution=str(Choice.REFUND) if closes else None)
     facts = {"refund": asked.id, "actor": actor.name}
     # An unsettled payment stays held until the refund is through: nobody shall settle it meanwhile.

@@ -201,6 +201,9 @@ def learn(
     with house.store.unit() as unit:
         if 0 < payment.captured < seen.captured and seen.currency == payment.currency:
             after = _more_came(unit, payment, facts)
+        elif what is Input.PAID_WRONG and seen.captured == payment.captured != payment.cents:
+            # The books have this sum, and its case was opened when it came.
+            after = payment
         else:
             condition = _condition(unit, payment, what, seen)
             after = _take(unit, payment, what, condition=condition, facts=facts, void_reason=void_reason)

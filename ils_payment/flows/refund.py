@@ -133,6 +133,9 @@ def _give_back(house: House, desk: Desk, payment: Payment, refund: Refund) -> da
     if any(one.key == refund.key for one in found):
         return _follow(house, payment, refund, found)
     if not _may_repeat(house, payment, refund, provider):
+        if not refund.tries:
+            _fail(house, payment, refund, "it may have been sent before the ledger was restored")
+            return None
         return house.world.now() + backoff(house, payment)
     return _try(house, payment, refund, provider)
 

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from ils_payment.domain.refunds import RESERVED
 from ils_payment.domain.states import ENDED
 from ils_payment.model import PatronRef
+from ils_payment.store.case_tables import refunds
 from ils_payment.store.tables import patron_leases, payments, private_patrons
 
 if TYPE_CHECKING:
@@ -48,9 +50,18 @@ def patron_ref(unit: Unit, patron: str) -> PatronRef | None:
     return PatronRef(found) if found is not None else None
 
 
+def belongs_to(unit: Unit, patron: str, library_system: str) -> bool:
+    """Tell whether our id of a patron is of the library system that has this name."""
+    named = select(private_patrons.c.library).where(private_patrons.c.id == patron)
+    return unit.connection.execute(named).scalar() == library_system
+
+
 def known_as(unit: Unit, library: str) -> list[str]:
     """Return the names of the library systems whose patrons have payments of *library* that go on."""
-    goes_on = payments.c.state.not_in(ENDED) | payments.c.held
+    returning = select(refunds.c.payment_id).where(
+        refunds.c.state.in_(RESERVED) | refunds.c.charge_state.in_(["due", "tried"])
+    )
+    goes_on = payments.c.state.not_in(ENDED) | payments.c.held | payments.c.id.in_(returning)
     found = unit.connection.execute(
         select(private_patrons.c.library)
         .join(payments, payments.c.patron_id == private_patrons.c.id)

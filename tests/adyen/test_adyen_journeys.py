@@ -8,17 +8,14 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from ils_payment.domain.decisions import Choice
-from ils_payment.flows import pay, show, verify
+from ils_payment.flows import pay, show
 from ils_payment.flows.advance import advance, due, forget_old_notices
 from ils_payment.flows.views import Begun, NotBegun
 from ils_payment.model import State
-from ils_payment.store import chain, payments
+from ils_payment.store import chain
 from ils_payment.store.tables import notices
 from tests.adyen.conftest import AdyenTown
-from tests.flows.decisions import approved, books, case_of, kinds, only_refund, resolve
-from tests.flows.restoring import Keeper
-from tests.flows.truths import load
+from tests.flows.decisions import approved, books, kinds, only_refund
 
 DUE = 1250
 
@@ -246,69 +243,6 @@ def test_paying_twice_on_one_page_is_a_case(adyen_town):
     adyen_town.adyen.book.pay(ref, twice=True)
     adyen_town.hear()
     assert kinds(adyen_town, payment_id) == ["paid_wrong"]
-    assert adyen_town.credits() == []
-
-
-def test_the_second_money_after_settling_is_a_case_too_and_stands_in_the_books(adyen_town):
-    payment_id = settled(adyen_town)
-    adyen_town.adyen.book.pay(adyen_town.session_of(payment_id), twice=True)
-    adyen_town.hear()
-    assert kinds(adyen_town, payment_id) == ["paid_wrong"]
-    assert len(adyen_town.credits()) == 1
-    assert books(adyen_town, payment_id) == {"provider": -2 * DUE, "library_system": DUE, "case": DUE}
-    assert verify.verify(adyen_town.house).findings == []
-    # Hearing the same again adds nothing.
-    advance(adyen_town.house, payment_id)
-    assert kinds(adyen_town, payment_id) == ["paid_wrong"]
-    assert books(adyen_town, payment_id)["provider"] == -2 * DUE
-
-
-def test_the_second_money_is_given_back_from_its_case(adyen_town):
-    payment_id = settled(adyen_town)
-    adyen_town.adyen.book.pay(adyen_town.session_of(payment_id), twice=True)
-    adyen_town.hear()
-    case = case_of(adyen_town, payment_id, "paid_wrong")
-    voucher = "voucher 7"
-    assert resolve(adyen_town, case, Choice.REFUNDED_OUTSIDE, reference=voucher, lines=(None,)).ok
-    assert books(adyen_town, payment_id) == {"provider": -2 * DUE, "library_system": DUE, "outside": DUE}
-    assert kinds(adyen_town, payment_id) == []
-    assert not load(adyen_town, payment_id).held
-
-
-def test_the_second_money_is_a_case_beside_another_open_question(adyen_town):
-    payment_id = settled(adyen_town)
-    with adyen_town.house.store.unit() as unit:
-        payments.hold_late(unit, payment_id, "marker_missing", {"marker": "x"}, what="reconciled")
-    adyen_town.adyen.book.pay(adyen_town.session_of(payment_id), twice=True)
-    adyen_town.hear()
-    assert sorted(kinds(adyen_town, payment_id)) == ["marker_missing", "paid_wrong"]
-    other = case_of(adyen_town, payment_id, "paid_wrong")
-    assert resolve(adyen_town, other, Choice.REFUNDED_OUTSIDE, reference="voucher 7", lines=(None,)).ok
-    assert kinds(adyen_town, payment_id) == ["marker_missing"]
-
-
-def test_the_second_money_is_a_case_while_the_first_waits_for_a_clerk(adyen_town):
-    payment_id = adyen_town.started(only=1)
-    (line,) = load(adyen_town, payment_id).lines
-    adyen_town.koha.pay_at_desk(adyen_town.koha.patron_ids["erika"], int(str(line.fee_ref)), line.cents)
-    adyen_town.adyen.book.pay(adyen_town.session_of(payment_id))
-    adyen_town.hear()
-    assert kinds(adyen_town, payment_id) == ["fees_differ"]
-    adyen_town.adyen.book.pay(adyen_town.session_of(payment_id), twice=True)
-    adyen_town.hear()
-    assert sorted(kinds(adyen_town, payment_id)) == ["fees_differ", "paid_wrong"]
-    assert books(adyen_town, payment_id) == {"provider": -2 * line.cents, "case": 2 * line.cents}
-
-
-def test_what_completes_a_wrong_sum_is_a_case_of_its_own(adyen_town):
-    payment_id = adyen_town.started()
-    ref = adyen_town.session_of(payment_id)
-    adyen_town.adyen.book.pay(ref, cents=500)
-    adyen_town.hear()
-    adyen_town.adyen.book.pay(ref, cents=DUE - 500, twice=True)
-    adyen_town.hear()
-    assert kinds(adyen_town, payment_id) == ["paid_wrong", "paid_wrong"]
-    assert books(adyen_town, payment_id) == {"provider": -DUE, "case": DUE}
     assert adyen_town.credits() == []
 
 
@@ -572,23 +506,3 @@ def test_a_provider_that_cannot_be_read_now_does_not_hold_up_what_its_notices_to
     assert town.view(payment_id).state is State.SETTLED
     advance(town.house, payment_id)
     assert len(town.credits()) == 1
-
-
-def test_a_refund_that_a_restored_ledger_and_adyen_have_forgotten_is_not_sent_again(tmp_path):
-    town = AdyenTown(f"sqlite:///{tmp_path}/ledger.db", checkout="links")
-    keeper = Keeper(town, tmp_path)
-    payment_id = settled(town)
-    line = load(town, payment_id).lines[0]
-    approved(town, payment_id, lines=(line.id,))
-    keeper.keep()
-    town.run_for(hours=2, rounds=10)
-    town.hear()
-    assert town.adyen.book.refunded() == line.cents
-    town.world.pass_time(days=8)
-    town.adyen._api.forget_keys()
-    keeper.put_back()
-    keeper.compare(by_hand="compared with Adyen's list")
-    refunded, found = town.adyen.book.refunded(), kinds(town, payment_id)
-    town.close()
-    assert refunded == line.cents
-    assert found == ["refund_stuck"]

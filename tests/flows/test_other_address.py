@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from ils_payment_koha.simulator import KohaSimulator
 
+from ils_payment.domain.refunds import Meaning
 from ils_payment.errors import ConfigurationError
 from ils_payment.flows import subject
 from ils_payment.flows.house import open_house
 from ils_payment.flows.views import NotBegun
 from ils_payment.model import Actor, State
 from tests.conftest import KOHA, Town, settings_for
+from tests.flows.decisions import approved, case_of, only_refund
 from tests.flows.truths import hear, paid
 
 # Longer than forty characters, as many addresses of Koha's interface for staff are.
@@ -67,3 +70,24 @@ def test_a_long_address_fits_into_the_ledger(each_town):
     payment_id = paid(each_town)
     hear(each_town)
     assert each_town.view(payment_id).state is State.SETTLED
+
+
+def test_a_refund_that_is_on_its_way_stops_the_program_too(town):
+    payment_id = paid(town)
+    hear(town)
+    approved(town, payment_id, Meaning.FEE_STAYS)
+    with pytest.raises(ConfigurationError, match="patrons belong to"):
+        moved(town)
+
+
+def test_what_is_owed_again_is_never_charged_to_the_same_number_in_another_library_system(town):
+    payment_id = paid(town)
+    hear(town)
+    town.koha = KohaSimulator.demo(town.world)
+    moved(town)
+    approved(town, payment_id, Meaning.FEE_STAYS)
+    town.run_for(hours=3, rounds=20)
+    assert only_refund(town, payment_id).charge_state == "by_hand"
+    assert (
+        case_of(town, payment_id, "charge_by_hand").facts["reason"] == "the library system is another one now"
+    )

@@ -142,7 +142,6 @@ FORMATS = {
     "adapters/koha/ils_payment_koha/adapter.py",
     "adapters/koha/ils_payment_koha/config.py",
     "ils_payment/cli/refunds.py",
-    "ils_payment/flows/elending_words.py",
     "ils_payment/flows/letters.py",
     "ils_payment/loading.py",
     "ils_payment/store/backup.py",

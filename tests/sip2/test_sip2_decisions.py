@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from ils_payment_sip2.simulator import Fault
+from ils_payment_sip2.simulator import Fault, Habits
 
 from ils_payment.domain.decisions import Choice
 from ils_payment.flows import decide
@@ -72,4 +72,20 @@ def test_what_was_called_booked_is_not_written_again_where_no_marker_can_be_read
     town.run()
     assert [one["amount"] for one in town.booked()] == [1250]
     assert resolve(town, case_of(town, payment_id), Choice.BOOKED_BY_HAND, reference="seen").ok
+    assert town.view(payment_id).state is State.RESOLVED
+
+
+def test_where_nobody_can_look_the_fees_that_were_not_tried_stay_with_the_case(built):
+    """The clerk may have booked them all: without a look they would be written again."""
+    town = built(preset="gossip", dialect={}, habits=Habits(refuses_surplus=False))
+    payment_id = _second_call_is_lost(town)
+    booked = [one["amount"] for one in town.booked()]
+    case = case_of(town, payment_id, "unclear")
+    assert resolve(town, case, Choice.BOOKED_BY_HAND, reference="found in the account").ok
+    town.run_for(hours=2, rounds=20)
+    assert [one["amount"] for one in town.booked()] == booked
+    assert kinds(town, payment_id) == ["unclear"]
+    rest = books(town, payment_id)["case"]
+    assert resolve(town, case_of(town, payment_id), Choice.BOOKED_BY_HAND, reference="all of them").ok
+    assert books(town, payment_id)["by_hand"] >= rest
     assert town.view(payment_id).state is State.RESOLVED

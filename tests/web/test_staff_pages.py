@@ -10,11 +10,12 @@ from sqlalchemy import update
 from starlette.testclient import TestClient
 
 from ils_payment.domain.roles import Role
-from ils_payment.flows import factors
+from ils_payment.flows import factors, show
 from ils_payment.model import State
-from ils_payment.store import inbox, journal, payments, staff
+from ils_payment.store import cases, inbox, journal, payments, staff
 from ils_payment.store.tables import private_payments
 from tests.conftest import Town
+from tests.flows.decisions import kinds
 from tests.web.conftest import prepared
 from tests.web.doors import CARD, csrf_of
 from tests.web.staff_doors import CHEAP, StaffDoors
@@ -475,3 +476,23 @@ def test_the_journal_tells_names_and_not_only_ids(reading):
         assert said in page
     with reading.house.store.read() as unit:
         assert "clerk" not in str([row["actor"] for row in journal.newest(unit)])
+
+
+@pytest.mark.parametrize("role", ["clerk", "treasurer"])
+def test_a_case_that_no_payment_belongs_to_is_shown_to_whoever_may_decide_it(office, role):
+    facts = {"cents": 100, "at_provider": "pi_x", "currency": "EUR"}
+    with office.house.store.unit() as unit:
+        cases.open_case(unit, "lindental", None, "not_in_ledger", facts, "stripe:pi_x")
+    case = next(one for one in show.case_list(office.house) if one.payment_id is None)
+    assert office.staff_browser(role)[0].get(f"/staff/cases/{case.case_id}").status_code == 200
+
+
+def test_a_voucher_of_several_fees_needs_at_least_one_of_them(office):
+    payment_id = office.paid(only=2)
+    with office.house.store.unit() as unit:
+        payments.hold_late(unit, payment_id, "marker_missing", {"marker": "x"}, what="reconciled")
+    case = next(one for one in show.case_list(office.house) if one.payment_id == payment_id)
+    browser = office.staff_browser("treasurer")[0]
+    answer = office.decide(browser, "refunded_outside", case=case.case_id, several="true")
+    assert "Bitte wählen Sie, was zurückgegeben werden soll" in answer.text
+    assert kinds(office, payment_id) == ["marker_missing"]

@@ -55,6 +55,8 @@ class Sent(BaseModel):
     reference: str = Field("", max_length=80)
     meaning: str = Field("", max_length=40)
     lines: list[str] = Field(default_factory=list, max_length=500)
+    several: bool = False
+    """Whether there was something to choose from."""
     code: str = Field("", max_length=100)
 
     def failed(self, problem: str) -> screens.Form:
@@ -119,6 +121,8 @@ async def _hindrance(request: Request, house: House, visit: StaffVisit, form: Se
         # Who may pay out in cash is not who may let any clerk do so: a treasurer, proven just now.
         if not visit.may(Right.APPROVE_REFUND):
             raise NotAllowedError
+        if form.several and not form.lines:
+            return "no_choice"
         return await prove(request, house, visit, form.code)
     if form.choice is not Choice.REFUND:
         return ""

@@ -195,7 +195,7 @@ CHOICES: Mapping[str, tuple[str, str]] = {
     ),
     "booked_by_hand": (
         N_("It was booked by hand"),
-        N_("You have settled the fees in the library system yourself."),
+        N_("You have settled in the library system yourself what this case is about."),
     ),
     "refund": (
         N_("Refund"),

@@ -1,0 +1,93 @@
+"""Which of a payment's money a decision is about, and which lines go on by themselves after it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ils_payment.domain import ledger
+from ils_payment.domain import refunds as rules
+from ils_payment.domain.decisions import about
+from ils_payment.domain.ledger import Book
+from ils_payment.domain.states import PAID_UNSETTLED
+from ils_payment.store import cases, orders, renewals
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ils_payment.domain.ledger import Posting
+    from ils_payment.flows.decision import Decision
+    from ils_payment.flows.house import Desk
+    from ils_payment.store.records import Case, Payment
+    from ils_payment.store.unit import Unit
+
+
+def confirmed(unit: Unit, desk: Desk | None, payment: Payment) -> set[str]:
+    """Return the lines that were called booked, where no marker can be looked for before the next call."""
+    if desk is not None and desk.reads_markers:
+        return set()
+    return {
+        line
+        for order in orders.of_payment(unit, payment.id)
+        if any(a_try.outcome == "applied" for a_try in order.tries)
+        for line in order.line_ids
+    }
+
+
+def is_answered(unit: Unit, payment: Payment, case: Case | None, postings: Sequence[Posting]) -> bool:
+    """Tell whether nothing that a case is about waits for a person; the last one is about all that waits."""
+    waiting = {line for book, line in ledger.balances(postings) if book is Book.CASE}
+    if not waiting or case is None:
+        return not waiting
+    last = len(cases.open_of_payment(unit, payment.id)) <= 1
+    return not last and not about(case.kind, case.subject, waiting)
+
+
+def chosen(postings: Sequence[Posting], decision: Decision, case: Case | None) -> Sequence[rules.Part]:
+    """Return the parts of the payment that a decision gives back; empty when nothing is left of them."""
+    left = {line for line, _, _ in rules.left(postings)}
+    return rules.choose(postings, _lines_of(case, left) if decision.lines is None else decision.lines)
+
+
+def by_hand(
+    unit: Unit, desk: Desk, payment: Payment, postings: Sequence[Posting], case: Case | None
+) -> tuple[Sequence[Posting], bool]:
+    """Return what moves when a person has booked what was asked about, and whether the payment goes on.
+
+    The card that waits, and the fees that have calls of their own, still to come, are still carried out.
+    Unless their money is not whole, or the payment was at its end before: then the person has seen to
+    them, too. Where nobody can look whether they are paid already, these fees stay with the case.
+    """
+    everything = ledger.everything(postings, Book.CASE, Book.BY_HAND)
+    wanted = _lines_of(case, {one.line_id for one in everything})
+    later = _not_tried(unit, payment, case)
+    if not desk.system.capabilities().unattended_read:
+        wanted, later = wanted - later, set()
+    moved = [one for one in everything if one.line_id in wanted]
+    card = renewals.waiting_line(unit, payment)
+    amounts = dict(payment.amounts())
+    not_begun = later | ({card} if card is not None else set())
+    cents = {line: sum(one.cents for one in moved if one.line_id == line) for line in not_begun}
+    goes_on = {line for line in not_begun if cents[line] == amounts[line]}
+    if payment.state not in PAID_UNSETTLED:
+        goes_on = set()
+    if card is not None and card not in goes_on:
+        renewals.give_up(unit, payment)
+    still = [replace(one, destination=Book.TO_SETTLE) if one.line_id in goes_on else one for one in moved]
+    return still, bool(goes_on)
+
+
+def _lines_of(case: Case | None, lines: set[str | None]) -> set[str | None]:
+    """Return which of *lines* a decision is about that names none: those of its case, or all."""
+    return (about(case.kind, case.subject, lines) if case is not None else lines) or lines
+
+
+def _not_tried(unit: Unit, payment: Payment, case: Case | None) -> set[str]:
+    """Return the lines whose calls are still to come after the one that *case* is about."""
+    about = case.facts.get("order") if case else None
+    return {
+        line
+        for order in orders.of_payment(unit, payment.id)
+        if about is not None and order.id != about and order.state == "due" and not order.tries
+        for line in order.line_ids
+    }
