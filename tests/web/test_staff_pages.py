@@ -495,4 +495,4 @@ def test_a_voucher_of_several_fees_needs_at_least_one_of_them(office):
     browser = office.staff_browser("treasurer")[0]
     answer = office.decide(browser, "refunded_outside", case=case.case_id, several="true")
     assert "Bitte wählen Sie, was zurückgegeben werden soll" in answer.text
-    assert kinds(office, payment_id) == ["marker_missing"]
+    assert "marker_missing" in kinds(office, payment_id)
