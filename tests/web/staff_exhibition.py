@@ -10,12 +10,12 @@ from fastapi import Depends, Request, Response
 
 from ils_payment.domain.decisions import Choice
 from ils_payment.domain.refunds import Meaning
-from ils_payment.flows import decide, inbox, show
+from ils_payment.flows import decide, inbox, observe, show
 from ils_payment.flows import staff_accounts as accounts
 from ils_payment.flows.decision import Decision
 from ils_payment.flows.inbox import LibrarySide
-from ils_payment.model import Actor
-from ils_payment.store import staff
+from ils_payment.model import Actor, Observation, PayState
+from ils_payment.store import payments, staff
 from ils_payment.store.inbox import Wanted
 from ils_payment.web import render, security
 from ils_payment.web.app import browser_app
@@ -45,6 +45,7 @@ class Exhibition:
             office.colleague(login, role)
         self.link = office.link_for("new.colleague")
         self._decided()
+        self.second_sum = self._paid_twice()
 
     def _decided(self) -> None:
         """A case that is closed, and a refund that waits."""
@@ -60,6 +61,25 @@ class Exhibition:
             inbox.note(
                 house, self.clerk.id, what, {"case": self.closed_case, "payment": payment}, "lindental"
             )
+
+    def _paid_twice(self) -> str:
+        """The case of a payment whose page was paid once more after it was settled."""
+        house, payment_id = self.house, self.office.paid(only=1)
+        with house.store.read() as unit:
+            payment = payments.load(unit, payment_id)
+        assert payment is not None
+        seen = Observation(
+            state=PayState.PAID,
+            captured=2 * payment.captured,
+            currency=payment.currency,
+            account="",
+            live=payment.live,
+            reference=payment.id,
+            final=False,
+            evidence="two captures",
+        )
+        observe.learn(house, house.libraries["lindental"], payment, seen)
+        return next(one.case_id for one in show.case_list(house) if one.payment_id == payment_id)
 
     def visit(self, login: str, *, fresh: bool = True) -> StaffVisit:
         with self.house.store.read() as unit:
@@ -173,8 +193,10 @@ EXHIBITS: dict[str, tuple[str, Any]] = {
     "case-refund-problem": ("ada.berger~", lambda e, r: e.case(r, e.open_case, form=_form("code"))),
     "case-conflict": ("ada.berger", lambda e, r: e.case(r, e.closed_case, form=_form("conflict"))),
     "case-closed": ("auditor", lambda e, r: e.case(r, e.closed_case, note="done")),
+    "case-second-sum": ("eva", lambda e, r: e.case(r, e.second_sum)),
     "case-silent": ("ada.berger", lambda e, r: e.case(r, e.open_case, LibrarySide(problem="silent"))),
     "case-orphan": ("ada.berger", lambda e, r: e.orphan(r)),
+    "case-orphan-treasurer": ("eva", lambda e, r: e.orphan(r)),
     "payment": ("ada.berger", lambda e, r: e.payment(r, e.office.settled)),
     "payment-technician": ("technician", lambda e, r: e.payment(r, e.open_payment, private=False)),
     "payment-problem": (
