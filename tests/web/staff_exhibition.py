@@ -76,10 +76,11 @@ class Exhibition:
             live=payment.live,
             reference=payment.id,
             final=False,
-            evidence="two captures",
+            evidence="PSPFIRST, PSPSECOND",
         )
         observe.learn(house, house.libraries["lindental"], payment, seen)
-        return next(one.case_id for one in show.case_list(house) if one.payment_id == payment_id)
+        of_it = (one for one in show.case_list(house) if one.payment_id == payment_id)
+        return next(one.case_id for one in of_it if one.kind == "paid_wrong")
 
     def visit(self, login: str, *, fresh: bool = True) -> StaffVisit:
         with self.house.store.read() as unit:

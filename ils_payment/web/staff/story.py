@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ils_payment.web.staff.causes import CAUSES
 from ils_payment.web.words import N_
 
 if TYPE_CHECKING:
@@ -288,6 +289,6 @@ def told(
         elif name == "meaning":
             text = tongue.gettext(MEANINGS[str(value)][0]) if str(value) in MEANINGS else str(value)
         else:
-            text = str(value)
+            text = tongue.gettext(value) if value in CAUSES else str(value)
         found.append((tongue.gettext(label), text))
     return found
