@@ -155,7 +155,7 @@ def test_systemd_finds_nothing_to_complain_of_in_a_timer_and_its_unit(job: str, 
     assert len(calendar) == 1
     analyze = installed("systemd-analyze")
     if analyze is None:
-        return
+        pytest.skip("there is no systemd-analyze here: units and timers were not looked at by systemd")
     run(analyze, "calendar", *calendar)
     for kind in ("service", "timer"):
         text = sample(f"ils-payment-{job}.{kind}").replace("/opt/ils-payment/bin/ils-payment", sys.executable)
