@@ -10,12 +10,12 @@ from fastapi import Depends, Request, Response
 
 from ils_payment.domain.decisions import Choice
 from ils_payment.domain.refunds import Meaning
-from ils_payment.flows import decide, inbox, observe, show
+from ils_payment.flows import decide, inbox, show
 from ils_payment.flows import staff_accounts as accounts
 from ils_payment.flows.decision import Decision
 from ils_payment.flows.inbox import LibrarySide
-from ils_payment.model import Actor, Observation, PayState
-from ils_payment.store import payments, staff
+from ils_payment.model import Actor
+from ils_payment.store import staff
 from ils_payment.store.inbox import Wanted
 from ils_payment.web import render, security
 from ils_payment.web.app import browser_app
@@ -64,22 +64,9 @@ class Exhibition:
 
     def _paid_twice(self) -> str:
         """The case of a payment whose page was paid once more after it was settled."""
-        house, payment_id = self.house, self.office.paid(only=1)
-        with house.store.read() as unit:
-            payment = payments.load(unit, payment_id)
-        assert payment is not None
-        seen = Observation(
-            state=PayState.PAID,
-            captured=2 * payment.captured,
-            currency=payment.currency,
-            account="",
-            live=payment.live,
-            reference=payment.id,
-            final=False,
-            evidence="PSPFIRST, PSPSECOND",
-        )
-        observe.learn(house, house.libraries["lindental"], payment, seen)
-        of_it = (one for one in show.case_list(house) if one.payment_id == payment_id)
+        payment_id = self.office.paid(only=1)
+        self.office.pays_again(payment_id)
+        of_it = (one for one in show.case_list(self.house) if one.payment_id == payment_id)
         return next(one.case_id for one in of_it if one.kind == "paid_wrong")
 
     def visit(self, login: str, *, fresh: bool = True) -> StaffVisit:

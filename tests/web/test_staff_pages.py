@@ -10,8 +10,8 @@ from sqlalchemy import update
 from starlette.testclient import TestClient
 
 from ils_payment.domain.roles import Role
-from ils_payment.flows import factors, show
-from ils_payment.model import State
+from ils_payment.flows import factors, observe, show
+from ils_payment.model import Observation, PayState, State
 from ils_payment.store import cases, inbox, journal, payments, staff
 from ils_payment.store.tables import private_payments
 from tests.conftest import Town
@@ -38,6 +38,22 @@ class Office(StaffDoors):
         self.house.make_due(payment)
         self.town.run()
         return payment
+
+    def pays_again(self, payment_id):
+        """The provider says that the page of a settled payment was paid once more."""
+        with self.house.store.read() as unit:
+            payment = payments.load(unit, payment_id)
+        seen = Observation(
+            state=PayState.PAID,
+            captured=2 * payment.captured,
+            currency=payment.currency,
+            account="",
+            live=payment.live,
+            reference=payment.id,
+            final=False,
+            evidence="PSPFIRST, PSPSECOND",
+        )
+        observe.learn(self.house, self.house.libraries["lindental"], payment, seen)
 
     def with_case(self):
         """A payment whose fee was paid at the desk meanwhile."""
@@ -496,3 +512,17 @@ def test_a_voucher_of_several_fees_needs_at_least_one_of_them(office):
     answer = office.decide(browser, "refunded_outside", case=case.case_id, several="true")
     assert "Bitte wählen Sie, was zurückgegeben werden soll" in answer.text
     assert "marker_missing" in kinds(office, payment_id)
+
+
+@pytest.mark.parametrize(("kind", "on_top"), [("paid_wrong", True), ("marker_missing", False)])
+def test_what_is_ticked_to_go_back_is_what_the_case_is_about(office, kind, on_top):
+    payment_id = office.settled
+    office.pays_again(payment_id)
+    with office.house.store.unit() as unit:
+        payments.hold_late(unit, payment_id, "marker_missing", {"marker": "x"}, what="reconciled")
+    of_it = [one for one in show.case_list(office.house) if one.payment_id == payment_id]
+    case = next(one for one in of_it if one.kind == kind)
+    page = office.staff_browser("treasurer")[0].get(f"/staff/cases/{case.case_id}").text
+    boxes = re.findall(r'name="lines" value="([^"]+)"( checked)?', page)
+    assert len(boxes) == 4  # A fee and the sum on top, to be given back by the provider or by the treasury.
+    assert all(bool(ticked) == ((value == "all") is on_top) for value, ticked in boxes)
