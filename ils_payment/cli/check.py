@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +23,11 @@ from ils_payment.flows.house import open_desk, open_store, refuse_strangers
 from ils_payment.loading import check_live, check_plugin_tables, config_path, load_settings
 from ils_payment.model import Finding, Level
 from ils_payment.plugins import Plugins
-from ils_payment.store import books
+from ils_payment.store import books, patrons
 from ils_payment.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import timedelta
     from pathlib import Path
 
@@ -108,6 +108,16 @@ def _flat(row: Row) -> dict[str, str]:
     }
 
 
+@dataclass
+class Ledger:
+    """What the ledger knows of each library: empty where it cannot be read."""
+
+    paid: dict[str, set[str]] = field(default_factory=dict)
+    """The fee kinds that were paid."""
+    patrons: dict[str, list[str]] = field(default_factory=dict)
+    """The names of the library systems whose patrons have payments that go on."""
+
+
 def _everything(config: Path | None, library: str | None, desks: dict[str, Desk]) -> Iterator[Row]:
     """Test one part after the other; a part that fails does not hide the next.
 
@@ -123,8 +133,8 @@ def _everything(config: Path | None, library: str | None, desks: dict[str, Desk]
     known_library(settings, library)
     yield Row("", Finding(Level.OK, "configuration", f"{config_path(config)} is complete"))
     world = WatchingWorld(ca_bundle=settings.server.ca_bundle, mail=settings.mail)
-    paid: dict[str, set[str]] = {}
-    for finding in (*_database(settings, world, paid), _mail(settings, world), *of_staff(settings)):
+    ledger = Ledger()
+    for finding in (*_database(settings, world, ledger), _mail(settings, world), *of_staff(settings)):
         yield Row("", finding)
     for key in [library] if library else settings.libraries:
         try:
@@ -133,9 +143,9 @@ def _everything(config: Path | None, library: str | None, desks: dict[str, Desk]
             yield Row(key, _failed("plugins", error))
             continue
         yield from _desk(settings, desk)
-        yield from _patrons(settings, world, desk)
-        today = world.now().astimezone(desk.settings.zone).date()
-        yield from (Row(key, one) for one in of_accounts(desk, paid.get(key, ()), today))
+        yield from _patrons(desk, ledger.patrons.get(key, ()))
+        today = desk.day_of(world.now())
+        yield from (Row(key, one) for one in of_accounts(desk, ledger.paid.get(key, ()), today))
     if desks:
         yield Row("", _clock(world.skews))
 
@@ -178,8 +188,8 @@ def _asked(plugin: Checked) -> list[Finding]:
         return [Finding(Level.ERROR, "plugin", seen, "Report this to the author of the plugin.")]
 
 
-def _database(settings: Settings, world: World, paid: dict[str, set[str]]) -> list[Finding]:
-    """Test the database; the fee kinds that were paid in each library come into *paid*."""
+def _database(settings: Settings, world: World, ledger: Ledger) -> list[Finding]:
+    """Test the database; what it knows of each library comes into *ledger*."""
     try:
         with database_errors(settings), closing(open_store(settings, world)) as store:
             store.check()
@@ -187,25 +197,21 @@ def _database(settings: Settings, world: World, paid: dict[str, set[str]]) -> li
             runner_of(settings).check()
             with store.read() as unit:
                 state = list(of_pause(unit))
-                paid.update({key: books.paid_kinds(unit, key) for key in settings.libraries})
+                for key in settings.libraries:
+                    ledger.paid[key] = books.paid_kinds(unit, key)
+                    ledger.patrons[key] = patrons.known_as(unit, key)
     except ILSPaymentError as error:
         return [_failed("database", error)]
     seen = "the schema is this version's, every trigger is there, and it can be written"
     return [Finding(Level.OK, "database", seen), *state]
 
 
-def _patrons(settings: Settings, world: World, desk: Desk) -> Iterator[Row]:
+def _patrons(desk: Desk, known: Iterable[str]) -> Iterator[Row]:
     """Tell of payments whose patrons another library system knows by their ids."""
     try:
-        with database_errors(settings), closing(open_store(settings, world)) as store:
-            store.check()
-            with store.read() as unit:
-                refuse_strangers(unit, desk)
+        refuse_strangers(desk, known)
     except ConfigurationError as error:
         yield Row(desk.key, _failed("patrons", error))
-    except ILSPaymentError:
-        # What is wrong with the database stands in a row of its own.
-        return
 
 
 def _mail(settings: Settings, world: World) -> Finding:

@@ -24,7 +24,7 @@ from ils_payment.store.unit import Store
 from ils_payment.world import PluginHost
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import date, datetime
 
     from ils_payment.config import Settings
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
         PaymentProvider,
         Renewing,
     )
-    from ils_payment.store.unit import Unit
     from ils_payment.world import World
 
 log = structlog.get_logger(__name__)
@@ -209,13 +208,16 @@ def open_house(settings: Settings, world: World) -> House:
     with store.read() as unit:
         ours = installation.read(unit)
         for desk in desks.values():
-            refuse_strangers(unit, desk)
+            refuse_strangers(desk, patrons.known_as(unit, desk.key))
     return House(settings, store, world, plugins, desks, ours, watch)
 
 
-def refuse_strangers(unit: Unit, desk: Desk) -> None:
-    """Refuse to go on with payments of patrons whom another library system knows by their ids."""
-    others = [one for one in patrons.known_as(unit, desk.key) if one != desk.patrons]
+def refuse_strangers(desk: Desk, known: Iterable[str]) -> None:
+    """Refuse to go on with payments of patrons whom another library system knows by their ids.
+
+    *known* are the names of the library systems whose patrons have payments that go on.
+    """
+    others = [one for one in known if one != desk.patrons]
     if others:
         raise ConfigurationError(
             f"Payments of {desk.key} go on, and their patrons belong to {others[0]}; "

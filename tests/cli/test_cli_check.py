@@ -26,8 +26,10 @@ from ils_payment.cli.reminder_findings import of_reminders
 from ils_payment.cli.rooms import DatabaseError, prove_writable
 from ils_payment.config import FeeKind
 from ils_payment.errors import ConfigurationError, installing
+from ils_payment.flows import pay, see
 from ils_payment.flows.desk_checks import refuse_without_a_way_in
 from ils_payment.flows.house import Desk, open_store
+from ils_payment.flows.views import Begun
 from ils_payment.model import Level
 from ils_payment.store import installation
 from ils_payment.world import World
@@ -256,6 +258,33 @@ def test_a_pause_is_told_with_the_command_that_ends_it(ils_payment, config, stag
         stage.house.pause(paused=False)
         with store.unit() as unit:
             installation.set_unreconciled(unit, unreconciled=False)
+
+
+def test_patrons_of_a_library_system_that_is_called_otherwise_are_an_error_with_the_line_that_helps(
+    ils_payment, config, stage
+):
+    assert not [
+        one
+        for one in findings(ils_payment("--config", config, "check", "--json"))
+        if one["subject"] == "patrons"
+    ]
+    house, desk = stage.house, stage.house.libraries["lindental"]
+    erika = desk.system.sign_in(stage.system.demo_card, stage.system.demo_pin)
+    lines = [line for line in see.fees(house, desk, erika).lines if line.payable]
+    total = sum(line.cents for line in lines)
+    begun = pay.begin(house, desk, erika, [line.key for line in lines], "card", "de", total)
+    assert isinstance(begun, Begun)
+    try:
+        change(
+            config,
+            "[libraries.lindental]",
+            '[libraries.lindental]\npatrons_known_as = "https://other.example"',
+        )
+        told = about(ils_payment("--config", config, "check", "--json"), "patrons")
+    finally:
+        pay.cancel(house, begun.payment_id)
+    assert told["level"] == "error"
+    assert f'patrons_known_as = "{desk.patrons}" in [libraries.lindental]' in told["mend"]
 
 
 def test_pages_for_staff_without_their_packages_are_an_error_with_what_to_install(monkeypatch):

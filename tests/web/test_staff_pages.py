@@ -43,6 +43,7 @@ class Office(StaffDoors):
         """The provider says that the page of a settled payment was paid once more."""
         with self.house.store.read() as unit:
             payment = payments.load(unit, payment_id)
+        assert payment is not None
         seen = Observation(
             state=PayState.PAID,
             captured=2 * payment.captured,
