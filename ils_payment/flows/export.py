@@ -81,7 +81,7 @@ def export(
     Without *with_payouts* no provider is asked; its payouts come with a later export. Raises
     ExportRefusedError, BooksDifferError, RemoteError.
     """
-    today = house.world.now().astimezone(desk.settings.zone).date()
+    today = desk.day_of(house.world.now())
     if first > last:
         raise ExportRefusedError(f"{first} comes after {last}.", mend="Give the earlier day as the first.")
     if last >= today:

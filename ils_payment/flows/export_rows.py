@@ -38,10 +38,6 @@ class ExportInWork:
             datetime.combine(last + timedelta(days=1), time.min, zone).astimezone(UTC),
         )
 
-    def day(self, instant: datetime) -> date:
-        """Return the day of an instant in the library's time zone."""
-        return instant.astimezone(self.desk.settings.zone).date()
-
 
 def ledger_rows(unit: Unit, work: ExportInWork, entries: Sequence[Entry], end: datetime) -> list[Row]:
     """Return one row for each posting that means something to the treasury."""
@@ -56,7 +52,7 @@ def ledger_rows(unit: Unit, work: ExportInWork, entries: Sequence[Entry], end: d
         # The row of the payment says already that the line is settled.
         if kind is None or (kind[0] == "settled" and line in fresh):
             continue
-        day = work.day(entry.at)
+        day = work.desk.day_of(entry.at)
         row = Row(
             id=f"{entry.payment_id}-{entry.number}",
             type=kind[0],
