@@ -48,9 +48,9 @@ format: .venv ## Put all Python files into the house's format
 	$(BIN)/ruff check --fix-only --quiet
 	$(BIN)/ruff format
 
-simulate: .venv ## Play SCHEDULES=3000 seeded schedules full of faults (SEED=, REPLAY=a-seed, PLUGIN=sip2)
+simulate: .venv ## Play SCHEDULES=3000 seeded schedules full of faults (SEED=, REPLAY=a-seed, PLUGIN=sip2, KEEP=file)
 	@$(BIN)/python -m tests.faults.simulate --schedules $(or $(SCHEDULES),3000) \
-	$(if $(SEED),--seed $(SEED)) $(if $(REPLAY),--replay $(REPLAY)) $(if $(PLUGIN),--plugin $(PLUGIN)) $(ARGS)
+	$(if $(SEED),--seed $(SEED)) $(if $(REPLAY),--replay $(REPLAY)) $(if $(PLUGIN),--plugin $(PLUGIN)) $(if $(KEEP),--keep $(KEEP)) $(ARGS)
 
 failpoints: .venv ## Let the program die at every failpoint of every scenario (FAILPOINT_PAIRS=300)
 	@$(BIN)/python -m tests.faults.failpoints

@@ -9,11 +9,17 @@ import sys
 import time
 from itertools import count, islice
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from tests.faults.machine import Tally, replay, tallies
+from tests.faults.kept import OtherRunError, begin_or_go_on, seed_in
+from tests.faults.machine import replay, tallies
 from tests.faults.mix import MEETINGS_FROM, sells_cards
 from tests.faults.pairs.pairing import PLUGINS
 from tests.faults.switches import SWITCHES
+
+if TYPE_CHECKING:
+    from tests.faults.kept import Kept
+    from tests.faults.machine import Tally
 
 TELL = 1000
 """After so many schedules it is told how far a run is."""
@@ -23,6 +29,32 @@ FAILED = Path(__file__).with_name("failed_seeds.txt")
 
 def main() -> int:
     """Play, report, and say by the exit code whether anything broke."""
+    parser = _arguments()
+    asked = parser.parse_args()
+    plugin = asked.plugin or ""
+    if asked.replay is not None:
+        return _replay(asked.replay, asked.patch, plugin)
+    base = asked.seed if asked.seed is not None else asked.keep and seed_in(asked.keep)
+    if base is None:
+        base = MEETINGS_FROM + secrets.randbelow(10**9) * 1000
+    run = {"seed": base, "plugin": plugin, "cards": asked.cards, "patch": asked.patch}
+    try:
+        kept = begin_or_go_on(asked.keep, run)
+    except OtherRunError as other:
+        parser.error(str(other))
+    failed = failed_seeds(asked.failed, plugin)
+    print(f"{asked.schedules} schedules from seed {base} on, and {len(failed)} that failed once.")
+    fitting = (seed for seed in count(base) if not asked.cards or sells_cards(seed))
+    _play(kept, [*failed, *islice(fitting, asked.schedules)], asked.processes)
+    for found in kept.total.found[:3]:
+        _replay(found.seed, asked.patch, plugin)
+    if asked.report:
+        print(report_of_pairs(kept.total) if plugin else report(kept.total))
+    print(json.dumps(_last_line(kept)))
+    return 1 if kept.total.found else 0
+
+
+def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--schedules", type=int, default=3000)
     parser.add_argument("--seed", type=int, help="base seed; without it one is rolled")
@@ -33,19 +65,19 @@ def main() -> int:
     parser.add_argument("--patch", help="plant a defect first: module:attribute of a context manager")
     parser.add_argument("--failed", type=Path, default=FAILED, help="the seeds to play again, one a line")
     parser.add_argument("--report", action="store_true", help="print how often each fault struck")
-    asked = parser.parse_args()
-    plugin = asked.plugin or ""
-    if asked.replay is not None:
-        return _replay(asked.replay, asked.patch, plugin)
-    base = asked.seed if asked.seed is not None else MEETINGS_FROM + secrets.randbelow(10**9) * 1000
-    failed = failed_seeds(asked.failed, plugin)
-    print(f"{asked.schedules} schedules from seed {base} on, and {len(failed)} that failed once.")
-    fitting = (seed for seed in count(base) if not asked.cards or sells_cards(seed))
-    seeds = [*failed, *islice(fitting, asked.schedules)]
-    began = time.monotonic()
-    total = Tally()
-    for tally in tallies(seeds, patch=asked.patch, processes=asked.processes, plugin=plugin):
+    parser.add_argument("--keep", type=Path, help="a file that keeps the run: typed again, it goes on")
+    return parser
+
+
+def _play(kept: Kept, seeds: list[int], processes: int | None) -> None:
+    """Play those of *seeds* that *kept* has not counted yet, and tell how it goes."""
+    total, plugin, patch = kept.total, kept.run["plugin"], kept.run["patch"]
+    since = time.monotonic() - kept.seconds
+    left = seeds[total.numbers["schedules"] :]
+    for tally in tallies(left, patch=patch, processes=processes, plugin=plugin) if left else ():
         total.merge(tally)
+        kept.seconds = time.monotonic() - since
+        kept.save()
         for found in tally.found:
             print(f"\nSeed {found.seed} breaks {found.invariant}: {found.what}")
             print(f"Replay it: make simulate REPLAY={found.seed}{f' PLUGIN={plugin}' if plugin else ''}")
@@ -53,26 +85,24 @@ def main() -> int:
         if played // TELL > (played - tally.numbers["schedules"]) // TELL:
             print(f"{played} of {len(seeds)} played, {len(total.found)} violations")
         sys.stdout.flush()
-    seconds = time.monotonic() - began
-    for found in total.found[:3]:
-        _replay(found.seed, asked.patch, plugin)
-    if asked.report:
-        print(report_of_pairs(total) if plugin else report(total))
+
+
+def _last_line(kept: Kept) -> dict[str, Any]:
+    total, plugin = kept.total, kept.run["plugin"]
     line = {
         "schedules": total.numbers["schedules"],
         "violations": len(total.found),
-        "per_second": round(total.numbers["schedules"] / seconds, 1),
+        "per_second": round(total.numbers["schedules"] / kept.seconds, 1),
         "crashes": total.numbers["crashes"],
         "ambiguous": total.numbers["ambiguous"],
         "captured_payments": total.numbers["captured_payments"],
         "steps": total.numbers["steps"],
         "switches": sum(1 for switch in SWITCHES if total.fired[switch.name]),
-        "seed": base,
+        "seed": kept.run["seed"],
     }
     if plugin:
         line |= {"plugin": plugin, "switches": len(total.fired), "pairs": len(pairs_of(total))}
-    print(json.dumps(line))
-    return 1 if total.found else 0
+    return line
 
 
 def failed_seeds(file: Path = FAILED, plugin: str = "") -> list[int]:

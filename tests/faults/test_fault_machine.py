@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from tests.faults import reports
-from tests.faults.machine import hunt
+from tests.faults.kept import UNPLAYED, OtherRunError, begin_or_go_on, program
+from tests.faults.machine import Found, hunt
 from tests.faults.mix import CARDS_FROM, PLATFORMS_FROM, has_platforms, sells_cards
 from tests.faults.play import Play, play
 from tests.faults.recheck import recheck
@@ -93,6 +94,46 @@ def test_a_run_plays_what_failed_once_and_ends_with_one_line_of_numbers(tmp_path
     assert (numbers["violations"], numbers["seed"]) == (0, 7000)
     for switch in SWITCHES:
         assert f"| {switch.name} |" in done.stdout
+
+
+@pytest.mark.timeout(300)
+def test_a_kept_run_goes_on_where_it_was_and_comes_to_the_same(tmp_path):
+    alone = ("--processes", "1", "--failed", str(tmp_path / "none"))
+    kept = ("--keep", str(tmp_path / "run.json"))
+    whole = last_line(simulate("--schedules", "3", "--seed", "7000", *alone))
+    part = last_line(simulate("--schedules", "2", "--seed", "7000", *alone, *kept))
+    assert part["schedules"] == 2
+    assert last_line(simulate("--schedules", "3", *alone, *kept)) == whole
+
+
+def test_a_run_of_another_program_is_not_gone_on_with(tmp_path):
+    file = tmp_path / "run.json"
+    begun = begin_or_go_on(file, {"seed": 1})
+    begun.total.found.append(Found(1, "I2", "a second credit"))
+    begun.save()
+    assert begin_or_go_on(file, {"seed": 1}).total == begun.total
+    file.write_text(file.read_text().replace(program(), "0" * 64))
+    with pytest.raises(OtherRunError, match="another program, seed"):
+        begin_or_go_on(file, {"seed": 2})
+
+
+def test_the_hash_of_the_program_leaves_out_only_what_no_schedule_plays():
+    played = (
+        "import sys; from tests.faults.simulate import _replay; _replay(3000, None, ''); print(*sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", played], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    modules = done.stdout.splitlines()[-1].split()
+    assert "ils_payment.flows.settle" in modules
+    assert not [name for name in modules if name.replace(".", "/").startswith(UNPLAYED)]
+
+
+def last_line(done):
+    assert done.returncode == 0, done.stdout + done.stderr
+    numbers = json.loads(done.stdout.splitlines()[-1])
+    del numbers["per_second"]
+    return numbers
 
 
 @pytest.mark.timeout(300)
