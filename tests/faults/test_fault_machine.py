@@ -17,19 +17,19 @@ import pytest
 
 from tests.faults import reports
 from tests.faults.kept import UNPLAYED, OtherRunError, begin_or_go_on, program
-from tests.faults.machine import Found, hunt
+from tests.faults.machine import Found, Tally, hunt
 from tests.faults.mix import CARDS_FROM, PLATFORMS_FROM, has_platforms, sells_cards
 from tests.faults.play import Play, play
 from tests.faults.recheck import recheck
 from tests.faults.setting import Setting
-from tests.faults.simulate import failed_seeds
+from tests.faults.simulate import failed_seeds, main
 from tests.faults.switches import NAMES, PLATFORM, SWITCHES
 
 ROOT = Path(__file__).parents[2]
 PARTS = 4
 """Parts that may run beside each other."""
-SCHEDULES = 80
-WITH_CARDS = 16
+SCHEDULES = 40
+WITH_CARDS = 8
 """So many more schedules in which card renewals are sold."""
 WITH_PLATFORMS = 12
 """So many more in which an eLending platform is asked."""
@@ -97,13 +97,27 @@ def test_a_run_plays_what_failed_once_and_ends_with_one_line_of_numbers(tmp_path
 
 
 @pytest.mark.timeout(300)
-def test_a_kept_run_goes_on_where_it_was_and_comes_to_the_same(tmp_path):
-    alone = ("--processes", "1", "--failed", str(tmp_path / "none"))
+def test_a_kept_run_goes_on_where_it_was_and_comes_to_the_same(kit, tmp_path, monkeypatch, capsys):
+    def tallies_here(seeds, **_options):
+        for seed in seeds:
+            tally = Tally()
+            tally.add(play(kit, seed))
+            yield tally
+
+    def counted(*arguments):
+        monkeypatch.setattr(sys, "argv", ["simulate", "--failed", str(tmp_path / "none"), *arguments])
+        assert main() == 0
+        numbers = json.loads(capsys.readouterr().out.splitlines()[-1])
+        del numbers["per_second"]
+        return numbers
+
+    monkeypatch.setattr("tests.faults.simulate.tallies", tallies_here)
     kept = ("--keep", str(tmp_path / "run.json"))
-    whole = last_line(simulate("--schedules", "3", "--seed", "7000", *alone))
-    part = last_line(simulate("--schedules", "2", "--seed", "7000", *alone, *kept))
-    assert part["schedules"] == 2
-    assert last_line(simulate("--schedules", "3", *alone, *kept)) == whole
+    whole = counted("--schedules", "5", "--seed", "7000")
+    assert counted("--schedules", "2", "--seed", "7000", *kept)["schedules"] == 2
+    assert counted("--schedules", "5", *kept) == whole
+    monkeypatch.setattr("tests.faults.simulate.tallies", None)
+    assert counted("--schedules", "5", *kept) == whole
 
 
 def test_a_run_of_another_program_is_not_gone_on_with(tmp_path):
@@ -127,13 +141,6 @@ def test_the_hash_of_the_program_leaves_out_only_what_no_schedule_plays():
     modules = done.stdout.splitlines()[-1].split()
     assert "ils_payment.flows.settle" in modules
     assert not [name for name in modules if name.replace(".", "/").startswith(UNPLAYED)]
-
-
-def last_line(done):
-    assert done.returncode == 0, done.stdout + done.stderr
-    numbers = json.loads(done.stdout.splitlines()[-1])
-    del numbers["per_second"]
-    return numbers
 
 
 @pytest.mark.timeout(300)

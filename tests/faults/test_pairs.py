@@ -11,7 +11,7 @@ from tests.faults.pairs.pairing import LIBRARIES, PLUGINS, PROVIDERS, pair
 from tests.faults.pairs.play import play
 from tests.faults.simulate import failed_seeds
 
-SCHEDULES = 15
+SCHEDULES = 8
 
 
 @pytest.mark.timeout(300)
