@@ -21,7 +21,14 @@ ROOT = Path(__file__).parents[2]
 PLAYED = ("ils_payment", "adapters", "providers", "runners", "tests/faults")
 UNPLAYED = ("ils_payment/cli", "ils_payment/web/staff")
 """Commands and staff pages: schedules play the journeys below them."""
-BESIDE = ("uv.lock", "tests/faults/failed_seeds.txt")
+BESIDE = (
+    "tests/conftest.py",
+    "tests/ledgers.py",
+    "tests/flows/renewing.py",
+    "tests/flows/truths.py",
+    "tests/faults/failed_seeds.txt",
+    "uv.lock",
+)
 
 
 class OtherRunError(Exception):
@@ -77,10 +84,13 @@ def begin_or_go_on(file: Path | None, run: dict[str, Any]) -> Kept:
 def program(root: Path = ROOT) -> str:
     """Return a hash over all that decides how a schedule goes."""
     told = hashlib.sha256()
-    paths = [path for folder in PLAYED for path in (root / folder).rglob("*.py")] + [
-        root / name for name in BESIDE
-    ]
-    for name, path in sorted((path.relative_to(root).as_posix(), path) for path in paths):
-        if not name.startswith(UNPLAYED) and not path.name.startswith("test_"):
-            told.update(f"{name}\n".encode() + path.read_bytes())
+    for name in played(root):
+        told.update(f"{name}\n".encode() + (root / name).read_bytes())
     return told.hexdigest()
+
+
+def played(root: Path = ROOT) -> list[str]:
+    """Return the files that a schedule plays, in order."""
+    sources = (path for folder in PLAYED for path in (root / folder).rglob("*.py"))
+    names = (path.relative_to(root).as_posix() for path in sources if not path.name.startswith("test_"))
+    return sorted([*BESIDE, *(name for name in names if not name.startswith(UNPLAYED))])
