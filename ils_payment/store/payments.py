@@ -204,6 +204,10 @@ def release(unit: Unit, payment: Payment, due_at: datetime | None) -> None:
     unit.connection.execute(_RELEASE, {**as_read, "due": due_at})
 
 
+FARTHEST = timedelta(days=7)
+"""No rule lets a payment wait for more than a day: what is due later, a clock that was ahead has put off."""
+
+
 def due(unit: Unit, limit: int) -> list[str]:
     """Return the ids of payments that are due and in nobody's hands, the longest waiting first."""
     now = unit.lease_clock()
@@ -211,7 +215,7 @@ def due(unit: Unit, limit: int) -> list[str]:
         select(payments.c.id)
         .where(
             payments.c.due_at.is_not(None),
-            payments.c.due_at <= unit.now,
+            or_(payments.c.due_at <= unit.now, payments.c.due_at > unit.now + FARTHEST),
             or_(payments.c.lease_until.is_(None), payments.c.lease_until < now),
         )
         .order_by(payments.c.due_at)

@@ -24,7 +24,7 @@ from ils_payment.store import (
     sessions,
 )
 from ils_payment.store.tables import notices
-from tests.conftest import Town
+from tests.conftest import STRIPE, Town
 from tests.flows.decisions import approved, books, settled_payment
 from tests.flows.truths import DUE, load, paid
 
@@ -103,6 +103,18 @@ def test_hosts_whose_clocks_differ_follow_the_databases_clock(postgresql_url):
     with town.house.store.unit() as unit:
         assert payments.lease(unit, payment_id, "ahead", 120) is None
     town.close()
+
+
+def test_a_clock_that_was_a_year_ahead_for_a_minute_makes_no_payment_wait_for_a_year(town):
+    payment_id = town.started()
+    stripe = town.world.remotes.pop(STRIPE)
+    town.world.pass_time(days=365)
+    town.run()
+    town.world.pass_time(days=-365)
+    town.world.remotes[STRIPE] = stripe
+    stripe.pay(town.session_of(payment_id))
+    town.run()
+    assert town.view(payment_id).state is State.SETTLED
 
 
 def test_a_notice_belongs_to_the_payment_of_its_reference_or_session_and_to_no_other(town):
