@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from ils_payment_koha.simulator import KohaSimulator
 from ils_payment_stripe.simulator import StripeSimulator
 from sqlalchemy import select
 
+from ils_payment import plugins
 from ils_payment.config import Settings
 from ils_payment.flows import pay, see, show
 from ils_payment.flows.advance import advance, due
@@ -29,6 +31,9 @@ settings.register_profile(
     "same", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("same")
+
+# What is installed stays so while tests run, and to look is half of the work of opening a house.
+plugins.installed = cache(plugins.installed)
 
 KOHA = "koha.test"
 STRIPE = "127.0.0.1:12111"

@@ -12,7 +12,6 @@ replays one run of it and tells its story. ``PROCESSES=2`` scenarios are played 
 
 from __future__ import annotations
 
-import functools
 import json
 import multiprocessing
 import os
@@ -29,7 +28,6 @@ from pathlib import Path
 
 import structlog
 
-from ils_payment import plugins
 from tests.conftest import Town
 from tests.faults.failpoints_rules import hold_rules
 from tests.faults.failpoints_stage import Death, Stage
@@ -178,9 +176,8 @@ def drop(_logger: object, _method: str, _event: object) -> str:
 
 
 def _prepare() -> None:
-    """Make a worker process quiet and quick: which plugins are installed does not change meanwhile."""
+    """Make a worker process quiet."""
     structlog.configure(processors=[drop])
-    plugins.installed = functools.cache(plugins.installed)
 
 
 def _work(job: tuple[str, Path, int]) -> Outcome:
