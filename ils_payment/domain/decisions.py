@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ils_payment.domain.ledger import Book, balances
 from ils_payment.domain.refunds import left
@@ -71,8 +71,12 @@ def possible(
     return choices
 
 
-def about(kind: str, subject: str, lines: Collection[str | None]) -> set[str | None]:
+def about(
+    kind: str, subject: str, facts: Mapping[str, Any], lines: Collection[str | None]
+) -> set[str | None]:
     """Return which of *lines* a case is about; a sum that came on top is of no line (None)."""
+    if "lines" in facts:
+        return {line for line in lines if line in facts["lines"]}
     if kind != "paid_wrong":
         return {line for line in lines if line is not None}
     return {line for line in lines if line is None or not subject}

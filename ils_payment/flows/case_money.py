@@ -40,7 +40,7 @@ def is_answered(unit: Unit, payment: Payment, case: Case | None, postings: Seque
     if not waiting or case is None:
         return not waiting
     last = len(cases.open_of_payment(unit, payment.id)) <= 1
-    return not last and not about(case.kind, case.subject, waiting)
+    return not last and not about(case.kind, case.subject, case.facts, waiting)
 
 
 def chosen(postings: Sequence[Posting], decision: Decision, case: Case | None) -> Sequence[rules.Part]:
@@ -79,15 +79,16 @@ def by_hand(
 
 def _lines_of(case: Case | None, lines: set[str | None]) -> set[str | None]:
     """Return which of *lines* a decision is about that names none: those of its case, or all."""
-    return (about(case.kind, case.subject, lines) if case is not None else lines) or lines
+    named = about(case.kind, case.subject, case.facts, lines) if case is not None else lines
+    return named or lines
 
 
 def _not_tried(unit: Unit, payment: Payment, case: Case | None) -> set[str]:
     """Return the lines whose calls are still to come after the one that *case* is about."""
-    about = case.facts.get("order") if case else None
+    asked = case.facts.get("order") if case else None
     return {
         line
         for order in orders.of_payment(unit, payment.id)
-        if about is not None and order.id != about and order.state == "due" and not order.tries
+        if asked is not None and order.id != asked and order.state == "due" and not order.tries
         for line in order.line_ids
     }

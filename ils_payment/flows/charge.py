@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
+from ils_payment.domain.ledger import Book
 from ils_payment.errors import RemoteAbsentError, RemoteError
 from ils_payment.flows.hands import LEASE_SECONDS, backoff
 from ils_payment.flows.readback import MAX_UNCLEAR, read_path_is_fresh
@@ -95,6 +96,10 @@ def charge(house: House, desk: Desk, payment: Payment, refund: Refund) -> dateti
         ours = patrons.belongs_to(unit, payment.patron_id, desk.patrons)
     if patron is None or not ours:
         _by_hand(debit, "the library system is another one now" if patron else "the patron was erased")
+        return None
+    if any(line is None and book is Book.BY_HAND for line, book, _ in refund.parts):
+        # Which fees it was booked for knows only who booked it.
+        _by_hand(debit, "a part of it was booked by hand, for no fee of this payment")
         return None
     with house.store.unit() as unit:
         busy = orders.open_of_patron(unit, payment.patron_id) is not None

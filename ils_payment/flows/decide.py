@@ -7,6 +7,7 @@ The payment is taken in hands for it, so that no worker writes meanwhile.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ils_payment.domain import ledger
@@ -84,8 +85,11 @@ def refund(house: House, actor: Actor, payment_id: str, decision: Decision) -> D
         elif not payment.held and not gives_back(desk, payment):
             return order_treasury(unit, desk, payment, actor, decision)
         known = cases.open_of_payment(unit, payment.id)
+        # Who names no lines means the whole payment, and not only what a case is about.
+        left = [line for line, _, _ in rules.left(chain.read_postings(unit, payment.id))]
+        whole = replace(decision, lines=tuple(left)) if decision.lines is None else decision
         # The one question that is open about it is answered by this, too.
-        return write(unit, desk, payment, actor, decision, known[0] if len(known) == 1 else None)
+        return write(unit, desk, payment, actor, whole, known[0] if len(known) == 1 else None)
 
     return _with(house, payment_id, work)
 

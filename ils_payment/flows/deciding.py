@@ -120,7 +120,7 @@ def _ask(
     cents = sum(part[2] for part in parts)
     if support is RefundSupport.NONE or (support is RefundSupport.FULL and cents != payment.captured):
         return Decided(code="provider_cannot")
-    settled = any(book in _SETTLED for line, book, _ in parts if line is not None)
+    settled = any(book in _SETTLED for _, book, _ in parts)
     charges = settled and decision.meaning is Meaning.FEE_STAYS
     asked = refunds.add(
         unit,
@@ -174,7 +174,11 @@ def order_treasury(unit: Unit, desk: Desk, payment: Payment, actor: Actor, decis
         return Decided(code="too_early")
     if decision.meaning is Meaning.FEE_STAYS and _owes_nothing(unit, payment, parts):
         return Decided(code="no_debt")
-    facts = {"cents": sum(part[2] for part in parts), "meaning": str(decision.meaning)}
+    facts = {
+        "cents": sum(part[2] for part in parts),
+        "meaning": str(decision.meaning),
+        "lines": [line for line, _, _ in parts],
+    }
     payment = payments.move(
         unit, payment, "treasury_pays", case="treasury_pays", facts=facts, subject=unit.world.new_id()
     )

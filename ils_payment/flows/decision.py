@@ -12,7 +12,8 @@ from ils_payment.domain.refunds import Meaning
 class Decision:
     """What a person decides, and why.
 
-    ``lines`` (payment line ids; None: all that is left) and ``meaning`` are for refunds;
+    ``lines`` and ``meaning`` are for what gives back. ``lines`` are payment line ids, among them None for
+    money of no line; None alone is what the case is about, and without a case the whole payment.
     ``reference`` names the booking or voucher where it is written down elsewhere.
     """
 

@@ -83,7 +83,7 @@ def freeze(house: House, desk: Desk, patron: PatronRef, choice: Choice, wish: Wi
             unit, patron_id, choice.read_at
         ):
             raise PinNeededError("The account was read before the patron's last payment.")
-        if claims.settled_since(unit, patron_id, choice.asked_at):
+        if claims.booked_since(unit, patron_id, choice.asked_at):
             raise OutdatedError
         running = claims.cents(unit, patron_id, lock=True)
         values: dict[str, Any] = {

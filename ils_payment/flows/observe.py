@@ -249,7 +249,7 @@ def _compare(desk: Desk, payment: Payment, seen: Observation) -> Input | None:
 def _condition(unit: Unit, payment: Payment, what: Input, seen: Observation) -> bool:
     """Answer the condition that some cells of the state table have."""
     if payment.state is State.VOID and what in {Input.PENDING, Input.PAID_RIGHT}:
-        if claims.settled_meanwhile(unit, payment):
+        if claims.booked_meanwhile(unit, payment):
             return False
         try:
             keys = [line.claim_key for line in payment.lines]

@@ -161,7 +161,9 @@ def cancel(house: House, payment_id: str) -> PaymentView:
         seen = provider.close(attempt.session_ref)
         house.world.failpoint("pay.after_close")
         with house.store.read() as unit:
-            current = payments.load(unit, payment_id) or payment
+            current = payments.load(unit, payment_id)
+        if current is None or current.fence != payment.fence:
+            return payment.due_at
         return learn(house, desk, current, seen, void_reason="cancelled")
 
     in_hands(house, payment_id, work)

@@ -208,6 +208,7 @@ def _case(unit: Unit, found: Case) -> CaseView:
         payment_id=held.id if held else None,
         library=found.library,
         kind=found.kind,
+        subject=found.subject,
         opened_at=found.opened_at,
         closed_at=found.closed_at,
         closed_by=found.closed_by,

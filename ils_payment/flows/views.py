@@ -201,6 +201,7 @@ class Whereabouts:
 class CaseView:
     """Something that a person must decide, with codes only; private texts are read separately.
 
+    ``subject`` is what of the payment it is about, where that is not the whole.
     ``payment_id`` and ``state`` are None for what no payment here belongs to; ``cents`` and
     ``currency`` are None where such a case has no amount.
     """
@@ -209,6 +210,7 @@ class CaseView:
     payment_id: str | None
     library: str
     kind: str
+    subject: str
     opened_at: datetime
     closed_at: datetime | None
     closed_by: str | None

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, delete, func, insert, or_, select
 from sqlalchemy.exc import IntegrityError
 
+from ils_payment.domain.ledger import Book
 from ils_payment.domain.renewing import CARD
 from ils_payment.model import State
-from ils_payment.store.tables import claims, payment_lines, payments, private_patrons
+from ils_payment.store.tables import claims, payment_lines, payments, postings, private_patrons
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
+
+    from sqlalchemy import ColumnElement
 
     from ils_payment.store.records import Payment
     from ils_payment.store.unit import Unit
@@ -78,23 +82,35 @@ def cents(unit: Unit, patron: str, *, lock: bool = False) -> int:
 
 
 def any_since(unit: Unit, patron: str, at: datetime) -> bool:
-    """Tell whether a payment of the patron was begun or settled at or after *at*; void ones do not count."""
+    """Tell whether a payment of the patron was begun or booked at or after *at*; void ones do not count."""
     later = select(payments.c.id).where(
         payments.c.patron_id == patron,
         payments.c.state != State.VOID,
-        or_(payments.c.created_at >= at, payments.c.settled_at >= at),
+        or_(payments.c.created_at >= at, _booked_since(at)),
     )
     return unit.connection.execute(later.limit(1)).first() is not None
 
 
-def settled_since(unit: Unit, patron: str, at: datetime) -> bool:
-    """Tell whether a payment of the patron was settled after *at*."""
-    later = select(payments.c.id).where(payments.c.patron_id == patron, payments.c.settled_at > at)
+def booked_since(unit: Unit, patron: str, at: datetime) -> bool:
+    """Tell whether a payment of the patron was booked in the library system after *at*."""
+    after = at + timedelta(microseconds=1)
+    later = select(payments.c.id).where(payments.c.patron_id == patron, _booked_since(after))
     return unit.connection.execute(later.limit(1)).first() is not None
 
 
-def settled_meanwhile(unit: Unit, payment: Payment) -> bool:
-    """Tell whether another payment has settled one of the same fees since this one was frozen."""
+def _booked_since(at: datetime) -> ColumnElement[bool]:
+    """Select the payments that reached the library system at or after *at*: by our calls, or by a person."""
+    reached = select(postings.c.number).where(
+        postings.c.payment_id == payments.c.id,
+        postings.c.destination.in_((Book.LIBRARY_SYSTEM, Book.BY_HAND)),
+        postings.c.at >= at,
+    )
+    # What was free has no postings.
+    return or_(payments.c.settled_at >= at, reached.exists())
+
+
+def booked_meanwhile(unit: Unit, payment: Payment) -> bool:
+    """Tell whether another payment has paid one of the same fees since this one was frozen."""
     keys = [line.claim_key for line in payment.lines]
     other = (
         select(payments.c.id)
@@ -102,7 +118,7 @@ def settled_meanwhile(unit: Unit, payment: Payment) -> bool:
         .where(
             payments.c.patron_id == payment.patron_id,
             payments.c.id != payment.id,
-            payments.c.settled_at >= payment.created_at,
+            _booked_since(payment.created_at),
             payment_lines.c.claim_key.in_(keys),
         )
     )

@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from ils_payment.domain.ledger import Posting
     from ils_payment.store.unit import Unit
 
+LONGEST_WAIT = timedelta(days=1)
+"""No rule lets a payment wait for longer: what is due much later, a clock that was ahead has put off."""
+
 # Statements that each step needs are built once: building takes longer than executing.
 _LOAD = select(payments).where(payments.c.id == bindparam("payment"))
 _LOAD_LOCKED = _LOAD.with_for_update()
@@ -201,11 +204,9 @@ def release(unit: Unit, payment: Payment, due_at: datetime | None) -> None:
     woken = unit.connection.execute(_WOKEN, as_read).scalar()
     if woken is not None and woken != payment.due_at and (due_at is None or woken < due_at):
         due_at = woken
+    if due_at is not None:
+        due_at = min(due_at, unit.now + LONGEST_WAIT)
     unit.connection.execute(_RELEASE, {**as_read, "due": due_at})
-
-
-FARTHEST = timedelta(days=7)
-"""No rule lets a payment wait for more than a day: what is due later, a clock that was ahead has put off."""
 
 
 def due(unit: Unit, limit: int) -> list[str]:
@@ -215,7 +216,7 @@ def due(unit: Unit, limit: int) -> list[str]:
         select(payments.c.id)
         .where(
             payments.c.due_at.is_not(None),
-            or_(payments.c.due_at <= unit.now, payments.c.due_at > unit.now + FARTHEST),
+            or_(payments.c.due_at <= unit.now, payments.c.due_at > unit.now + 7 * LONGEST_WAIT),
             or_(payments.c.lease_until.is_(None), payments.c.lease_until < now),
         )
         .order_by(payments.c.due_at)

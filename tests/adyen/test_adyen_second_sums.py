@@ -178,3 +178,17 @@ def test_a_refund_that_a_restored_ledger_and_adyen_have_forgotten_is_not_sent_ag
     town.close()
     assert refunded == line.cents
     assert found == ["refund_failed"]
+
+
+def test_what_was_booked_by_hand_for_no_fee_of_the_payment_is_owed_again_by_hand(adyen_town):
+    payment_id = adyen_town.started()
+    adyen_town.adyen.book.pay(adyen_town.session_of(payment_id), cents=500)
+    adyen_town.hear()
+    case = case_of(adyen_town, payment_id, "paid_wrong")
+    assert resolve(adyen_town, case, Choice.BOOKED_BY_HAND, reference="desk 7").ok
+    approved(adyen_town, payment_id, Meaning.FEE_STAYS)
+    adyen_town.run_for(hours=2, rounds=10)
+    adyen_town.hear()
+    assert only_refund(adyen_town, payment_id).charge_state == "by_hand"
+    case = case_of(adyen_town, payment_id)
+    assert (case.kind, case.facts["cents"]) == ("charge_by_hand", 500)

@@ -12,10 +12,10 @@ from ils_payment_koha.adapter import KohaSystem
 from ils_payment.domain.decisions import Choice
 from ils_payment.domain.ledger import balances
 from ils_payment.domain.refunds import Meaning
-from ils_payment.flows import decide, show
+from ils_payment.flows import decide, observe, show
 from ils_payment.flows.decision import Decided, Decision
 from ils_payment.flows.views import CaseView, RefundView
-from ils_payment.model import Actor
+from ils_payment.model import Actor, Observation, PayState
 from ils_payment.store import chain
 from tests.conftest import Town
 from tests.flows.truths import hear, load, paid
@@ -39,6 +39,22 @@ def held_payment(town: Town, **options: Any) -> str:
     hear(town)
     assert kinds(town, payment_id) == ["fees_differ"]
     return payment_id
+
+
+def took(town: Town, payment_id: str, cents: int) -> None:
+    """The provider says at a late look that it took so many cents for a payment."""
+    payment = load(town, payment_id)
+    seen = Observation(
+        state=PayState.PAID,
+        captured=cents,
+        currency=payment.currency,
+        account="",
+        live=payment.live,
+        reference=payment.id,
+        final=False,
+        evidence="PSPFIRST, PSPSECOND",
+    )
+    observe.learn(town.house, town.desk, payment, seen)
 
 
 def kinds(town: Town, payment_id: str | None) -> list[str]:

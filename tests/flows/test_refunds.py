@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+from ils_payment_stripe.provider import StripeProvider
 
 from ils_payment.domain.decisions import Choice
 from ils_payment.domain.refunds import Meaning
 from ils_payment.flows import decide, show
-from ils_payment.model import State
+from ils_payment.model import RefundSupport, State
 from tests.flows.decisions import (
     CLERK,
     TREASURER,
@@ -22,6 +25,7 @@ from tests.flows.decisions import (
     refunded,
     resolve,
     settled_payment,
+    took,
 )
 from tests.flows.truths import DUE, hear, load, paid, trail
 
@@ -333,3 +337,39 @@ def test_a_refund_of_a_disputed_payment_never_exceeds_what_was_taken(town):
     town.stripe.dispute(session["id"])
     hear(town)
     assert refund(town, payment_id).code == "not_possible"
+
+
+def test_who_names_no_lines_gives_back_the_whole_payment_and_not_only_what_a_case_is_about(town):
+    payment_id = settled_payment(town)
+    cents = load(town, payment_id).cents
+    took(town, payment_id, 2 * cents)
+    assert kinds(town, payment_id) == ["paid_wrong"]
+    refund(town, payment_id, Meaning.FEE_DROPPED)
+    assert books(town, payment_id)["to_return"] == 2 * cents
+
+
+def test_the_voucher_of_the_treasury_closes_the_lines_that_were_asked_for_and_no_others(town, monkeypatch):
+    can = StripeProvider.capabilities
+    monkeypatch.setattr(
+        StripeProvider, "capabilities", lambda one: replace(can(one), refund=RefundSupport.NONE)
+    )
+    payment_id = paid(town, only=2)
+    town.koha.database_down()
+    hear(town)
+    town.koha.database_down(down=False)
+    back, stays = load(town, payment_id).lines
+    assert refund(town, payment_id, Meaning.FEE_DROPPED, lines=(back.id,)).code == "treasury"
+    case = case_of(town, payment_id, "treasury_pays")
+    assert case.facts["lines"] == [back.id]
+    assert resolve(town, case, Choice.REFUNDED_OUTSIDE, reference="voucher 7").ok
+    assert books(town, payment_id) == {
+        "provider": -back.cents - stays.cents,
+        "outside": back.cents,
+        "case": stays.cents,
+    }
+    # The other fee still waits for somebody: it is settled again.
+    case = case_of(town, payment_id, "treasury_pays")
+    assert resolve(town, case, Choice.SETTLE_AGAIN).ok
+    hear(town)
+    assert books(town, payment_id)["library_system"] == stays.cents
+    assert town.view(payment_id).state is State.SETTLED

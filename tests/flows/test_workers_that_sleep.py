@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from ils_payment.domain.refunds import Meaning
+from ils_payment.flows import pay
 from ils_payment.flows.advance import advance
 from ils_payment.flows.hands import LEASE_SECONDS, in_hands
 from ils_payment.flows.work import SEND_WITHIN
 from ils_payment.model import Applied, NotApplied, RefundRefused, State
-from ils_payment.store import refunds
+from ils_payment.store import payments, refunds
 from tests.conftest import KOHA
 from tests.flows.decisions import (
     approved,
@@ -54,6 +55,23 @@ def test_a_worker_whose_reading_took_too_long_leaves_settling_to_the_one_who_did
     assert ending(town, payment_id) == settled()
     assert pay_calls(town) == 1
     assert trail(town, payment_id).count("call_applied") == 1
+
+
+def test_cancelling_that_took_too_long_writes_nothing_into_the_hands_of_another_worker(town):
+    payment_id = town.started()
+
+    def sleep(reached):
+        if reached == "pay.after_close":
+            town.world.pass_time(seconds=LEASE_SECONDS + 1)
+            with town.house.store.unit() as unit:
+                assert payments.lease(unit, payment_id, "another", LEASE_SECONDS)
+
+    town.world.on_failpoint = sleep
+    pay.cancel(town.house, payment_id)
+    assert trail(town, payment_id)[-1] == "started"
+    town.world.on_failpoint = None
+    town.run_for(hours=1, rounds=10)
+    assert town.view(payment_id).state is State.VOID
 
 
 def test_a_counter_debit_that_another_worker_has_booked_is_booked_once(town):

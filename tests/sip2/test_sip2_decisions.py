@@ -6,9 +6,10 @@ import pytest
 from ils_payment_sip2.simulator import Fault, Habits
 
 from ils_payment.domain.decisions import Choice
-from ils_payment.flows import decide
+from ils_payment.errors import PinNeededError
+from ils_payment.flows import decide, pay, see
 from ils_payment.model import State
-from tests.flows.decisions import books, case_of, kinds, resolve
+from tests.flows.decisions import books, case_of, kinds, resolve, took
 from tests.flows.truths import load
 from tests.sip2.conftest import CARD
 from tests.sip2.test_sip2_journeys import GOSSIP
@@ -89,3 +90,44 @@ def test_where_nobody_can_look_the_fees_that_were_not_tried_stay_with_the_case(b
     assert resolve(town, case_of(town, payment_id), Choice.BOOKED_BY_HAND, reference="all of them").ok
     assert books(town, payment_id)["by_hand"] >= rest
     assert town.view(payment_id).state is State.RESOLVED
+
+
+def refused(town, payment_id):
+    """It is paid, and the server refuses the call."""
+    town.server.go_wrong(Fault.REFUSED)
+    town.pay(payment_id)
+
+
+def booked_by_hand(town, payment_id):
+    """A clerk books the fee, and says so."""
+    town.server.books.pay(CARD, 1250, at=town.world.now())
+    case = case_of(town, payment_id, "not_applied")
+    assert resolve(town, case, Choice.BOOKED_BY_HAND, reference="desk 7").ok
+
+
+def test_an_account_that_was_kept_while_a_clerk_booked_by_hand_pays_no_fee_again(built):
+    town = built(dialect={}, habits=Habits(refuses_surplus=False))
+    payment_id = town.started()
+    town.world.pass_time(minutes=1)
+    refused(town, payment_id)
+    patron = town.erika
+    (fees,) = see.fees(town.house, town.desk, patron).lines
+    town.world.pass_time(minutes=1)
+    booked_by_hand(town, payment_id)
+    town.world.pass_time(minutes=1)
+    with pytest.raises(PinNeededError, match="before the patron's last payment"):
+        pay.begin(town.house, town.desk, patron, [fees.key], "card", "de", fees.cents)
+
+
+def test_money_that_comes_after_the_fee_was_booked_by_hand_for_another_payment_is_a_case(built):
+    town = built(dialect={}, habits=Habits(refuses_surplus=False))
+    late = town.started()
+    pay.cancel(town.house, late)
+    town.world.pass_time(minutes=1)
+    other = town.started()
+    refused(town, other)
+    booked_by_hand(town, other)
+    took(town, late, 1250)
+    town.run()
+    assert (load(town, late).held, len(kinds(town, late))) == (True, 1)
+    assert town.books()["balance"] == 0

@@ -117,6 +117,14 @@ def test_a_clock_that_was_a_year_ahead_for_a_minute_makes_no_payment_wait_for_a_
     assert town.view(payment_id).state is State.SETTLED
 
 
+def test_a_payment_that_was_begun_while_the_clock_was_ahead_is_looked_at_once_a_day(town):
+    town.world.pass_time(days=10)
+    payment_id = town.started()
+    town.world.pass_time(days=-10)
+    town.run()
+    assert load(town, payment_id).due_at == town.world.now() + timedelta(days=1)
+
+
 def test_a_notice_belongs_to_the_payment_of_its_reference_or_session_and_to_no_other(town):
     payment_id = settled_payment(town)
     session = town.session_of(payment_id)

@@ -10,12 +10,12 @@ from sqlalchemy import update
 from starlette.testclient import TestClient
 
 from ils_payment.domain.roles import Role
-from ils_payment.flows import factors, observe, show
-from ils_payment.model import Observation, PayState, State
+from ils_payment.flows import factors, show
+from ils_payment.model import State
 from ils_payment.store import cases, inbox, journal, payments, staff
 from ils_payment.store.tables import private_payments
 from tests.conftest import Town
-from tests.flows.decisions import kinds
+from tests.flows.decisions import books, kinds, took
 from tests.web.conftest import prepared
 from tests.web.doors import CARD, csrf_of
 from tests.web.staff_doors import CHEAP, StaffDoors
@@ -41,20 +41,7 @@ class Office(StaffDoors):
 
     def pays_again(self, payment_id):
         """The provider says that the page of a settled payment was paid once more."""
-        with self.house.store.read() as unit:
-            payment = payments.load(unit, payment_id)
-        assert payment is not None
-        seen = Observation(
-            state=PayState.PAID,
-            captured=2 * payment.captured,
-            currency=payment.currency,
-            account="",
-            live=payment.live,
-            reference=payment.id,
-            final=False,
-            evidence="PSPFIRST, PSPSECOND",
-        )
-        observe.learn(self.house, self.house.libraries["lindental"], payment, seen)
+        took(self.town, payment_id, 2 * self.town.view(payment_id).cents)
 
     def with_case(self):
         """A payment whose fee was paid at the desk meanwhile."""
@@ -527,3 +514,16 @@ def test_what_is_ticked_to_go_back_is_what_the_case_is_about(office, kind, on_to
     boxes = re.findall(r'name="lines" value="([^"]+)"( checked)?', page)
     assert len(boxes) == 4  # A fee and the sum on top, to be given back by the provider or by the treasury.
     assert all(bool(ticked) == ((value == "all") is on_top) for value, ticked in boxes)
+
+
+def test_everything_that_is_ticked_goes_back_and_not_only_what_the_case_is_about(office):
+    payment_id = office.settled
+    fee = office.town.view(payment_id).cents
+    office.pays_again(payment_id)
+    case = next(one for one in show.case_list(office.house) if one.payment_id == payment_id)
+    browser = office.staff_browser("treasurer")[0]
+    page = browser.get(f"/staff/cases/{case.case_id}").text
+    boxes = sorted(set(re.findall(r'name="lines" value="([^"]+)"', page)))
+    assert len(boxes) == 2
+    office.decide(browser, "refunded_outside", case=case.case_id, several="true", lines=boxes)
+    assert books(office.town, payment_id)["outside"] == 2 * fee

@@ -6,6 +6,7 @@ from ils_payment.web.words import N_
 
 CAUSES = frozenset(
     {
+        N_("a part of it was booked by hand, for no fee of this payment"),
         N_("another amount was charged"),
         N_("another credit was made at the same time"),
         N_("it may have been sent before the ledger was restored"),

@@ -82,7 +82,7 @@ async def decide_case(
     found = await run_in_threadpool(own_case, house, visit, case_id)
     problem = await _hindrance(request, house, visit, sent)
     if not problem:
-        decision = await run_in_threadpool(_decision, house, found.payment_id, sent)
+        decision = _decision(sent)
         outcome = await run_in_threadpool(
             decide.resolve, house, actor(visit), case_id, sent.version, decision
         )
@@ -102,7 +102,7 @@ async def refund_payment(
     sent = sent.model_copy(update={"choice": Choice.REFUND})
     problem = await _hindrance(request, house, visit, sent)
     if not problem:
-        decision = await run_in_threadpool(_decision, house, payment_id, sent)
+        decision = _decision(sent)
         outcome = await run_in_threadpool(decide.refund, house, actor(visit), payment_id, decision)
         if outcome.ok:
             return RedirectResponse(f"/staff/payments/{payment_id}?done={outcome.code}", 303)
@@ -152,20 +152,15 @@ async def prove(request: Request, house: House, visit: StaffVisit, code: str) ->
     return ""
 
 
-def _decision(house: House, payment_id: str | None, form: Sent) -> Decision:
-    """Turn a form into a decision; all that is left, where everything was ticked."""
-    file = inbox.payment_file(house, payment_id) if payment_id else None
-    everything = {one.line_id or ALL for one in file.left} if file else set()
-    chosen = set(form.lines)
-    # Of one part nothing is to be chosen.
-    whole = form.choice not in GIVES_BACK or chosen >= everything or (not chosen and len(everything) == 1)
-    wanted = tuple(None if one == ALL else one for one in sorted(chosen))
+def _decision(form: Sent) -> Decision:
+    """Turn a form into a decision."""
+    wanted = tuple(None if one == ALL else one for one in sorted(set(form.lines)))
     return Decision(
         choice=form.choice,
         reason=form.reason.strip(),
         reference=form.reference.strip(),
         meaning=Meaning(form.meaning) if form.choice is Choice.REFUND else None,
-        lines=None if whole else wanted,
+        lines=wanted if wanted and form.choice in GIVES_BACK else None,
     )
 
 

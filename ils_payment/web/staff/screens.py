@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ils_payment.domain import decisions
 from ils_payment.flows.case_words import of_kind
 from ils_payment.web import render
 from ils_payment.web.language import Tongue
@@ -93,6 +94,7 @@ def case(
         case=found,
         words=case_words(found.kind, render.tongue(request)),
         file=file,
+        about=_about(file, found),
         side=side,
         names=names,
         reasons=reasons,
@@ -100,6 +102,13 @@ def case(
         note=note if note in story.NOTES else "",
         case_words=case_words,
     )
+
+
+def _about(file: File | None, found: CaseView | None) -> set[str | None]:
+    """Return the lines that are ticked at first: those that the case is about; else the fees."""
+    lines = {one.line_id for one in file.left} if file else set()
+    named = (found.kind, found.subject, found.facts) if found else ("", "", {})
+    return decisions.about(*named, lines) or lines
 
 
 def payment(
@@ -118,6 +127,7 @@ def payment(
         "payment.html",
         status,
         file=file,
+        about=_about(file, None),
         side=side,
         names=names,
         form=form,
