@@ -70,8 +70,11 @@ def restore(config: Path | None, file: Path, *, as_json: bool) -> None:
     if not as_json:
         click.echo("It is paused. What to do now:")
         click.echo("  ils-payment verify")
-        click.echo("  ils-payment reconcile      (from the day of the backup on; differences become cases)")
+        click.echo("  ils-payment reconcile      (it knows from which day on; differences become cases)")
         click.echo("  ils-payment resume")
+        click.echo(
+            "Exports that were made since the backup are forgotten here: keep their files (docs/books.md)."
+        )
 
 
 def _password(settings: Settings) -> str | None:

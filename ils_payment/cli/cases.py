@@ -13,11 +13,12 @@ from ils_payment.cli.refunds import MEANINGS, decided, line_ids, only_lines
 from ils_payment.cli.rooms import known_library, ledger, whole_house, zone_of
 from ils_payment.domain.decisions import Choice
 from ils_payment.domain.refunds import Meaning
-from ils_payment.flows import case_words, decide
+from ils_payment.flows import case_words, decide, inbox
 from ils_payment.flows import show as records
 from ils_payment.flows.decision import Decision
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from ils_payment.flows.views import CaseView
@@ -84,9 +85,12 @@ def show_case(config: Path | None, case_id: str, *, as_json: bool) -> None:
         can = decide.choices(house, found.payment_id) if found.payment_id else list(decide.ORPHAN_CHOICES)
         given = records.refunds_of(house, found.payment_id) if found.payment_id else ()
         waiting = [one for one in given if one.state == "asked"]
+        said = inbox.said(house, found)
+        lines = records.line_ids(house, found.payment_id) if found.payment_id else ()
         zone = zone_of(house, found.library)
     if as_json:
-        print_json({**plain(found), "whereabouts": plain(where) if where else None, "choices": can})
+        more = {"whereabouts": plain(where) if where else None, "choices": [] if found.closed_at else can}
+        print_json({**plain(found), **more, "decisions": [plain(one) for one in said]})
         return
     closed = f"closed {instant(found.closed_at, zone)} by {found.closed_by}: {found.resolution}"
     click.echo(
@@ -99,9 +103,12 @@ def show_case(config: Path | None, case_id: str, *, as_json: bool) -> None:
         print_whereabouts(where)
     print_table(
         ("Fact", "Value"),
-        [(name, _fact(name, value, found.currency)) for name, value in found.facts.items()],
+        [(name, _fact(name, value, found.currency, lines)) for name, value in found.facts.items()],
         empty="No facts.",
     )
+    for word in said:
+        booked = f", {word.reference}" if word.reference else ""
+        click.echo(f"{word.actor}, {instant(word.at, zone)}{booked}: {word.reason or '(erased)'}")
     for refund in waiting:
         click.echo(
             f"{refund.asked_by} asked for a refund of {amount(refund.cents, refund.currency)}; it waits for "
@@ -129,8 +136,10 @@ _OPTIONS = {
 _CENTS = frozenset({"balance", "cents", "captured", "listed", "ledger", "beyond", "order", "unapplied"})
 
 
-def _fact(name: str, value: object, currency: str | None) -> str:
-    """Write one fact for a person: cents as an amount."""
+def _fact(name: str, value: object, currency: str | None, lines: Sequence[str]) -> str:
+    """Write one fact for a person: cents as an amount, lines as --line numbers them."""
+    if name == "lines" and isinstance(value, list):
+        return ", ".join(str(lines.index(one) + 1 if one else 0) for one in value)
     if name in _CENTS and isinstance(value, int) and currency:
         return amount(value, currency)
     return str(value)

@@ -13,7 +13,7 @@ from ils_payment.cli.actor import typing
 from ils_payment.cli.days import Day
 from ils_payment.cli.output import json_option, print_json, print_table
 from ils_payment.cli.rooms import known_library, ledger, whole_house
-from ils_payment.errors import ILSPaymentError
+from ils_payment.errors import ILSPaymentError, RemoteError
 from ils_payment.flows.export import export as export_days
 from ils_payment.flows.export import listed
 from ils_payment.money import to_decimal
@@ -72,7 +72,11 @@ def export(
         desk = named_library(house, library)
         if output is not None:
             _free(output)
-        made = export_days(house, desk, typing(), first, last, with_payouts=not without_payouts)
+        try:
+            made = export_days(house, desk, typing(), first, last, with_payouts=not without_payouts)
+        except RemoteError as error:
+            error.mend += " Or leave payouts and fees to a later export: --without-payouts."
+            raise
     if output is None:
         # The bytes as they were kept: a text stream would change the ends of the lines.
         sys.stdout.flush()

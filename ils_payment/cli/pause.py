@@ -50,7 +50,7 @@ def resume(config: Path | None) -> None:
         if installation.is_unreconciled(unit):
             raise NotReconciledError(
                 "This ledger was put back and does not know what happened since.",
-                mend="Type: ils-payment reconcile --from DAY (of the backup), decide its cases; resume then.",
+                mend="Type: ils-payment reconcile (it knows the days), decide its cases; resume then.",
             )
         installation.pause(unit, paused=False)
         journal.append(unit, typing().name, "resume", {})

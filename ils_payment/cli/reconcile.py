@@ -68,6 +68,11 @@ def reconcile(
     else:
         for report in reports:
             _print(report, zones[report.library])
+        if shut:
+            click.echo(
+                "The ledger stays shut. It opens when all libraries were compared without a gap, from before "
+                "the oldest payment that was open in the backup: ils-payment reconcile (without days)"
+            )
     if shut or any(report.gaps for report in reports):
         # Not 2, with which every mistyped command ends.
         context.exit(3)

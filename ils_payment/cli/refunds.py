@@ -40,7 +40,10 @@ _SAID = {
     "second_person": "Reserved. A second person must approve it: ils-payment refunds approve {refund}",
 }
 _REFUSED = {
-    "conflict": ("Somebody else decided first.", "Look again: ils-payment cases show CASE"),
+    "conflict": (
+        "Somebody else decided first.",
+        "Look again: ils-payment cases show CASE, or refunds show REFUND",
+    ),
     "busy": ("The payment is being worked on.", "Try again in a moment."),
     "too_early": (
         "A settle call may still take effect in the library system.",
@@ -53,6 +56,10 @@ _REFUSED = {
     "no_reason": ("A decision needs a reason.", "Give it with --reason."),
     "no_reference": ("This decision needs a reference.", "Give the number of the booking or voucher."),
     "no_meaning": ("A refund must say what becomes of the fee.", f"Add --meaning: {', '.join(MEANINGS)}."),
+    "no_choice": (
+        "Nothing of this payment waits for the case, so nobody can tell what the treasury paid out.",
+        "Name it with --line. Money that went back at the provider is in the books already: no-action.",
+    ),
     "no_debt": (
         "The fee of a card cannot stay: its debit is not in the library system, so nothing would be owed.",
         "Take --meaning fee-dropped; what is owed all the same is charged there by hand.",
@@ -131,6 +138,7 @@ def show_refund(config: Path | None, refund_id: str, *, as_json: bool) -> None:
         ("Meaning", found.meaning),
         ("Asked by", f"{found.asked_by}, {instant(found.asked_at, zone)}"),
         ("Reason", found.reason or ""),
+        ("Against it", found.reason_against or ""),
         ("Decided by", found.approved_by or ""),
         ("Ended", instant(found.ended_at, zone)),
         ("Case", found.case_id or ""),

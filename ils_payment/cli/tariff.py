@@ -62,7 +62,7 @@ def check_tariff(
     if path is None:
         raise ConfigurationError(
             f"libraries.{library} names no tariff." if library else "There is no tariff to check.",
-            mend="Name the file: ils-payment tariff check FILE",
+            mend="Name the file or the library: ils-payment tariff check FILE, or --library KEY",
         )
     read = read_tariff(path)
     day = on or _today(desk)

@@ -49,6 +49,15 @@ def chosen(postings: Sequence[Posting], decision: Decision, case: Case | None) -
     return rules.choose(postings, _lines_of(case, left) if decision.lines is None else decision.lines)
 
 
+def must_be_named(postings: Sequence[Posting], case: Case | None) -> bool:
+    """Tell whether nothing of a case waits: then only a person can say what was given back outside.
+
+    Such a case tells of money that moved by itself: at the provider, or in the library system.
+    """
+    waits = any(book is Book.CASE for book, _ in ledger.balances(postings))
+    return not waits and (case is None or "lines" not in case.facts)
+
+
 def by_hand(
     unit: Unit, desk: Desk, payment: Payment, postings: Sequence[Posting], case: Case | None
 ) -> tuple[Sequence[Posting], bool]:

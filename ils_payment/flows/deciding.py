@@ -78,6 +78,8 @@ def write(
     still = payment.state in PAID_UNSETTLED and to is None and Book.TO_RETURN in waits
     held = not closes or still or bool(cases.open_of_payment(unit, payment.id))
     facts = _facts(unit, payment, actor, decision, case)
+    if decision.choice is Choice.REFUNDED_OUTSIDE:
+        facts["cents"] = sum(one.cents for one in moved)
     payments.move(unit, payment, str(decision.choice), to=to, facts=facts, postings=moved, held=held)
     journal.append(unit, actor.name, f"decided_{decision.choice}", _short(payment, case), payment.library)
     return Decided(code="done")
@@ -99,6 +101,8 @@ def _moves(  # what one decision of several moves
     if decision.choice is Choice.BOOKED_BY_HAND:
         return case_money.by_hand(unit, desk, payment, postings, case)
     if decision.choice is Choice.REFUNDED_OUTSIDE:
+        if decision.lines is None and case_money.must_be_named(postings, case):
+            raise RefusedError(Decided(code="no_choice"))
         parts = case_money.chosen(postings, decision, case)
         if not parts:
             raise RefusedError(Decided(code="nothing_left"))

@@ -48,6 +48,7 @@ CODES = (
     "no_reason",  # A decision needs a reason.
     "no_reference",  # This decision needs the number of a booking or voucher.
     "no_meaning",  # A refund needs to say what becomes of the fee.
+    "no_choice",  # Nothing of the case waits, so what was given back outside has to be named.
     "no_debt",  # The fee of a card cannot stay: nothing is owed for it in the library system.
     "nothing_left",  # Nothing (more) of these lines can be given back.
     "provider_cannot",  # The provider cannot give back, or only the whole.

@@ -48,6 +48,16 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """One decision about a case; ``reason`` None: it was erased. ``reference``: of the booking or voucher."""
+
+    actor: str | None
+    at: datetime
+    reason: str | None
+    reference: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Left:
     """What could still be given back of one line; ``place`` is its place in the payment, None for no line."""
 
@@ -164,12 +174,28 @@ def _steps(unit: Unit, payment_id: str) -> tuple[Step, ...]:
     return tuple(found)
 
 
-def reasons_of(house: House, case_id: str) -> tuple[tuple[str, datetime, str], ...]:
-    """Return who wrote when what about a case that no payment belongs to."""
+def said(house: House, case: CaseView) -> tuple[Said, ...]:
+    """Return what was decided about a case: by whom, when, why, and where it was booked."""
     with house.store.read() as unit:
+        if case.payment_id is not None:
+            steps = _steps(unit, case.payment_id)
+            return tuple(
+                Said(actor=one.actor, at=one.at, reason=one.reason, reference=one.facts.get("reference", ""))
+                for one in steps
+                if one.facts.get("decided") == case.case_id
+            )
         names = staff.names(unit)
-        found = reasons.of(unit, payment_id=None, case_id=case_id)
-        return tuple((names.get(one.actor, one.actor), one.at, one.text) for one in found)
+        rows = journal.newest(unit, what=f"decided_{case.resolution}", library=case.library, limit=1000)
+        references = {row["facts"]["reason_digest"]: row["facts"].get("reference", "") for row in rows}
+        return tuple(
+            Said(
+                actor=names.get(one.actor, one.actor),
+                at=one.at,
+                reason=one.text,
+                reference=references.get(one.digest, ""),
+            )
+            for one in reasons.of(unit, payment_id=None, case_id=case.case_id)
+        )
 
 
 def names(house: House) -> dict[str, str]:
@@ -181,7 +207,7 @@ def names(house: House) -> dict[str, str]:
 def asked(house: House, libraries: Collection[str]) -> tuple[tuple[Refund, PaymentView, str | None], ...]:
     """Return the refunds that wait for a second person, each with payment and reason, the oldest first."""
     with house.store.read() as unit:
-        waiting = [(one, reasons.of_refund(unit, one.id)) for one in refunds.asked(unit)]
+        waiting = [(one, next(iter(reasons.of_refund(unit, one.id)), None)) for one in refunds.asked(unit)]
     found = ((one, show.payment(house, one.payment_id), why) for one, why in waiting)
     return tuple(
         (one, held, why) for one, held, why in found if held is not None and held.library in libraries

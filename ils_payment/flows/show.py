@@ -167,7 +167,8 @@ def line_ids(house: House, payment_id: str) -> tuple[str, ...]:
 
 
 def _refund_for_staff(unit: Unit, found: Refund) -> RefundView:
-    return replace(_refund(unit, found), reason=reasons.of_refund(unit, found.id))
+    reason, against = (*reasons.of_refund(unit, found.id), None, None)[:2]
+    return replace(_refund(unit, found), reason=reason, reason_against=against)
 
 
 def _refund(unit: Unit, found: Refund) -> RefundView:
@@ -214,7 +215,7 @@ def _case(unit: Unit, found: Case) -> CaseView:
         closed_by=found.closed_by,
         resolution=found.resolution,
         version=found.version,
-        cents=(held.captured or held.cents) if held else found.facts.get("cents"),
+        cents=found.facts.get("cents", (held.captured or held.cents) if held else None),
         currency=held.currency if held else found.facts.get("currency"),
         state=held.state if held else None,
         facts={"number": held.receipt_number, **found.facts} if held else found.facts,

@@ -228,7 +228,8 @@ class RefundView:
 
     ``state`` is one of ``domain.refunds.RefundState``, ``number`` the payment's receipt number,
     ``charge_state`` tells how far the counter-debit is where the fee stays (else ``none``).
-    ``reason`` is why somebody asked for it: private, told to staff only, None after it was erased.
+    ``reason`` is why somebody asked for it, ``reason_against`` why it was not approved or was taken back:
+    private, told to staff only, None after it was erased.
     """
 
     refund_id: str
@@ -248,6 +249,7 @@ class RefundView:
     case_id: str | None
     charge_state: str
     reason: str | None = None
+    reason_against: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

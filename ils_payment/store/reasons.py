@@ -43,11 +43,10 @@ def keep(
     return digest
 
 
-def of_refund(unit: Unit, refund_id: str) -> str | None:
-    """Return why somebody asked for a refund; None where nobody did, and after it was erased."""
+def of_refund(unit: Unit, refund_id: str) -> list[str]:
+    """Return why somebody asked for a refund, and why it was not approved; nothing after it was erased."""
     query = select(private_reasons.c.text).where(private_reasons.c.refund_id == refund_id)
-    # A refund that was withdrawn has a second one.
-    return unit.connection.execute(query.order_by(private_reasons.c.at).limit(1)).scalar()
+    return list(unit.connection.execute(query.order_by(private_reasons.c.at)).scalars())
 
 
 def of(unit: Unit, *, payment_id: str | None, case_id: str | None = None) -> list[Any]:

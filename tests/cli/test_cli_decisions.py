@@ -13,7 +13,7 @@ from ils_payment.cli import actor, rooms
 from ils_payment.flows.backup import set_apart
 from ils_payment.model import Actor, MarkerSupport, State
 from ils_payment.store import journal
-from tests.flows.decisions import books, held_payment, kinds, refunded, settled_payment
+from tests.flows.decisions import TREASURER, books, held_payment, kinds, refunded, settled_payment
 from tests.flows.truths import DUE, load
 
 CONFIG = """\
@@ -82,6 +82,10 @@ def test_a_clerk_sees_what_can_be_decided_and_closes_a_case_by_hand(run, town):
     assert "Somebody else decided first." in again.err
     closed = run("cases", "show", case["case_id"])
     assert "by cli:anna: booked_by_hand" in closed.out
+    assert ", K 117: cash at the desk" in closed.out
+    told = json.loads(run("cases", "show", case["case_id"], "--json").out)
+    assert told["choices"] == []
+    assert [one["reference"] for one in told["decisions"]] == ["K 117"]
 
 
 @pytest.mark.parametrize(
@@ -165,8 +169,8 @@ def test_whoever_approves_reads_why_it_was_asked_and_what_became_of_it(run, town
     assert "withdrawn" in gone.out
     assert "Ended" in gone.out
     assert "cli:bert" in gone.out
-    assert "a mistake" not in gone.out
-    assert json.loads(run("refunds", "show", refund_id, "--json").out)["reason"] == "lost letter"
+    told = json.loads(run("refunds", "show", refund_id, "--json").out)
+    assert (told["reason"], told["reason_against"]) == ("lost letter", "a mistake")
 
 
 def test_the_case_of_a_wanted_refund_tells_the_second_person_the_reason(run, town):
@@ -266,6 +270,19 @@ def test_what_no_program_can_compare_is_no_failure_and_never_called_without_diff
     assert ("No differences" in told.out) is (ends is not None)
     assert told.out.rstrip().endswith(ends or "a person has to.")
     assert json.loads(run("reconcile", "--json").out)[0]["differences"] == []
+
+
+def test_a_comparison_that_begins_too_late_leaves_a_restored_ledger_shut_and_says_how_it_opens(run, town):
+    settled_payment(town)
+    set_apart(town.house.store, TREASURER)
+    town.world.pass_time(days=5)
+    late = run("reconcile", "--from", "2026-11-25")
+    assert late.code == 3
+    assert "NOT COMPARED" not in late.out
+    assert "The ledger stays shut." in late.out
+    opened = run("reconcile")
+    assert opened.code == 0
+    assert "stays shut" not in opened.out
 
 
 def test_reconcile_over_days_without_data_says_so(run):

@@ -156,6 +156,7 @@ def test_a_case_is_listed_and_shown_with_what_to_do(ils_payment, config, held):
     told = json.loads(ils_payment("--config", config, "cases", "show", listed["case_id"], "--json").out)
     where = told.pop("whereabouts")
     assert "booked_by_hand" in told.pop("choices")
+    assert told.pop("decisions") == []
     assert told == listed
     assert where["patron"] in shown.out
     assert where["fees"][0] in shown.out

@@ -126,11 +126,22 @@ def test_the_reason_about_something_that_is_no_payment_of_ours_stays_with_its_ca
     with town.house.store.unit() as unit:
         cases.open_case(unit, "lindental", None, "not_in_ledger", {"cents": 5}, "stripe:pi_1")
     case = case_of(town, None)
-    resolve(town, case, Choice.NO_ACTION)
-    assert inbox.reasons_of(town.house, case.case_id) == (
-        (CLERK.name, town.world.now(), "looked at both sides"),
-    )
-    assert inbox.reasons_of(town.house, "nothing") == ()
+    assert inbox.said(town.house, case) == ()
+    resolve(town, case, Choice.BOOKED_BY_HAND, reference="4711")
+    closed = show.case(town.house, case.case_id)
+    assert closed is not None
+    (said,) = inbox.said(town.house, closed)
+    assert (said.actor, said.at) == (CLERK.name, town.world.now())
+    assert (said.reason, said.reference) == ("looked at both sides", "4711")
+
+
+def test_what_was_decided_about_a_payment_is_told_with_its_case_and_no_other(town):
+    payment_id = held_payment(town)
+    case = case_of(town, payment_id)
+    resolve(town, case, Choice.BOOKED_BY_HAND, reference="4711")
+    (said,) = inbox.said(town.house, case)
+    assert (said.actor, said.reason, said.reference) == (CLERK.name, "looked at both sides", "4711")
+    assert inbox.said(town.house, replace(case, case_id="another")) == ()
 
 
 def test_what_the_library_system_says_now_stands_beside_the_frozen_lines(town):

@@ -9,7 +9,7 @@ from ils_payment_stripe.provider import StripeProvider
 
 from ils_payment.domain.decisions import Choice
 from ils_payment.domain.refunds import Meaning
-from ils_payment.flows import decide, show
+from ils_payment.flows import decide, inbox, show
 from ils_payment.model import RefundSupport, State
 from tests.flows.decisions import (
     CLERK,
@@ -312,6 +312,25 @@ def test_a_refund_made_at_the_provider_alone_is_found_and_becomes_an_object(each
     assert kinds(town, payment_id) == ["reversed"]
     assert resolve(town, case_of(town, payment_id), Choice.NO_ACTION).code == "done"
     assert trail(town, payment_id).count("reversed") == 1
+
+
+def test_money_that_went_back_at_the_provider_is_not_paid_out_again_by_a_word_about_its_case(town):
+    payment_id = settled_payment(town)
+    (session,) = town.stripe.truth()["sessions"].values()
+    town.stripe.refund_in_dashboard(session["id"], 300)
+    hear(town)
+    case = case_of(town, payment_id, "reversed")
+    assert case.cents == 300
+    before = books(town, payment_id)
+    vague = resolve(town, case, Choice.REFUNDED_OUTSIDE, reference="re_1")
+    assert (vague.code, books(town, payment_id)) == ("no_choice", before)
+    line = load(town, payment_id).lines[-1]
+    named = resolve(town, case, Choice.REFUNDED_OUTSIDE, reference="voucher 7", lines=(line.id,))
+    assert named.code == "done"
+    assert books(town, payment_id)["outside"] == line.cents
+    file = inbox.payment_file(town.house, payment_id)
+    assert file is not None
+    assert file.steps[-1].facts["cents"] == line.cents
 
 
 def test_a_chargeback_is_an_object_and_a_case_and_one_that_is_won_comes_back(town):

@@ -187,7 +187,7 @@ async def show_case(
         side = await ask_library(house, visit, turns, file)
     facts = {"case": found.case_id, "payment": found.payment_id}
     await run_in_threadpool(inbox.note, house, visit.account.id, "case_viewed", facts, found.library)
-    reasons = await run_in_threadpool(inbox.reasons_of, house, found.case_id) if file is None else ()
+    reasons = await run_in_threadpool(inbox.said, house, found) if file is None else ()
     names = await run_in_threadpool(inbox.names, house)
     return screens.case(request, found, file, side, names=names, reasons=reasons, form=form, note=note)
 

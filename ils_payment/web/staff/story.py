@@ -204,7 +204,7 @@ CHOICES: Mapping[str, tuple[str, str]] = {
     ),
     "refunded_outside": (
         N_("Refunded in cash or by the treasury"),
-        N_("The patron has got the money back already, outside of this program."),
+        N_("The treasury has paid the patron, in cash or by a voucher; not the provider."),
     ),
     "no_action": (N_("No action is needed"), N_("You have looked at it, and everything is as it should be.")),
 }
