@@ -19,7 +19,7 @@ from ils_payment.cli.reminder_findings import of_reminders
 from ils_payment.cli.rooms import database_errors, known_library, prove_writable
 from ils_payment.cli.runners import runner_of
 from ils_payment.errors import ConfigurationError, ILSPaymentError
-from ils_payment.flows.house import open_desk, open_store, refuse_strangers
+from ils_payment.flows.house import open_desk, open_store, refuse_missing, refuse_strangers
 from ils_payment.loading import check_live, check_plugin_tables, config_path, load_settings
 from ils_payment.model import Finding, Level
 from ils_payment.plugins import Plugins
@@ -197,6 +197,9 @@ def _database(settings: Settings, world: World, ledger: Ledger) -> list[Finding]
             runner_of(settings).check()
             with store.read() as unit:
                 state = list(of_pause(unit))
+                state += _missing(
+                    settings, patrons.libraries(unit, going_on=True), patrons.libraries(unit, going_on=False)
+                )
                 for key in settings.libraries:
                     ledger.paid[key] = books.paid_kinds(unit, key)
                     ledger.patrons[key] = patrons.known_as(unit, key)
@@ -204,6 +207,19 @@ def _database(settings: Settings, world: World, ledger: Ledger) -> list[Finding]
         return [_failed("database", error)]
     seen = "the schema is this version's, every trigger is there, and it can be written"
     return [Finding(Level.OK, "database", seen), *state]
+
+
+def _missing(settings: Settings, going_on: list[str], known: list[str]) -> Iterator[Finding]:
+    """Tell of libraries that have payments in the ledger, and no table in the configuration."""
+    try:
+        refuse_missing(settings.libraries, going_on)
+    except ConfigurationError as error:
+        yield _failed("libraries", error)
+    for key in known:
+        if key not in settings.libraries and key not in going_on:
+            seen = f"the ledger has payments of {key}, and the configuration has no [libraries.{key}]"
+            mend = "Without it their days cannot be exported, and nothing can be refunded: keep the table."
+            yield Finding(Level.WARNING, "libraries", seen, mend)
 
 
 def _patrons(desk: Desk, known: Iterable[str]) -> Iterator[Row]:

@@ -28,7 +28,15 @@ def weigh(read: Observation | None, told: Sequence[Observation]) -> Observation 
     twice shows as another amount. What does not agree with itself (currency, account, mode, reference) is
     returned without a reference: it can never be right. An ``open`` told says nothing of the state.
     """
-    gone = reversals([*(read.reversals if read else ()), *(one for each in told for one in each.reversals)])
+    seen = (*([read] if read else []), *told)
+    taken = {one.money_ref for one in seen if one.state is PayState.PAID}
+    gone = reversals(
+        one
+        for each in seen
+        for one in each.reversals
+        # A try of the payer's that was refused and given up took nothing from the one that was paid.
+        if not one.money_ref or not taken or one.money_ref in taken
+    )
     paid = _money([one for one in told if one.state is PayState.PAID], read)
     if paid is not None:
         return replace(paid, reversals=gone)

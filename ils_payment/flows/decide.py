@@ -19,6 +19,7 @@ from ils_payment.domain.states import PAID_UNSETTLED
 from ils_payment.flows.deciding import (
     approve_refund,
     gives_back,
+    may_still_settle,
     order_treasury,
     possible_now,
     write,
@@ -97,12 +98,14 @@ def refund(house: House, actor: Actor, payment_id: str, decision: Decision) -> D
 def approve(house: House, actor: Actor, refund_id: str) -> Decided:
     """Approve a refund that somebody else asked for; it is sent at once. LookupError: there is none."""
 
-    def work(unit: Unit, _desk: Desk, payment: Payment) -> Decided:
+    def work(unit: Unit, desk: Desk, payment: Payment) -> Decided:
         asked = refunds.get(unit, refund_id)
         if asked.state is not RefundState.ASKED:
             return Decided(code="conflict")
         if asked.asked_by == actor.name:
             return Decided(code="same_person")
+        if may_still_settle(unit, desk, payment):
+            return Decided(code="too_early")
         approve_refund(unit, payment, asked, actor)
         return Decided(code="done", refund_id=refund_id)
 

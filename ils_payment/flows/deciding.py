@@ -57,7 +57,7 @@ def write(
     """Write one decision: postings, chain, case and journal together."""
     if decision.choice not in possible_now(unit, desk, payment):
         return Decided(code="not_possible")
-    if _may_still_settle(unit, desk, payment):
+    if may_still_settle(unit, desk, payment):
         return Decided(code="too_early")
     if decision.choice is Choice.REFUND:
         return _ask(unit, desk, payment, actor, decision, case)
@@ -174,7 +174,7 @@ def order_treasury(unit: Unit, desk: Desk, payment: Payment, actor: Actor, decis
     parts = rules.choose([*postings, *ledger.to_case(postings)], decision.lines)
     if not parts:
         return Decided(code="nothing_left")
-    if _may_still_settle(unit, desk, payment):
+    if may_still_settle(unit, desk, payment):
         return Decided(code="too_early")
     if decision.meaning is Meaning.FEE_STAYS and _owes_nothing(unit, payment, parts):
         return Decided(code="no_debt")
@@ -207,7 +207,9 @@ def _owes_nothing(unit: Unit, payment: Payment, parts: Sequence[rules.Part]) -> 
 def approve_refund(unit: Unit, payment: Payment, asked: Refund, actor: Actor) -> None:
     """Let an approved refund go to the provider; its case closes when nothing else waits in it."""
     refunds.change(unit, asked, state=RefundState.DUE, approved_by=actor.name)
-    orders.give_up(unit, payment.id)
+    if payment.held:
+        # Of one that goes on, other lines are still to be settled, by the orders that they have.
+        orders.give_up(unit, payment.id)
     postings = chain.read_postings(unit, payment.id)
     case = cases.load(unit, asked.case_id) if asked.case_id else None
     if case is not None and case.closed_at is None:
@@ -222,7 +224,7 @@ def approve_refund(unit: Unit, payment: Payment, asked: Refund, actor: Actor) ->
     journal.append(unit, actor.name, "refund_approved", facts, payment.library)
 
 
-def _may_still_settle(unit: Unit, desk: Desk, payment: Payment) -> bool:
+def may_still_settle(unit: Unit, desk: Desk, payment: Payment) -> bool:
     """Tell whether a settle or renew call whose outcome nobody knows may still take effect."""
     renewal = renewals.of_payment(unit, payment)
     if renewal is not None and unit.now < renewals.doubtful_until(renewal, quarantine(desk)):

@@ -161,8 +161,20 @@ def _ask_payouts(work: ExportInWork) -> None:
         work.payouts[name] = sorted(listed, key=lambda one: (one.arrival, one.ref))
 
 
+def _same_zone(unit: Unit, desk: Desk) -> None:
+    """Refuse days of another time zone than before: they overlap, and a posting is in one export only."""
+    for row in journal.newest(unit, what="export", library=desk.key, limit=1):
+        if row["facts"]["time_zone"] != desk.settings.time_zone:
+            raise ExportRefusedError(
+                f"The exports of {desk.key} so far count days in {row['facts']['time_zone']}, and its "
+                f"time_zone is {desk.settings.time_zone} now.",
+                mend=f'Write time_zone = "{row["facts"]["time_zone"]}" in [libraries.{desk.key}] again.',
+            )
+
+
 def _make(unit: Unit, work: ExportInWork, actor: Actor, earlier: Sequence[Kept]) -> Kept:
     """Write rows and file, compare their sums with ledger and bank, and keep everything."""
+    _same_zone(unit, work.desk)
     span = work.span(work.first, work.last)
     before = [work.span(one.first_day, one.last_day) for one in earlier if one.last_day < work.first]
     entries = books.entries(unit, work.desk.key, [*before, span], new=True)
@@ -197,6 +209,7 @@ def _make(unit: Unit, work: ExportInWork, actor: Actor, earlier: Sequence[Kept])
         "sha256": made.sha256,
         "rows": len(rows) + len(from_provider),
         "postings": len(entries),
+        "time_zone": work.desk.settings.time_zone,
     }
     journal.append(unit, actor.name, "export", facts, work.desk.key)
     return made

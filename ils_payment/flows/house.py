@@ -24,7 +24,7 @@ from ils_payment.store.unit import Store
 from ils_payment.world import PluginHost
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from datetime import date, datetime
 
     from ils_payment.config import Settings
@@ -207,9 +207,21 @@ def open_house(settings: Settings, world: World) -> House:
     store.check()
     with store.read() as unit:
         ours = installation.read(unit)
+        refuse_missing(desks, patrons.libraries(unit, going_on=True))
         for desk in desks.values():
             refuse_strangers(desk, patrons.known_as(unit, desk.key))
     return House(settings, store, world, plugins, desks, ours, watch)
+
+
+def refuse_missing(configured: Collection[str], going_on: Iterable[str]) -> None:
+    """Refuse to start without a library whose payments go on: nobody would finish them, or tell of them."""
+    for key in going_on:
+        if key not in configured:
+            raise ConfigurationError(
+                f"Payments of {key} go on, and the configuration has no [libraries.{key}].",
+                mend="Keep the table under its key until they are at their end and all days are exported; a "
+                "library that is renamed keeps its key.",
+            )
 
 
 def refuse_strangers(desk: Desk, known: Iterable[str]) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from ils_payment.flows.house import Desk, House
     from ils_payment.model import Actor
+    from ils_payment.store.unit import Unit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,9 +112,12 @@ def reconcile(house: House, desk: Desk, since: datetime, until: datetime, actor:
             report.gaps.append(f"provider {name}: {error}")
     compare_library_system(work)
     with house.store.unit() as unit:
+        covered = _covered(unit, desk.key)
         facts = {
             "since": since.isoformat(),
             "until": until.isoformat(),
+            # What begins later leaves days between that nobody has compared.
+            "covered": (max(covered, until) if since <= covered else covered).isoformat(),
             "differences": len(report.differences),
             "new": sum(one.new for one in report.differences),
             "gaps": len(report.gaps),
@@ -135,13 +139,15 @@ def begin(house: House, desk: Desk, days: int) -> datetime:
     """
     with house.store.read() as unit:
         if installation.is_unreconciled(unit):
-            return (rows.unsettled_since(unit, desk.key) or unit.now) - timedelta(days=days)
-        covered = rows.first_payment(unit, desk.key) or unit.now
-        for row in reversed(journal.newest(unit, what="reconciled", library=desk.key, limit=1000)):
-            since, until = (datetime.fromisoformat(row["facts"][key]) for key in ("since", "until"))
-            if since <= covered:
-                covered = max(covered, until)
-    return covered - timedelta(days=days)
+            return rows.unsettled_since(unit, desk.key) - timedelta(days=days)
+        return _covered(unit, desk.key) - timedelta(days=days)
+
+
+def _covered(unit: Unit, library: str) -> datetime:
+    """Return until when a library was compared without a gap, from its first payment on."""
+    for row in journal.newest(unit, what="reconciled", library=library, limit=1):
+        return datetime.fromisoformat(row["facts"]["covered"])
+    return rows.first_payment(unit, library) or unit.now
 
 
 def release(house: House, reports: Sequence[Report], actor: Actor, *, by_hand: str = "") -> bool:
@@ -151,7 +157,7 @@ def release(house: House, reports: Sequence[Report], actor: Actor, *, by_hand: s
     what a person says of having compared what no program can; it stands in the journal.
     """
     with house.store.read() as unit:
-        needed = {key: rows.unsettled_since(unit, key) or unit.now for key in house.libraries}
+        needed = {key: rows.unsettled_since(unit, key) for key in house.libraries}
         restored = journal.last_restore(unit)
     complete = {
         report.library

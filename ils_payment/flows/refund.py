@@ -174,14 +174,21 @@ def _wait_for_settling(house: House, desk: Desk, payment: Payment, refund: Refun
     """
     if refund.tries or payment.state not in PAID_UNSETTLED:
         return None
+    # What became of other lines says nothing of the money that goes back.
+    unsettled = {line for line, book, _ in refund.parts if book in {Book.TO_SETTLE, Book.CASE}}
     with house.store.read() as unit:
-        tried = [one for one in orders.of_payment(unit, payment.id) if one.state != "applied" and one.tries]
+        tried = [
+            one
+            for one in orders.of_payment(unit, payment.id)
+            if one.state != "applied" and one.tries and unsettled & set(one.line_ids)
+        ]
         patron = patrons.patron_ref(unit, payment.patron_id)
         renewal = renewals.of_payment(unit, payment)
     now = house.world.now()
     if renewal is not None and now < (over := renewals.doubtful_until(renewal, quarantine(desk))):
         return over
-    after_all = came_late(house, desk, payment, patron) if patron is not None else None
+    card = renewal is not None and renewal.line_id in unsettled
+    after_all = came_late(house, desk, payment, patron) if card and patron is not None else None
     if after_all is not None:
         _fail(house, payment, refund, after_all.what)
         doubt_no_more(house, payment, after_all)
@@ -260,7 +267,14 @@ def _follow(house: House, payment: Payment, refund: Refund, found: Sequence[Reve
     for one in found:
         if one.key == refund.key or (refund.provider_ref is not None and one.ref == refund.provider_ref):
             if one.cents != refund.cents:
-                _fail(house, payment, refund, "the provider gave back another amount", one.ref)
+                _fail(
+                    house,
+                    payment,
+                    refund,
+                    "the provider gave back another amount",
+                    one.ref,
+                    provider_ref=None,
+                )
                 # The next look books what has left as what it is: not this refund.
                 return house.world.now()
             return _taken(house, payment, refund, one.ref, one.state)
@@ -306,7 +320,9 @@ def _end(unit: Unit, payment: Payment, refund: Refund, ref: str) -> None:
     )
 
 
-def _fail(house: House, payment: Payment, refund: Refund, reason: str, ref: str = "") -> None:
+def _fail(
+    house: House, payment: Payment, refund: Refund, reason: str, ref: str = "", **columns: str | None
+) -> None:
     """End a refund that certainly did not happen: the reservation is undone, and a person decides anew."""
     facts: dict[str, Any] = {
         "refund": refund.id,
@@ -319,7 +335,8 @@ def _fail(house: House, payment: Payment, refund: Refund, reason: str, ref: str 
         if ref and refund.charge_marker and restored is not None and restored >= refund.asked_at:
             # The provider had it. That it arrived at first may be forgotten, and so may its counter-debit.
             facts["marker"] = refund.charge_marker
-        if refunds.change(unit, refund, state=RefundState.FAILED, ended_at=unit.now, charge_state="none"):
+        failed_now = {"state": RefundState.FAILED, "ended_at": unit.now, "charge_state": "none", **columns}
+        if refunds.change(unit, refund, **failed_now):
             postings = chain.read_postings(unit, payment.id)
             failed = payments.move(
                 unit,

@@ -140,7 +140,7 @@ def _came_back(unit: Unit, payment: Payment, refund: Refund, reversal: Reversal)
         if refund.state is RefundState.EXTERNAL
         else rules.undo_return(refund.parts, currency, Book.RETURNED)
     )
-    return payments.move(
+    payment = payments.move(
         unit,
         payment,
         "came_back",
@@ -149,3 +149,5 @@ def _came_back(unit: Unit, payment: Payment, refund: Refund, reversal: Reversal)
         facts=facts,
         postings=back,
     )
+    # What a bank took on top of that refund takes this money now.
+    return catch_up(unit, payment)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from ils_payment.config.library import Retention
 from ils_payment.errors import ILSPaymentError
 from ils_payment.flows import paylink
 from ils_payment.store import journal, patrons, reminders, subjects
@@ -81,8 +82,12 @@ def _known(unit: Unit, desk: Desk, ref: PatronRef) -> str:
 
 def forget_old(house: House) -> None:
     """Forget the private rows of old payments, and who has only such: a chore, harmless when repeated."""
-    for key, desk in house.libraries.items():
-        before = house.world.now() - desk.settings.retention.span
+    with house.store.read() as unit:
+        known = patrons.libraries(unit, going_on=False)
+    for key in sorted({*house.libraries, *known}):
+        desk = house.libraries.get(key)
+        # Of a library that is configured no more, what is usual counts.
+        before = house.world.now() - (desk.settings.retention if desk else Retention()).span
         with house.store.unit() as unit:
             old = subjects.old_payments(unit, key, before, AT_ONCE)
             subjects.forget_payments(unit, old)

@@ -105,12 +105,15 @@ class Reversal:
 
     ``key`` is our refund's key where the provider carries it back; empty for what was made there
     alone. A reversal that failed stays in the list, so that what was booked for it can be undone.
+    ``money_ref`` is the ``Observation.money_ref`` of what was only authorised and is given up: it counts
+    only if that money counts. Empty where the provider says it of money that it took.
     """
 
     ref: str
     kind: str
     cents: int
     key: str = ""
+    money_ref: str = ""
     state: ReversalState = ReversalState.DONE
 
 

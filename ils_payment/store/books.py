@@ -114,7 +114,7 @@ def load(unit: Unit, number: int) -> Kept:
 
 def entries(unit: Unit, library: str, spans: Sequence[Span], *, new: bool) -> list[Entry]:
     """Return the postings of *spans* in a fixed order; with *new* only those that no export has."""
-    when = or_(*(and_(postings.c.at >= first, postings.c.at < end) for first, end in spans))
+    when = or_(*(and_(postings.c.at >= first, postings.c.at < end) for first, end in _joined(spans)))
     query = _entries().where(payments.c.library == library, when)
     if new:
         done = exists().where(
@@ -122,6 +122,17 @@ def entries(unit: Unit, library: str, spans: Sequence[Span], *, new: bool) -> li
         )
         query = query.where(~done)
     return _read(unit, query)
+
+
+def _joined(spans: Sequence[Span]) -> list[Span]:
+    """Return the same time in as few spans as can be: a database takes no thousand of them."""
+    joined: list[Span] = []
+    for first, end in sorted(spans):
+        if joined and first <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
+        else:
+            joined.append((first, end))
+    return joined
 
 
 def entries_of_export(unit: Unit, number: int) -> list[Entry]:

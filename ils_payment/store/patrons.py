@@ -14,6 +14,8 @@ from ils_payment.store.case_tables import refunds
 from ils_payment.store.tables import patron_leases, payments, private_patrons
 
 if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement
+
     from ils_payment.store.unit import Unit
 
 _KNOWN = select(private_patrons.c.id).where(
@@ -58,17 +60,27 @@ def belongs_to(unit: Unit, patron: str, library_system: str) -> bool:
 
 def known_as(unit: Unit, library: str) -> list[str]:
     """Return the names of the library systems whose patrons have payments of *library* that go on."""
-    returning = select(refunds.c.payment_id).where(
-        refunds.c.state.in_(RESERVED) | refunds.c.charge_state.in_(["due", "tried"])
-    )
-    goes_on = payments.c.state.not_in(ENDED) | payments.c.held | payments.c.id.in_(returning)
     found = unit.connection.execute(
         select(private_patrons.c.library)
         .join(payments, payments.c.patron_id == private_patrons.c.id)
-        .where(payments.c.library == library, goes_on, private_patrons.c.patron_ref.is_not(None))
+        .where(payments.c.library == library, _goes_on(), private_patrons.c.patron_ref.is_not(None))
         .distinct()
     )
     return sorted(found.scalars())
+
+
+def libraries(unit: Unit, *, going_on: bool) -> list[str]:
+    """Return the keys of the libraries that have payments, or only of those with payments that go on."""
+    query = select(payments.c.library).distinct()
+    return sorted(unit.connection.execute(query.where(_goes_on()) if going_on else query).scalars())
+
+
+def _goes_on() -> ColumnElement[bool]:
+    """Select the payments with which something may still be done by itself."""
+    returning = select(refunds.c.payment_id).where(
+        refunds.c.state.in_(RESERVED) | refunds.c.charge_state.in_(["due", "tried"])
+    )
+    return payments.c.state.not_in(ENDED) | payments.c.held | payments.c.id.in_(returning)
 
 
 def lease(unit: Unit, patron: str, owner: str, seconds: float) -> bool:

@@ -9,9 +9,10 @@ from sqlalchemy import and_, func, or_, select
 from ils_payment.domain.ledger import Book
 from ils_payment.domain.refunds import RESERVED
 from ils_payment.domain.states import ENDED
-from ils_payment.store import orders, refunds
+from ils_payment.store import journal, orders, refunds
 from ils_payment.store.case_tables import cases
 from ils_payment.store.case_tables import refunds as refunds_table
+from ils_payment.store.journal_tables import journal as journal_rows
 from ils_payment.store.records import Renewal
 from ils_payment.store.renewal_tables import renewals as renewals_table
 from ils_payment.store.tables import audit, credit_orders, credit_tries, payments, postings
@@ -37,14 +38,17 @@ def has_open_case(unit: Unit, payment_id: str) -> bool:
     return unit.connection.execute(query).first() is not None
 
 
-def paid_between(unit: Unit, library: str, provider: str, since: datetime, until: datetime) -> list[str]:
-    """Return the payments that the ledger learned to be paid in that time."""
+def paid_between(
+    unit: Unit, library: str, provider: str, since: datetime, until: datetime, *, live: bool
+) -> list[str]:
+    """Return the payments, of real or of play money, that the ledger learned to be paid in that time."""
     return list(
         unit.connection.execute(
             select(payments.c.id)
             .where(
                 payments.c.library == library,
                 payments.c.provider == provider,
+                payments.c.live.is_(live),
                 payments.c.paid_at >= since,
                 payments.c.paid_at < until,
             )
@@ -123,8 +127,8 @@ def first_payment(unit: Unit, library: str) -> datetime | None:
     ).scalar()
 
 
-def unsettled_since(unit: Unit, library: str) -> datetime | None:
-    """Return from when on a restored ledger may lack something: None when it has no payments.
+def unsettled_since(unit: Unit, library: str) -> datetime:
+    """Return from when on a restored ledger may lack something.
 
     That is its own last moment, or the beginning of the oldest payment (or refund) that was not at its
     end then, whichever is earlier.
@@ -146,4 +150,13 @@ def unsettled_since(unit: Unit, library: str) -> datetime | None:
         )
     )
     begun = unit.connection.execute(running.union(refunding)).scalars()
-    return min([one for one in (newest, *begun) if one is not None], default=None)
+    since: datetime = min([newest or _last_moment(unit), *begun])
+    return since
+
+
+def _last_moment(unit: Unit) -> datetime:
+    """Return when anything was written before the ledger was put back: for a library without payments."""
+    restored = journal.last_restore(unit) or unit.now
+    written = select(func.max(journal_rows.c.at)).where(journal_rows.c.at < restored)
+    last: datetime | None = unit.connection.execute(written).scalar()
+    return last or restored

@@ -192,3 +192,41 @@ def test_what_was_booked_by_hand_for_no_fee_of_the_payment_is_owed_again_by_hand
     assert only_refund(adyen_town, payment_id).charge_state == "by_hand"
     case = case_of(adyen_town, payment_id)
     assert (case.kind, case.facts["cents"]) == ("charge_by_hand", 500)
+
+
+@pytest.mark.parametrize("code", ["CANCELLATION", "TECHNICAL_CANCEL", "EXPIRE"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_try_that_was_refused_and_given_up_takes_nothing_from_the_one_that_was_paid(adyen_town, code, when):
+    town, payment_id = adyen_town, adyen_town.started()
+    ref = town.session_of(payment_id)
+    refused = town.adyen.book.decline(ref)
+    if when == "before":
+        town.adyen.book.tell(code, "CANCEL1", refused)
+        town.hear()
+    town.adyen.book.pay(ref)
+    town.hear()
+    if when == "after":
+        town.adyen.book.tell(code, "CANCEL1", refused)
+        town.hear()
+    assert town.view(payment_id).state is State.SETTLED
+    assert books(town, payment_id) == {"provider": -DUE, "library_system": DUE}
+    assert kinds(town, payment_id) == []
+
+
+def test_a_second_sum_is_given_back_beside_a_credit_that_came_late(adyen_town):
+    town = adyen_town
+    payment_id = town.started(only=1)
+    town.koha.apply_late(1200)
+    town.adyen.book.pay(town.session_of(payment_id))
+    town.hear()
+    town.run_for(hours=1, rounds=20)
+    town.adyen.book.pay(town.session_of(payment_id), twice=True)
+    town.hear()
+    by_hand = resolve(town, case_of(town, payment_id, "unclear"), Choice.BOOKED_BY_HAND, reference="there")
+    assert by_hand.ok
+    asked = resolve(town, case_of(town, payment_id), Choice.REFUND, meaning=Meaning.DOUBLE_PAYMENT)
+    assert decide.approve(town.house, TREASURER, str(asked.refund_id)).ok
+    town.run_for(hours=2, rounds=10)
+    town.hear()
+    assert town.adyen.book.refunded() == load(town, payment_id).cents
+    assert only_refund(town, payment_id).state == "done"

@@ -21,7 +21,7 @@ from ils_payment.model import Payout, PayoutEntry
 from ils_payment.store import journal, payments, refunds
 from ils_payment.store.books import Kept, keep
 from ils_payment.store.journal_tables import exported, exported_remotes, exports
-from tests.books.conftest import TREASURER, YESTERDAY, PaysOut
+from tests.books.conftest import TREASURER, YESTERDAY, PaysOut, pay_one
 from tests.conftest import KOHA
 
 DAY = timedelta(days=1)
@@ -481,3 +481,46 @@ def test_a_file_whose_sums_are_not_the_ledgers_would_be_told(wrong):
 def test_a_text_that_begins_like_a_formula_is_not_one():
     row = rules.Row(id="x", type="payment", day="2026-11-21", cost_centre="=1+1", currency="EUR", gross=1)
     assert rules.read(rules.write([row]))[0]["cost_centre"] == "'=1+1"
+
+
+def test_days_are_exported_after_a_thousand_exports_of_a_day(each_books):
+    town = each_books
+    content = rules.write([])
+    digest = hashlib.sha256(content.encode()).hexdigest()
+    with town.house.store.unit() as unit:
+        for number in range(1, 1002):
+            day = YESTERDAY - timedelta(days=1002 - number)
+            kept = Kept(
+                number=number,
+                library=town.desk.key,
+                first_day=day,
+                last_day=day,
+                at=unit.now,
+                content=content,
+                sha256=digest,
+            )
+            keep(unit, kept, [], [])
+    fees = len(rows_of(town, with_payouts=False))
+    assert fees == 4
+
+
+def test_another_time_zone_makes_no_finding_and_no_day_of_two_zones(town):
+    def in_zone(name):
+        settings = town.desk.settings.model_copy(update={"time_zone": name})
+        town.desk = replace(town.desk, settings=settings)
+        town.house.libraries[town.desk.key] = town.desk
+
+    in_zone("UTC")
+    now = town.world.now()
+    town.world.pass_time(minutes=(23 * 60 + 20 - now.hour * 60 - now.minute) % 1440)
+    pay_one(town)
+    day = town.desk.day_of(town.world.now())
+    town.world.pass_time(days=3)
+    export(town.house, town.desk, TREASURER, day, day, with_payouts=False)
+    in_zone("Europe/Berlin")
+    assert verify(town.house).findings == []
+    after = day + timedelta(days=1)
+    with pytest.raises(ExportRefusedError, match="count days in UTC"):
+        export(town.house, town.desk, TREASURER, after, after, with_payouts=False)
+    in_zone("UTC")
+    assert export(town.house, town.desk, TREASURER, after, after, with_payouts=False).rows == 0

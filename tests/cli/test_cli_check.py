@@ -19,7 +19,7 @@ from sqlalchemy import event
 from ils_payment.cli import house_findings
 from ils_payment.cli.arrival_findings import of_arrival
 from ils_payment.cli.booking_findings import of_accounts, of_booking
-from ils_payment.cli.check import _clock
+from ils_payment.cli.check import _clock, _missing
 from ils_payment.cli.demo import staged
 from ils_payment.cli.house_findings import of_staff
 from ils_payment.cli.reminder_findings import of_reminders
@@ -285,6 +285,14 @@ def test_patrons_of_a_library_system_that_is_called_otherwise_are_an_error_with_
         pay.cancel(house, begun.payment_id)
     assert told["level"] == "error"
     assert f'patrons_known_as = "{desk.patrons}" in [libraries.lindental]' in told["mend"]
+
+
+def test_payments_of_a_library_that_is_not_configured_are_told():
+    configured: Any = SimpleNamespace(libraries={"here": None})
+    [open_ones, ended] = list(_missing(configured, ["gone"], ["ended", "gone", "here"]))
+    assert (open_ones.level, ended.level) == (Level.ERROR, Level.WARNING)
+    assert "[libraries.gone]" in open_ones.seen
+    assert "[libraries.ended]" in ended.seen
 
 
 def test_pages_for_staff_without_their_packages_are_an_error_with_what_to_install(monkeypatch):

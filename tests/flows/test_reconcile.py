@@ -9,11 +9,13 @@ from sqlalchemy import text
 
 from ils_payment.domain.decisions import Choice
 from ils_payment.flows import show
-from ils_payment.flows.reconcile import reconcile, release
+from ils_payment.flows.backup import set_apart
+from ils_payment.flows.house import open_house
+from ils_payment.flows.reconcile import begin, reconcile, release
 from ils_payment.model import Actor, State
 from ils_payment.store import installation, journal
-from tests.conftest import KOHA, STRIPE
-from tests.flows.decisions import approved, case_of, kinds, resolve, settled_payment
+from tests.conftest import KOHA, STRIPE, settings_for
+from tests.flows.decisions import TREASURER, approved, case_of, kinds, resolve, settled_payment
 from tests.flows.truths import DUE, ending, hear, paid, settled
 
 NIGHTLY = Actor("system", "system")
@@ -237,3 +239,70 @@ def test_a_comparison_with_a_gap_does_not_end_the_pause_after_a_restore(town):
     with town.house.store.read() as unit:
         assert installation.is_unreconciled(unit)
     town.world.remotes.update({KOHA: remote, STRIPE: town.stripe})
+
+
+def nightly(town):
+    since = begin(town.house, town.desk, 3)
+    return reconcile(town.house, town.desk, since, town.world.now(), NIGHTLY)
+
+
+def goes_live(town, monkeypatch):
+    """The key for play money is exchanged for one for real money, in the same ledger."""
+    town.house.close()
+    monkeypatch.setenv("TOWN_STRIPE_LIVE", "rk_live_full")
+    rights = (
+        "balance_transactions charges checkout_sessions refunds disputes payment_intents accounts balance"
+    )
+    town.stripe.account.keys["rk_live_full"] = {f"{right}:write" for right in rights.split()}
+    town.world.remotes["api.stripe.com"] = town.stripe
+    stripe = {
+        "api_key": {"env": "TOWN_STRIPE_LIVE"},
+        "webhook_secrets": [{"env": "TOWN_STRIPE_WEBHOOK"}],
+        "statement_descriptor": "STADTBUECHEREI",
+    }
+    town.settings = settings_for(town.settings.server.database, providers={"stripe": stripe})
+    town.house = open_house(town.settings, town.world)
+    town.desk = town.house.libraries["lindental"]
+    assert town.desk.live
+
+
+def test_what_was_paid_in_the_test_does_not_end_the_comparisons_of_real_money(town, monkeypatch):
+    settled_payment(town)
+    town.world.pass_time(days=5)
+    goes_live(town, monkeypatch)
+    for _ in range(3):
+        town.world.pass_time(days=1)
+        report = nightly(town)
+        assert (report.gaps, report.differences) == ([], [])
+
+
+def test_a_session_that_the_provider_has_no_more_is_a_case_and_ends_no_comparison(town):
+    payment_id = settled_payment(town)
+    book = town.stripe.book
+    for forgotten in (book.sessions, book.intents, book.charges, book.transactions):
+        forgotten.clear()
+    town.world.pass_time(minutes=1)
+    report = nightly(town)
+    assert report.gaps == []
+    assert ("not_at_provider", payment_id) in {(one.kind, one.payment_id) for one in report.differences}
+
+
+def test_after_a_thousand_comparisons_the_next_one_begins_where_the_last_one_ended(town):
+    settled_payment(town)
+    first = town.world.now()
+    nightly(town)
+    with town.house.store.unit() as unit:
+        for night in range(1010):
+            since, until = (first + timedelta(days=night + more) for more in (0, 4))
+            facts = {"since": since.isoformat(), "until": until.isoformat(), "covered": until.isoformat()}
+            journal.append(unit, "system", "reconciled", facts, town.desk.key)
+    assert begin(town.house, town.desk, 3) == first + timedelta(days=1009 + 4 - 3)
+
+
+def test_a_library_without_payments_in_the_backup_is_compared_from_the_backup_on(town):
+    with town.house.store.unit() as unit:
+        journal.append(unit, "root", "backup", {})
+    made = town.world.now()
+    town.world.pass_time(days=20)
+    set_apart(town.house.store, TREASURER)
+    assert begin(town.house, town.desk, 3) == made - timedelta(days=3)

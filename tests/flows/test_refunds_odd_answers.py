@@ -368,3 +368,38 @@ def test_where_refunds_cannot_be_looked_up_a_lost_one_is_repeated_only_while_its
     town.run_for(days=2, rounds=10)
     assert len(lost.asked["refund"]) == forgotten, "the provider has forgotten the key by now"
     assert only_refund(town, payment_id).state == "tried"
+
+
+def test_money_that_the_bank_took_twice_is_not_with_us_when_one_refund_comes_back(town):
+    payment_id = settled_payment(town)
+    approved(town, payment_id)
+    town.run()
+    seen = town.desk.providers["stripe"].read(town.session_of(payment_id))
+    twice = Reversal(ref="dp_1", kind="chargeback", cents=DUE)
+    provider = provider_answers(town, read=replace(seen, reversals=(*seen.reversals, twice)))
+    town.house.make_due(payment_id)
+    town.run()
+    assert case_of(town, payment_id, "chargeback").facts["beyond"] == DUE
+    failed = tuple(replace(one, state=ReversalState.FAILED) for one in seen.reversals)
+    provider.answers["read"] = replace(seen, reversals=(*failed, twice))
+    town.house.make_due(payment_id)
+    town.run()
+    assert books(town, payment_id) == {"provider": -DUE, "returned": DUE}
+
+
+def test_a_pending_refund_that_turns_out_as_another_amount_stands_in_the_books_as_what_it_is(town):
+    payment_id = settled_payment(town)
+    read = town.desk.providers["stripe"].read(town.session_of(payment_id))
+    pending = Refunded(ref="re_1", state=ReversalState.PENDING)
+    provider = provider_answers(town, refund=pending, find_refunds=[], read=read)
+    approved(town, payment_id)
+    town.run()
+    assert only_refund(town, payment_id).state == "pending"
+    other = Reversal(ref="re_1", kind="refund", cents=DUE - 100, key="")
+    provider.answers["find_refunds"] = [other]
+    provider.answers["read"] = replace(read, reversals=(other,))
+    town.run_for(hours=3, rounds=20)
+    town.house.make_due(payment_id)
+    town.run()
+    assert books(town, payment_id)["returned"] == DUE - 100
+    assert sorted(kinds(town, payment_id)) == ["refund_failed", "reversed"]

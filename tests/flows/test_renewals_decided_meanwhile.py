@@ -12,7 +12,7 @@ from ils_payment.domain.refunds import Meaning
 from ils_payment.flows import decide
 from ils_payment.flows.advance import advance
 from ils_payment.flows.hands import LEASE_SECONDS
-from ils_payment.model import RefundSupport
+from ils_payment.model import RefundSupport, State
 from ils_payment.testing.world import Crash
 from tests.flows.decisions import (
     TREASURER,
@@ -20,6 +20,7 @@ from tests.flows.decisions import (
     cannot_charge,
     case_of,
     kinds,
+    only_refund,
     refund,
     refunded,
     resolve,
@@ -28,7 +29,7 @@ from tests.flows.renewing import YEAR
 from tests.flows.test_refunds_odd_answers import provider_answers, put_in_place
 from tests.flows.test_renewals import DEBIT, PUT, pay_for, renewed
 from tests.flows.test_renewals_rare_ways import ask_a_person, once
-from tests.flows.truths import ending, hear, load, trail
+from tests.flows.truths import ending, hear, load, marked, trail
 
 
 @pytest.fixture
@@ -228,3 +229,26 @@ def test_a_card_whose_money_all_went_back_at_the_provider_cannot_be_settled_agai
     assert resolve(town, case_of(town, payment_id), Choice.NO_ACTION).ok
     town.run()
     assert ending(town, payment_id)["state"] == "resolved"
+
+
+def test_a_refund_is_not_approved_while_another_line_may_still_be_booked(renewing_town):
+    """The card's credit is on its way late; approving the refund of a fee must not send it anew."""
+    town = renewing_town
+    payment_id = town.sold(fees=True)
+    with once(town, "settle.leased", lambda: ask_a_person(town, payment_id)):
+        pay_for(town, payment_id)
+    fee, _card = load(town, payment_id).lines
+    asked = resolve(
+        town, case_of(town, payment_id), Choice.REFUND, meaning=Meaning.FEE_STAYS, lines=(fee.id,)
+    )
+    town.koha.apply_late(240)
+    assert resolve(town, case_of(town, payment_id), Choice.BOOKED_BY_HAND, reference="x").ok
+    town.run()
+    assert (load(town, payment_id).state, load(town, payment_id).held) == (State.UNKNOWN, False)
+    assert decide.approve(town.house, TREASURER, str(asked.refund_id)).code == "too_early"
+    town.run_for(hours=3, rounds=60)
+    assert len(marked(town, payment_id)) == 1
+    assert decide.approve(town.house, TREASURER, str(asked.refund_id)).ok
+    town.run_for(hours=3, rounds=60)
+    assert len(marked(town, payment_id)) == 1
+    assert only_refund(town, payment_id).state == "done"

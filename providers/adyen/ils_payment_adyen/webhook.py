@@ -54,6 +54,9 @@ REVERSALS: Mapping[tuple[str, bool], tuple[str, ReversalState]] = MappingProxyTy
 )
 """What left again, or did not after all, by event code and success."""
 
+GIVEN_UP = frozenset({"CANCELLATION", "TECHNICAL_CANCEL", "EXPIRE"})
+"""What was authorised comes to nothing; the payer may have paid in another try."""
+
 PAID = frozenset({("AUTHORISATION", True), ("CAPTURE", True)})
 """Evidence of money: what was authorised is captured at once. A capture that fails is told as a reversal."""
 
@@ -248,5 +251,6 @@ def _reversal(item: Mapping[str, Any], code: str, kind: str, state: ReversalStat
         kind=kind,
         cents=item["amount"]["value"],
         key=item.get("merchantReference") or "",
+        money_ref=(item.get("originalReference") or "") if code in GIVEN_UP else "",
         state=state,
     )

@@ -13,6 +13,7 @@ import requests
 import stripe
 
 from ils_payment.errors import (
+    RemoteAbsentError,
     RemoteError,
     RemoteGarbledError,
     RemoteRefusedError,
@@ -137,7 +138,7 @@ def translate(error: Exception) -> RemoteError:
     if status is not None and (status >= 500 or status == 409):
         return RemoteUnavailableError(what, mend="Nothing to do unless it lasts; see status.stripe.com.")
     if status == 404:
-        return RemoteRefusedError(
+        return RemoteAbsentError(
             what, mend="The key may belong to another Stripe account or mode: compare them."
         )
     if isinstance(error, stripe.StripeError) and status is not None and 400 <= status < 500:
