@@ -155,7 +155,8 @@ class Library(Table):
         ("de", "en"), min_length=1, description="Languages; first = default."
     )
     time_zone: str = Field(
-        "Europe/Berlin", description="Time zone for dates on pages, receipts and in the books."
+        "Europe/Berlin",
+        description="Time zone for dates on pages, receipts and in the books; fixed by the first export.",
     )
     staff_email: str | None = Field(
         None,
