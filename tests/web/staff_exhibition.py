@@ -13,7 +13,7 @@ from ils_payment.domain.refunds import Meaning
 from ils_payment.flows import decide, inbox, show
 from ils_payment.flows import staff_accounts as accounts
 from ils_payment.flows.decision import Decision
-from ils_payment.flows.inbox import LibrarySide
+from ils_payment.flows.inbox import LibrarySide, Said
 from ils_payment.model import Actor
 from ils_payment.store import staff
 from ils_payment.store.inbox import Wanted
@@ -126,7 +126,7 @@ class Exhibition:
         lonely = replace(
             found, payment_id=None, state=None, kind="unexpected", cents=1250, currency="EUR", facts=facts
         )
-        reasons = [("eva", self.house.world.now(), REASON)]
+        reasons = [Said(actor="eva", at=self.house.world.now(), reason=REASON, reference="Kasse 17")]
         return screens.case(request, lonely, None, None, names={}, reasons=reasons)
 
     def payment(self, request: Request, payment_id: str, *, private: bool = True, **more: Any) -> Response:
