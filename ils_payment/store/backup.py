@@ -11,7 +11,7 @@ import re
 import shutil
 import sqlite3
 import subprocess
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -242,6 +242,10 @@ def _poured(reading: subprocess.Popen[bytes], writing: subprocess.Popen[bytes]) 
     except BrokenPipeError:
         # psql has said what it did not like, and nothing is committed.
         reading.kill()
+    finally:
+        # What it has not taken yet is given up with it.
+        with suppress(BrokenPipeError):
+            target.close()
     return _last_line(_rest(writing)) if writing.wait() else ""
 
 
