@@ -163,12 +163,14 @@ def _ask_payouts(work: ExportInWork) -> None:
 
 def _same_zone(unit: Unit, desk: Desk) -> None:
     """Refuse days of another time zone than before: they overlap, and a posting is in one export only."""
+    now = desk.settings.time_zone
     for row in journal.newest(unit, what="export", library=desk.key, limit=1):
-        if row["facts"]["time_zone"] != desk.settings.time_zone:
+        # Rows of before do not tell it.
+        before = row["facts"].get("time_zone", now)
+        if before != now:
             raise ExportRefusedError(
-                f"The exports of {desk.key} so far count days in {row['facts']['time_zone']}, and its "
-                f"time_zone is {desk.settings.time_zone} now.",
-                mend=f'Write time_zone = "{row["facts"]["time_zone"]}" in [libraries.{desk.key}] again.',
+                f"The exports of {desk.key} so far count days in {before}, and its time_zone is {now} now.",
+                mend=f'Write time_zone = "{before}" in [libraries.{desk.key}] again.',
             )
 
 

@@ -146,7 +146,9 @@ def begin(house: House, desk: Desk, days: int) -> datetime:
 def _covered(unit: Unit, library: str) -> datetime:
     """Return until when a library was compared without a gap, from its first payment on."""
     for row in journal.newest(unit, what="reconciled", library=library, limit=1):
-        return datetime.fromisoformat(row["facts"]["covered"])
+        # Rows of before do not tell it: then everything is compared once.
+        if covered := row["facts"].get("covered"):
+            return datetime.fromisoformat(covered)
     return rows.first_payment(unit, library) or unit.now
 
 

@@ -83,7 +83,7 @@ def test_a_backup_that_is_restored_is_the_same_ledger_set_apart(each_town, elsew
         assert installation.is_paused(unit)
         assert installation.is_unreconciled(unit)
         assert [row["what"] for row in journal.newest(unit)] == ["restore"]
-        assert examine(unit).findings == []
+        assert examine(each_town.house, unit).findings == []
         with pytest.raises(Exception, match="append-only"), there.unit() as writing:
             writing.connection.execute(text("DELETE FROM audit"))
     with each_town.house.store.read() as unit:
@@ -112,7 +112,7 @@ def test_a_backup_while_others_write_is_whole(books, tmp_path):
         assert len(journal.newest(unit, what="noise", limit=10_000)) > 5
     for made in copied:
         with closing(Store(f"sqlite:///{made.path}", books.world)) as copy, copy.read() as unit:
-            assert examine(unit).findings == []
+            assert examine(books.house, unit).findings == []
 
 
 def test_a_database_that_is_not_empty_is_not_written_over(each_town, elsewhere, tmp_path):
@@ -440,7 +440,7 @@ def test_an_upgrade_keeps_everything_and_the_copy_is_the_way_back(each_town, fir
     now["payment_lines"] = [line.removesuffix(", '')") + ")" for line in now["payment_lines"]]
     assert {name: now[name] for name in before} == before
     with store.read() as unit:
-        assert examine(unit).findings == []
+        assert examine(each_town.house, unit).findings == []
         assert [row["what"] for row in journal.newest(unit)] == ["upgrade"]
     assert upgraded(store, TREASURER, kept=kept)[2] is None, "a second upgrade changes nothing"
     if path is None:

@@ -16,6 +16,7 @@ from ils_payment.domain.ledger import Book, Posting
 from ils_payment.domain.refunds import RefundState
 from ils_payment.errors import RemoteUnavailableError, StoreBusyError
 from ils_payment.flows.export import BooksDifferError, ExportRefusedError, export
+from ils_payment.flows.reconcile import begin, reconcile
 from ils_payment.flows.verify import verify
 from ils_payment.model import Payout, PayoutEntry
 from ils_payment.store import journal, payments, refunds
@@ -33,6 +34,21 @@ def made(town, first=YESTERDAY, last=YESTERDAY, **options):
 
 def rows_of(town, *days, **options):
     return rules.read(made(town, *days, **options).kept.content)
+
+
+def keep_day(unit, number, day, content):
+    """Keep an export of one day without postings, as if it had been made before."""
+    digest = hashlib.sha256(content.encode()).hexdigest()
+    kept = Kept(
+        number=number,
+        library="lindental",
+        first_day=day,
+        last_day=day,
+        at=unit.now,
+        content=content,
+        sha256=digest,
+    )
+    keep(unit, kept, [], [])
 
 
 def post(town, what, make, **options):
@@ -89,17 +105,7 @@ def test_a_file_without_rows_of_an_earlier_version_does_not_stand_in_the_way_of_
     old = rules.BOM + rules.DELIMITER.join(columns) + "\r\n"
     day = date(2026, 11, 1)
     with books.house.store.unit() as unit:
-        digest = hashlib.sha256(old.encode()).hexdigest()
-        kept = Kept(
-            number=1,
-            library="lindental",
-            first_day=day,
-            last_day=day,
-            at=unit.now,
-            content=old,
-            sha256=digest,
-        )
-        keep(unit, kept, [], [])
+        keep_day(unit, 1, day, old)
     assert made(books, day, day).kept.content == old
     assert made(books, day, YESTERDAY).rows == 4
 
@@ -486,20 +492,9 @@ def test_a_text_that_begins_like_a_formula_is_not_one():
 def test_days_are_exported_after_a_thousand_exports_of_a_day(each_books):
     town = each_books
     content = rules.write([])
-    digest = hashlib.sha256(content.encode()).hexdigest()
     with town.house.store.unit() as unit:
         for number in range(1, 1002):
-            day = YESTERDAY - timedelta(days=1002 - number)
-            kept = Kept(
-                number=number,
-                library=town.desk.key,
-                first_day=day,
-                last_day=day,
-                at=unit.now,
-                content=content,
-                sha256=digest,
-            )
-            keep(unit, kept, [], [])
+            keep_day(unit, number, YESTERDAY - timedelta(days=1002 - number), content)
     fees = len(rows_of(town, with_payouts=False))
     assert fees == 4
 
@@ -524,3 +519,21 @@ def test_another_time_zone_makes_no_finding_and_no_day_of_two_zones(town):
         export(town.house, town.desk, TREASURER, after, after, with_payouts=False)
     in_zone("UTC")
     assert export(town.house, town.desk, TREASURER, after, after, with_payouts=False).rows == 0
+
+
+def test_exports_and_comparisons_of_before_that_do_not_tell_zone_and_span_are_no_finding(books):
+    """What an earlier version wrote into the journal lacks these facts."""
+    append = journal.append
+
+    def as_before(unit, actor, what, facts, library=None):
+        known = {name: fact for name, fact in facts.items() if name not in {"time_zone", "covered"}}
+        return append(unit, actor, what, known, library)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(journal, "append", as_before)
+        made(books)
+        reconcile(books.house, books.desk, begin(books.house, books.desk, 3), books.world.now(), TREASURER)
+    assert verify(books.house).findings == []
+    assert begin(books.house, books.desk, 3) < books.world.now() - timedelta(days=3)
+    books.world.pass_time(days=1)
+    assert made(books, YESTERDAY + DAY, YESTERDAY + DAY).rows == 0

@@ -137,7 +137,7 @@ def test_a_sound_ledger_is_sound_and_its_balances_add_up(ledger):
 def test_whatever_is_changed_deleted_or_cut_off_is_found_and_named(ledger):
     for statement, says in TAMPERINGS.items():
         with tampered(ledger, statement) as unit:
-            findings = examine(unit).findings
+            findings = examine(ledger.house, unit).findings
         assert any(says in one for one in findings), (statement, findings)
     assert verify(ledger.house).findings == []
 
@@ -155,13 +155,13 @@ def test_exports_of_a_library_that_is_not_configured_any_more_are_held_against_t
     ledger.house.settings = settings.model_copy(update={"libraries": others})
     assert verify(ledger.house).findings == []
     with tampered(ledger, "UPDATE exports SET content = 'x'") as unit:
-        findings = examine(unit).findings
+        findings = examine(ledger.house, unit).findings
     assert any("the file is not as it was made" in one for one in findings)
 
 
 def test_a_payment_that_was_deleted_with_every_trace_is_named_by_its_seal(ledger):
     with tampered(ledger, *EVERY_TRACE) as unit:
-        findings = examine(unit).findings
+        findings = examine(ledger.house, unit).findings
     assert f"payment {ledger.paid} was deleted" in findings
 
 
@@ -170,11 +170,11 @@ def test_a_tail_of_a_history_that_changed_no_state_is_found_by_its_seal(ledger):
     last = "SELECT max(number) FROM audit WHERE payment_id = :paid"
     cut = f"DELETE FROM audit WHERE payment_id = :paid AND number = ({last})"
     with tampered(ledger, cut) as unit:
-        assert examine(unit).findings == [], "nobody outside knows of the last minutes"
+        assert examine(ledger.house, unit).findings == [], "nobody outside knows of the last minutes"
     ledger.world.pass_time(minutes=10)
     seal_changes(ledger.house)
     with tampered(ledger, cut) as unit:
-        [found] = examine(unit).findings
+        [found] = examine(ledger.house, unit).findings
     assert "is not the one that was sealed" in found
 
 
@@ -182,7 +182,7 @@ def test_a_tail_of_the_journal_that_was_cut_off_is_found(ledger):
     with ledger.house.store.unit() as unit:
         number = journal.append(unit, "cli:root", "pause", {})
     with tampered(ledger, f"DELETE FROM journal WHERE number = {number}") as unit:
-        [found] = examine(unit).findings
+        [found] = examine(ledger.house, unit).findings
     assert found == f"the journal ends with row {number - 1} of {number}: its tail was cut off"
 
 
@@ -202,8 +202,8 @@ def test_a_ledger_that_was_forged_throughout_is_found_by_a_seal_that_was_kept_ou
             text(f"UPDATE journal SET hash = '{anew}' WHERE number = {ledger.sealed.number}")
         )
         assert anew != claimed == ledger.sealed.hash
-        assert examine(unit).findings == []
-        [found] = examine(unit, seal=claimed).findings
+        assert examine(ledger.house, unit).findings == []
+        [found] = examine(ledger.house, unit, seal=claimed).findings
     assert found.startswith(f"the seal {claimed} is not in the journal")
 
 
