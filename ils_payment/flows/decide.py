@@ -151,7 +151,12 @@ def choices(house: House, payment_id: str) -> list[Choice]:
         payment = payments.load(unit, payment_id)
         if payment is None:
             raise LookupError(payment_id)
-        return possible_now(unit, house.libraries.get(payment.library), payment)
+        desk = house.libraries.get(payment.library)
+        can = possible_now(unit, desk, payment)
+        if payment.held and desk is not None and not gives_back(desk, payment):
+            # Without a case this choice orders the treasury; a case that is there is closed by its voucher.
+            return [one for one in can if one is not Choice.REFUND]
+        return can
 
 
 def _incomplete(decision: Decision) -> Decided | None:

@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from ils_payment.domain.decisions import Choice
 from ils_payment.domain.refunds import Meaning
-from ils_payment.flows import case_words, links, pay, show
+from ils_payment.flows import case_words, decide, links, pay, show
 from ils_payment.flows.observe import POLL
 from ils_payment.flows.verify import verify
 from ils_payment.flows.views import Begun, NotBegun
@@ -322,6 +322,7 @@ def test_a_refund_is_an_order_to_the_treasury_closed_by_its_voucher(city):
     assert "treasury" in case_words.of_kind(case.kind, "en")[1]
     assert show.refunds_of(city.house, payment_id) == (), "nothing is reserved and nothing was sent"
     assert refund(city, payment_id).code == "provider_cannot", "the order stands already"
+    assert Choice.REFUND not in decide.choices(city.house, payment_id), "nor is it offered"
     done = resolve(city, case, Choice.REFUNDED_OUTSIDE, reference="Beleg 12")
     assert done.code == "done"
     assert kinds(city, payment_id) == []
