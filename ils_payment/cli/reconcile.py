@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from datetime import date, tzinfo
     from pathlib import Path
 
+    from ils_payment.flows.comparison import Report
     from ils_payment.flows.house import Desk, House
-    from ils_payment.flows.reconcile import Report
 
 DAYS = 3
 """So many days are compared again each time: a provider may list something late."""

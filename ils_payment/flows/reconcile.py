@@ -7,19 +7,14 @@ is looking, not correcting. A question that was not answered makes the report in
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ils_payment.errors import RemoteError
+from ils_payment.flows.comparison import Comparison, Report
 from ils_payment.flows.reconcile_library import compare_library_system
 from ils_payment.flows.reconcile_provider import compare_provider, listing_of
-from ils_payment.store import (
-    cases,
-    installation,
-    journal,
-    payments,
-)
+from ils_payment.store import installation, journal
 from ils_payment.store import reconciling as rows
 
 if TYPE_CHECKING:
@@ -28,63 +23,6 @@ if TYPE_CHECKING:
     from ils_payment.flows.house import Desk, House
     from ils_payment.model import Actor
     from ils_payment.store.unit import Unit
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
-    """One thing that does not fit. ``new``: a case was opened for it now, not earlier."""
-
-    kind: str
-    subject: str
-    payment_id: str | None
-    facts: dict[str, Any]
-    new: bool
-
-
-@dataclass(slots=True)
-class Report:
-    """What one reconciliation compared and found.
-
-    ``sides`` are what a program can compare here, ``beyond`` is what it never can, because a provider or
-    the library system shows no lists: a person has to. ``gaps`` name what could not be compared this time.
-    """
-
-    library: str
-    since: datetime
-    until: datetime
-    counts: dict[str, int] = field(default_factory=dict)
-    differences: list[Difference] = field(default_factory=list)
-    gaps: list[str] = field(default_factory=list)
-    sides: Sequence[str] = ()
-    beyond: Sequence[str] = ()
-
-    def count(self, what: str) -> None:
-        """Count one thing that was compared."""
-        self.counts[what] = self.counts.get(what, 0) + 1
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """What the steps of one reconciliation share."""
-
-    house: House
-    desk: Desk
-    report: Report
-
-    def differs(self, kind: str, subject: str, payment_id: str | None, facts: dict[str, Any]) -> None:
-        """Open a case for a difference, unless there was one for just this before."""
-        with self.house.store.unit() as unit:
-            # What no payment here belongs to is one case for all libraries that share an account.
-            known = rows.case_known(unit, self.desk.key if payment_id else None, kind, subject)
-            if known:
-                pass
-            elif payment_id is None:
-                cases.open_case(unit, self.desk.key, None, kind, facts, subject)
-            else:
-                payments.hold_late(unit, payment_id, kind, facts, what="reconciled", subject=subject)
-        self.house.world.failpoint("reconcile.case")
-        found = Difference(kind=kind, subject=subject, payment_id=payment_id, facts=facts, new=not known)
-        self.report.differences.append(found)
 
 
 def reach(desk: Desk) -> tuple[list[str], list[str]]:

@@ -14,7 +14,7 @@ from ils_payment.store import reconciling as rows
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ils_payment.flows.reconcile import Comparison
+    from ils_payment.flows.comparison import Comparison
     from ils_payment.model import Card, PatronRef
     from ils_payment.store.records import Renewal
     from ils_payment.store.unit import Unit

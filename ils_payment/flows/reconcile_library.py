@@ -18,7 +18,7 @@ from ils_payment.store import (
 from ils_payment.store import reconciling as rows
 
 if TYPE_CHECKING:
-    from ils_payment.flows.reconcile import Comparison
+    from ils_payment.flows.comparison import Comparison
     from ils_payment.model import Credit, PatronRef
 
 

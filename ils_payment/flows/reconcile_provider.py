@@ -22,8 +22,8 @@ from ils_payment.store import reconciling as rows
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ils_payment.flows.comparison import Comparison
     from ils_payment.flows.house import Desk
-    from ils_payment.flows.reconcile import Comparison
     from ils_payment.model import ListedPayment
 
 
