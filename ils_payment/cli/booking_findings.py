@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from datetime import date
 
-    from ils_payment.flows.house import Desk
+    from ils_payment.flows.desk import Desk
 
 
 def of_booking(desk: Desk) -> Iterator[Finding]:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import requests
 
     from ils_payment.config import Settings
-    from ils_payment.flows.house import Desk
+    from ils_payment.flows.desk import Desk
     from ils_payment.ports import ELendingPlatform, LibrarySystem, PaymentProvider
 
     Checked = ELendingPlatform | LibrarySystem | PaymentProvider

@@ -14,7 +14,8 @@ from ils_payment.errors import ConfigurationError, RemoteAbsentError, RemoteErro
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ils_payment.flows.house import Desk, House
+    from ils_payment.flows.desk import Desk
+    from ils_payment.flows.house import House
     from ils_payment.model import PatronRef
 
 

@@ -21,8 +21,9 @@ from ils_payment.money import to_decimal
 if TYPE_CHECKING:
     from datetime import date
 
+    from ils_payment.flows.desk import Desk
     from ils_payment.flows.export import Exported
-    from ils_payment.flows.house import Desk, House
+    from ils_payment.flows.house import House
 
 
 class FileExistsAlreadyError(ILSPaymentError):

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
+    from ils_payment.flows.desk import Desk
     from ils_payment.flows.golive import Item
-    from ils_payment.flows.house import Desk
 
 WIDTH = 78
 """Characters of a line: a page of A4 in a type that can be read."""

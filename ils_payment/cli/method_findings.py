@@ -10,7 +10,7 @@ from ils_payment.money import to_decimal
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ils_payment.flows.house import Desk
+    from ils_payment.flows.desk import Desk
 
 
 def of_methods(desk: Desk) -> Iterator[Finding]:

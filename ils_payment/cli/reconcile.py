@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ils_payment.flows.comparison import Report
-    from ils_payment.flows.house import Desk, House
+    from ils_payment.flows.desk import Desk
+    from ils_payment.flows.house import House
 
 DAYS = 3
 """So many days are compared again each time: a provider may list something late."""

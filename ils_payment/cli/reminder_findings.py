@@ -9,7 +9,7 @@ from ils_payment.model import Finding, Level
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ils_payment.flows.house import Desk
+    from ils_payment.flows.desk import Desk
 
 
 def of_reminders(desk: Desk) -> Iterator[Finding]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from ils_payment.flows.house import Desk
+    from ils_payment.flows.desk import Desk
 
 
 @click.group()

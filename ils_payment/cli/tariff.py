@@ -27,7 +27,7 @@ from ils_payment.world import World
 
 if TYPE_CHECKING:
     from ils_payment.domain.tariff import Quote
-    from ils_payment.flows.house import Desk
+    from ils_payment.flows.desk import Desk
 
 
 class NoSuchPatronError(ILSPaymentError):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ils_payment.config.tariff_file import TariffFile
     from ils_payment.domain.by_law import Tariff, Version
     from ils_payment.domain.tariff_compare import Difference
-    from ils_payment.flows.house import Desk
+    from ils_payment.flows.desk import Desk
     from ils_payment.model import LocalText
 
 

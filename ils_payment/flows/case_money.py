@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ils_payment.domain.ledger import Posting
     from ils_payment.flows.decision import Decision
-    from ils_payment.flows.house import Desk
+    from ils_payment.flows.desk import Desk
     from ils_payment.store.records import Case, Payment
     from ils_payment.store.unit import Unit
 

@@ -19,7 +19,7 @@ from ils_payment.store import cases, chain, journal, orders, payments, reasons, 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ils_payment.flows.house import Desk
+    from ils_payment.flows.desk import Desk
     from ils_payment.model import Actor
     from ils_payment.store.records import Case, Payment, Refund
     from ils_payment.store.unit import Unit

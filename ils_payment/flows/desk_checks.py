@@ -22,7 +22,7 @@ from ils_payment.ports import (
 )
 
 if TYPE_CHECKING:
-    from ils_payment.flows.house import Desk
+    from ils_payment.flows.desk import Desk
 
 
 def check_desk(desk: Desk) -> None:

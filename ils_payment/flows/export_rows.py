@@ -14,7 +14,7 @@ from ils_payment.store import books
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ils_payment.flows.house import Desk
+    from ils_payment.flows.desk import Desk
     from ils_payment.model import Payout, PayoutEntry
     from ils_payment.store.books import Entry, Kept, Span
     from ils_payment.store.unit import Unit

@@ -20,9 +20,12 @@ from ils_payment.store import attempts, claims, orders, patrons, payments, renew
 from ils_payment.store.records import Line
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from ils_payment.domain.tariff import Quote
     from ils_payment.flows.choose import Choice, Wish
-    from ils_payment.flows.house import Desk, House
+    from ils_payment.flows.desk import Desk
+    from ils_payment.flows.house import House
     from ils_payment.model import Fee, PatronRef
     from ils_payment.store.records import Payment
     from ils_payment.store.unit import Unit
@@ -72,7 +75,8 @@ def freeze(house: House, desk: Desk, patron: PatronRef, choice: Choice, wish: Wi
     live = desk.live if wish.free else desk.providers[name].capabilities().live
     with house.store.unit() as unit:
         payment_id = unit.world.new_id()
-        lines = [_line(house, desk, fee, unit.world.new_id()) for fee in choice.fees]
+        today = desk.day_of(unit.now)
+        lines = [_line(desk, fee, unit.world.new_id(), today) for fee in choice.fees]
         private = {line.id: fee.text for line, fee in zip(lines, choice.fees, strict=True)}
         owed = sum(line.cents for line in lines)
         if choice.quote is not None:
@@ -156,7 +160,7 @@ def _attempt(house: House, desk: Desk, unit: Unit, payment: Payment, back: str) 
         cents=payment.cents,
         currency=payment.currency,
         method=payment.method,
-        lines=_payer_lines(house, desk, payment.lines, payment.language),
+        lines=_payer_lines(desk, payment, desk.day_of(unit.now)),
         language=payment.language,
         return_url=back,
         cancel_url=f"{back}&cancelled=1",
@@ -175,8 +179,8 @@ def _attempt(house: House, desk: Desk, unit: Unit, payment: Payment, back: str) 
     return attempt
 
 
-def _line(house: House, desk: Desk, fee: Fee, line_id: str) -> Line:
-    books = tariffs.known_kind(house, desk, fee.kind)
+def _line(desk: Desk, fee: Fee, line_id: str, today: date) -> Line:
+    books = tariffs.known_kind(desk, fee.kind, today)
     return Line(
         id=line_id,
         kind=fee.kind,
@@ -202,16 +206,16 @@ def _renewal_line(quote: Quote, line_id: str) -> Line:
     )
 
 
-def _payer_lines(house: House, desk: Desk, lines: tuple[Line, ...], language: str) -> tuple[AttemptLine, ...]:
+def _payer_lines(desk: Desk, payment: Payment, today: date) -> tuple[AttemptLine, ...]:
     """Return what the provider may show: names of fee kinds, never titles or names."""
-    labels = {line.kind: tariffs.known_kind(house, desk, line.kind).label for line in lines}
+    labels = {line.kind: tariffs.known_kind(desk, line.kind, today).label for line in payment.lines}
     return tuple(
         AttemptLine(
-            text=letters.text(labels[line.kind] or _UNNAMED, language),
+            text=letters.text(labels[line.kind] or _UNNAMED, payment.language),
             cents=line.cents,
             cost_centre=line.cost_centre,
             account=line.account,
         )
-        for line in lines
+        for line in payment.lines
         if line.cents
     )

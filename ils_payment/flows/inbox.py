@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ils_payment.domain.decisions import Choice
-    from ils_payment.flows.house import Desk, House
+    from ils_payment.flows.desk import Desk
+    from ils_payment.flows.house import House
     from ils_payment.flows.views import CaseView, PaymentView, Whereabouts
     from ils_payment.model import Credit
     from ils_payment.store.inbox import Wanted

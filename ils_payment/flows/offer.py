@@ -14,7 +14,8 @@ from ils_payment.flows.views import CardView
 from ils_payment.store import claims, patrons
 
 if TYPE_CHECKING:
-    from ils_payment.flows.house import Desk, House
+    from ils_payment.flows.desk import Desk
+    from ils_payment.flows.house import House
     from ils_payment.flows.views import FeesView
     from ils_payment.model import Card, ContactData, LocalText, PatronRef
 

@@ -27,7 +27,8 @@ from ils_payment.store import claims, patrons, reminders
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from ils_payment.flows.house import Desk, House
+    from ils_payment.flows.desk import Desk
+    from ils_payment.flows.house import House
     from ils_payment.model import Card, PatronRef
 
 LONGEST = timedelta(days=180)

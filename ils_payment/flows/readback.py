@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ils_payment.domain.settling import Before
-    from ils_payment.flows.house import Desk, House
+    from ils_payment.flows.desk import Desk
+    from ils_payment.flows.house import House
     from ils_payment.flows.work import Work
     from ils_payment.model import Applied, Credit
 

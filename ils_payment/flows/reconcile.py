@@ -20,7 +20,8 @@ from ils_payment.store import reconciling as rows
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ils_payment.flows.house import Desk, House
+    from ils_payment.flows.desk import Desk
+    from ils_payment.flows.house import House
     from ils_payment.model import Actor
     from ils_payment.store.unit import Unit
 

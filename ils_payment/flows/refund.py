@@ -52,7 +52,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Protocol
 
-    from ils_payment.flows.house import Desk, House
+    from ils_payment.flows.desk import Desk
+    from ils_payment.flows.house import House
     from ils_payment.model import Reversal
     from ils_payment.ports import PaymentProvider
     from ils_payment.store.records import AttemptRow, Payment, Refund

@@ -24,7 +24,8 @@ from ils_payment.store import journal, mails, patrons, reminders
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ils_payment.flows.house import Desk, House
+    from ils_payment.flows.desk import Desk
+    from ils_payment.flows.house import House
     from ils_payment.model import Card, ExpiringCard
 
 log = structlog.get_logger(__name__)

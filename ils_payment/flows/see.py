@@ -15,7 +15,8 @@ from ils_payment.store import claims, patrons
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ils_payment.flows.house import Desk, House
+    from ils_payment.flows.desk import Desk
+    from ils_payment.flows.house import House
     from ils_payment.flows.tariffs import KnownKind
     from ils_payment.flows.views import PaymentView
     from ils_payment.model import Account, Fee, PatronRef
@@ -45,6 +46,7 @@ def masked(number: str | None) -> str:
 def fees(house: House, desk: Desk, patron: PatronRef) -> FeesView:
     """Read the account fresh and say what can be paid. Raises RemoteError."""
     account = desk.account(patron)
+    today = desk.day_of(house.world.now())
     judged = judge(house, desk, account)
     titles = _titles(desk, judged)
     claimed: Mapping[str, str] = {}
@@ -57,7 +59,7 @@ def fees(house: House, desk: Desk, patron: PatronRef) -> FeesView:
             running = show.running(house, unit, known)
             being_paid = claims.cents(unit, known)
     lines = tuple(
-        _line(fee, tariffs.known_kind(house, desk, fee.kind), titles, claimed.get(fee.claim_key))
+        _line(fee, tariffs.known_kind(desk, fee.kind, today), titles, claimed.get(fee.claim_key))
         for fee in judged
     )
     return FeesView(

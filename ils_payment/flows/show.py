@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import date
 
-    from ils_payment.flows.house import Desk, House
+    from ils_payment.flows.desk import Desk
+    from ils_payment.flows.house import House
     from ils_payment.model import LocalText, PatronRef
     from ils_payment.store.records import Case, Payment, Refund
     from ils_payment.store.unit import Unit
@@ -289,4 +290,4 @@ def _given_back(unit: Unit, found: Payment) -> tuple[RefundView, ...]:
 
 def _label(house: House, library: str, kind: str) -> LocalText | None:
     desk = house.libraries.get(library)
-    return tariffs.known_kind(house, desk, kind).label if desk else None
+    return tariffs.known_kind(desk, kind, desk.day_of(house.world.now())).label if desk else None

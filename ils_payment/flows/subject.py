@@ -15,7 +15,8 @@ from ils_payment.store import journal, patrons, reminders, subjects
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ils_payment.flows.house import Desk, House
+    from ils_payment.flows.desk import Desk
+    from ils_payment.flows.house import House
     from ils_payment.model import Actor, PatronRef
     from ils_payment.store.unit import Unit
 

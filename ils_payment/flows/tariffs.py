@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING
 
 import structlog
@@ -15,50 +14,18 @@ from ils_payment.domain.tariff import NoQuote, Quote, quote, refusal
 from ils_payment.domain.tariff_compare import contradicted
 from ils_payment.errors import ConfigurationError
 from ils_payment.model import WHOLE_ACCOUNT, Unreadable
-from ils_payment.ports import Pricing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
     from datetime import date
 
     from ils_payment import config
     from ils_payment.config import Library
     from ils_payment.domain import by_law
     from ils_payment.domain.by_law import Tariff
-    from ils_payment.flows.house import Desk, House
-    from ils_payment.model import Card, CategoryFee, LocalText, PatronRef
-    from ils_payment.ports import LibrarySystem
+    from ils_payment.flows.desk import Desk
+    from ils_payment.model import Card, LocalText, PatronRef
 
 log = structlog.get_logger(__name__)
-
-FRESH_SECONDS = 300.0
-"""For so long the library system is not asked again what its categories cost: they change once a year."""
-
-
-class CategoryFees:
-    """What the library system takes in its patron categories, asked every few minutes at most."""
-
-    def __init__(self, system: Pricing, monotonic: Callable[[], float]) -> None:
-        """Keep the door; nothing is asked before the first quote."""
-        self._system = system
-        self._monotonic = monotonic
-        self._lock = Lock()
-        self._fees: Sequence[CategoryFee] = ()
-        self._read_at: float | None = None
-
-    def get(self) -> Sequence[CategoryFee]:
-        """Return the fees, read within the last minutes. Raises RemoteError.
-
-        An answer that has become old is not used when a new one cannot be had: a quote from it could be
-        wrong, and the card could not be read either.
-        """
-        with self._lock:
-            now = self._monotonic()
-            if self._read_at is None or now - self._read_at > FRESH_SECONDS:
-                self._fees = self._system.category_fees()
-                self._read_at = now
-            return self._fees
-
 
 _ALL_FEES = {"de": "Alle offenen Gebühren", "en": "All open fees"}
 
@@ -85,13 +52,6 @@ def open_tariff(key: str, library: Library) -> Tariff | None:
             mend="Let both be the same.",
         )
     return tariff
-
-
-def open_category_fees(system: LibrarySystem, monotonic: Callable[[], float]) -> CategoryFees | None:
-    """Return the category fees of a library system that shows them; None for any other."""
-    if not system.capabilities().prices_categories or not isinstance(system, Pricing):
-        return None
-    return CategoryFees(system, monotonic)
 
 
 def quote_for(
@@ -137,12 +97,12 @@ def booked_kind(desk: Desk, kind: str, today: date) -> config.FeeKind | by_law.F
     return desk.settings.fee_kinds.get(kind) or (version.kind(kind) if version else None)
 
 
-def known_kind(house: House, desk: Desk, kind: str) -> KnownKind:
-    """Return what is known of a fee kind of the library system, or of the tariff by its own name.
+def known_kind(desk: Desk, kind: str, today: date) -> KnownKind:
+    """Return what is known *today* of a fee kind of the library system, or of the tariff by its own name.
 
     ``fee_kinds`` of the configuration goes before the tariff.
     """
-    found = booked_kind(desk, kind, desk.day_of(house.world.now()))
+    found = booked_kind(desk, kind, today)
     if found is None:
         whole = kind == WHOLE_ACCOUNT and not desk.system.capabilities().fee_ids
         return KnownKind(label=_ALL_FEES if whole else None)

@@ -16,7 +16,8 @@ from ils_payment.store import chain, orders, payments, renewals
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from ils_payment.flows.house import Desk, House
+    from ils_payment.flows.desk import Desk
+    from ils_payment.flows.house import House
     from ils_payment.model import PatronRef
     from ils_payment.store.records import Line, Order, Payment
     from ils_payment.store.unit import Unit

@@ -11,7 +11,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from ils_payment.flows import offer, pay, see, show
-from ils_payment.flows.house import Desk, House
+from ils_payment.flows.desk import Desk
+from ils_payment.flows.house import House
 from ils_payment.flows.views import Begun, CardView, NotBegun
 from ils_payment.model import ContactData, PatronRef
 from ils_payment.web import asking, handover, pages, render, sessions

@@ -14,7 +14,8 @@ from starlette.responses import RedirectResponse, Response
 
 from ils_payment.errors import RemoteError
 from ils_payment.flows import offer
-from ils_payment.flows.house import Desk, House
+from ils_payment.flows.desk import Desk
+from ils_payment.flows.house import House
 from ils_payment.model import PatronRef, Refused, Unavailable
 from ils_payment.store.sessions import close_session, use_token
 from ils_payment.web import cookies, handover, limits, render, sessions

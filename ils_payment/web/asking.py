@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from ils_payment.flows.house import Desk, House
+    from ils_payment.flows.desk import Desk
+    from ils_payment.flows.house import House
     from ils_payment.flows.views import ELendingView, PaymentView
     from ils_payment.model import Answer, PatronRef
     from ils_payment.web.turns import Turns

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
 from ils_payment.flows import offer, pay, show
-from ils_payment.flows.house import Desk
+from ils_payment.flows.desk import Desk
 from ils_payment.flows.views import Begun, CardView, FeeLine, FeesView, NotBegun
 from ils_payment.model import ContactData, State
 from ils_payment.web import render, screens

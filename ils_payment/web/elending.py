@@ -23,7 +23,8 @@ from ils_payment.ports import Serving
 from ils_payment.web import arrival, limits
 
 if TYPE_CHECKING:
-    from ils_payment.flows.house import Desk, House
+    from ils_payment.flows.desk import Desk
+    from ils_payment.flows.house import House
     from ils_payment.model import Account, Card, PatronRef
     from ils_payment.web.turns import Turns
 

@@ -13,7 +13,8 @@ import jwt
 from ils_payment.model import PatronRef
 
 if TYPE_CHECKING:
-    from ils_payment.flows.house import Desk, House
+    from ils_payment.flows.desk import Desk
+    from ils_payment.flows.house import House
 
 ALGORITHM = "HS256"
 LONGEST_LIFE = 120

@@ -14,7 +14,8 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from ils_payment.domain.states import UNPAID
 from ils_payment.errors import RemoteError
 from ils_payment.flows import links, pay, see, show, tell
-from ils_payment.flows.house import Desk, House
+from ils_payment.flows.desk import Desk
+from ils_payment.flows.house import House
 from ils_payment.flows.views import PaymentView
 from ils_payment.model import State
 from ils_payment.store import mails

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from ils_payment import config
-    from ils_payment.flows.house import Desk
+    from ils_payment.flows.desk import Desk
     from ils_payment.web.words import Words
 
 LANGUAGE_COOKIE = "language"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from starlette.responses import HTMLResponse
 
     from ils_payment.domain.tariff import Quote
-    from ils_payment.flows.house import Desk
+    from ils_payment.flows.desk import Desk
     from ils_payment.flows.views import CardView, ELendingView, FeeLine, FeesView, PaymentView
     from ils_payment.model import ContactData
 

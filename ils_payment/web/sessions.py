@@ -16,7 +16,8 @@ from fastapi import Depends, Request
 from starlette.exceptions import HTTPException
 
 from ils_payment.errors import StoreBusyError
-from ils_payment.flows.house import Desk, House
+from ils_payment.flows.desk import Desk
+from ils_payment.flows.house import House
 from ils_payment.model import PatronRef
 from ils_payment.store import patrons, sessions
 from ils_payment.store.unit import Unit

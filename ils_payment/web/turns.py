@@ -20,7 +20,7 @@ from ils_payment.errors import RemoteUnavailableError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ils_payment.flows.house import Desk
+    from ils_payment.flows.desk import Desk
 
 ASKING = 32
 """So many questions of eLending platforms are in threads at once; the others wait in the event loop."""

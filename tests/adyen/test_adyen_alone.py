@@ -18,8 +18,8 @@ from ils_payment.cli.demo_stage import LIBRARY
 from ils_payment.cli.walk import Browser, confirm_everything, pay_by_card
 from ils_payment.errors import PluginError
 from ils_payment.flows import links
+from ils_payment.flows.desk import Desk
 from ils_payment.flows.desk_checks import check_desk
-from ils_payment.flows.house import Desk
 from ils_payment.model import State
 from ils_payment.web.app import create_app
 from tests.adyen.conftest import ADYEN

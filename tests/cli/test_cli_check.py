@@ -27,8 +27,9 @@ from ils_payment.cli.rooms import DatabaseError, prove_writable
 from ils_payment.config import FeeKind
 from ils_payment.errors import ConfigurationError, installing
 from ils_payment.flows import pay, see
+from ils_payment.flows.desk import Desk
 from ils_payment.flows.desk_checks import refuse_without_a_way_in
-from ils_payment.flows.house import Desk, open_store
+from ils_payment.flows.house import open_store
 from ils_payment.flows.views import Begun
 from ils_payment.model import Level
 from ils_payment.store import installation

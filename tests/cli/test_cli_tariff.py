@@ -13,7 +13,7 @@ from ils_payment.cli.demo import staged
 from ils_payment.cli.tariff_findings import compared
 from ils_payment.domain.by_law import Band
 from ils_payment.errors import RemoteRefusedError
-from ils_payment.flows.tariffs import CategoryFees
+from ils_payment.flows.category_fees import CategoryFees
 from ils_payment.model import CategoryFee, Level
 from tests.domain.test_card_quotes import ADULT, TODAY, tariff
 from tests.web.exhibition import LIBRARY, desk

@@ -29,7 +29,8 @@ from ils_payment_koha.simulator import KohaSimulator
 from ils_payment_koha.simulator.state import Line, Tables
 from ils_payment_stripe.simulator import StripeSimulator
 
-from ils_payment.flows.house import Desk, House, open_house
+from ils_payment.flows.desk import Desk
+from ils_payment.flows.house import House, open_house
 from ils_payment.flows.observe import record_start
 from ils_payment.loading import load_settings
 from ils_payment.model import Attempt, AttemptLine, PatronRef, Started

@@ -9,6 +9,7 @@ from typing import Any
 from ils_payment.domain.decisions import Choice
 from ils_payment.domain.refunds import Meaning
 from ils_payment.flows import decide, reconcile, show
+from ils_payment.flows.comparison import Report
 from ils_payment.flows.decision import Decided, Decision
 from ils_payment.store import refunds
 from tests.faults.failpoints_stage import Stage
@@ -91,7 +92,7 @@ def resolve(stage: Stage, choice: Choice, **more: Any) -> None:
         )
 
 
-def _compare(stage: Stage, since: datetime, until: datetime) -> reconcile.Report:
+def _compare(stage: Stage, since: datetime, until: datetime) -> Report:
     return reconcile.reconcile(stage.town.house, stage.town.desk, since, until, CLERK)
 
 

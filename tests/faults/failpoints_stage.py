@@ -22,7 +22,8 @@ from sqlalchemy import event, func, select, util
 from ils_payment.errors import RemoteError
 from ils_payment.flows import pay, tell
 from ils_payment.flows.advance import advance, forget_old_notices
-from ils_payment.flows.house import Desk, open_house
+from ils_payment.flows.desk import Desk
+from ils_payment.flows.house import open_house
 from ils_payment.model import RawRequest, Reply
 from ils_payment.store.tables import payments, private_mails
 from ils_payment.store.unit import Store

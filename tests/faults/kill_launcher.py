@@ -33,7 +33,8 @@ from ils_payment.web import app, serving
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from ils_payment.flows.house import Desk, House
+    from ils_payment.flows.desk import Desk
+    from ils_payment.flows.house import House
     from ils_payment.store.records import Payment
 
 IMPORTED = (ils_payment_koha, ils_payment_procrastinate, ils_payment_stripe, uvicorn, serve, app, serving)

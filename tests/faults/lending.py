@@ -18,7 +18,7 @@ from ils_payment.model import (
 )
 
 if TYPE_CHECKING:
-    from ils_payment.flows.house import Desk
+    from ils_payment.flows.desk import Desk
     from ils_payment.model import Card, Question
     from tests.faults.mix import Mix
 

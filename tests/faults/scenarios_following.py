@@ -7,7 +7,7 @@ from typing import Any
 
 from ils_payment.config.renewal import Reminders
 from ils_payment.flows import remind, unblock
-from ils_payment.flows.house import Desk
+from ils_payment.flows.desk import Desk
 from ils_payment.model import Block
 from tests.faults.failpoints_stage import Stage
 from tests.faults.scenarios import scenario

@@ -21,7 +21,7 @@ from tests.faults.stage import Stage
 from tests.flows.renewing import tariff
 
 if TYPE_CHECKING:
-    from ils_payment.flows.house import Desk
+    from ils_payment.flows.desk import Desk
     from ils_payment.model import RawRequest, Reply
     from tests.faults.kit import Kit
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from ils_payment.config import Settings
-    from ils_payment.flows.house import Desk
+    from ils_payment.flows.desk import Desk
     from tests.faults.actors.bookkeeping import Lost
     from tests.faults.kit import Kit
 

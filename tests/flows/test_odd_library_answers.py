@@ -16,8 +16,8 @@ from ils_payment.errors import (
     RemoteUnavailableError,
 )
 from ils_payment.flows import offer, pay, see
+from ils_payment.flows.category_fees import open_category_fees
 from ils_payment.flows.desk_checks import check_desk
-from ils_payment.flows.tariffs import open_category_fees
 from ils_payment.flows.verify import verify
 from ils_payment.flows.views import NotBegun
 from ils_payment.model import ReadSupport, RenewSupport, Verdict

@@ -11,7 +11,8 @@ import pytest
 from ils_payment.domain.tariff import NoQuote, Quote
 from ils_payment.errors import ConfigurationError, RemoteUnavailableError
 from ils_payment.flows import pay, see, show
-from ils_payment.flows.tariffs import FRESH_SECONDS, CategoryFees, KnownKind, known_kind, quote_for
+from ils_payment.flows.category_fees import FRESH_SECONDS, CategoryFees
+from ils_payment.flows.tariffs import KnownKind, known_kind, quote_for
 from ils_payment.flows.views import Begun, NotBegun
 from ils_payment.model import Card, CategoryFee, PatronRef
 from tests.conftest import Town
@@ -71,10 +72,9 @@ def town(database_url, tmp_path):
 
 def test_the_configuration_names_a_fee_kind_before_the_tariff_does(town):
     lindental = town()
-    of = {
-        kind: known_kind(lindental.house, lindental.desk, kind)
-        for kind in ("OVERDUE", "RESERVE", "annual_fee", "X")
-    }
+    today = lindental.desk.day_of(lindental.world.now())
+    kinds = ("OVERDUE", "RESERVE", "annual_fee", "X")
+    of = {kind: known_kind(lindental.desk, kind, today) for kind in kinds}
     late = {"de": "Säumnisgebühr", "en": "Overdue fee"}
     assert of["OVERDUE"] == KnownKind(label=late, cost_centre="4711", account="331100", tax_code="A1")
     assert (of["RESERVE"].label, of["RESERVE"].account) == (RESERVATION, "43210020")

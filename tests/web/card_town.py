@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from ils_payment.domain.by_law import Band, Category, FeeKind, Period, Tariff, Version
-from ils_payment.flows.house import Desk
+from ils_payment.flows.desk import Desk
 from ils_payment.model import PatronRef
 from tests.conftest import Town, settings_for
 

@@ -14,7 +14,7 @@ from fastapi import FastAPI, Request, Response
 from ils_payment.config import Library
 from ils_payment.config.tariff_file import load_tariff
 from ils_payment.domain.tariff import NoQuote, Quote
-from ils_payment.flows.house import Desk
+from ils_payment.flows.desk import Desk
 from ils_payment.flows.paylink import LinkView
 from ils_payment.flows.views import (
     NOT_BEGUN,

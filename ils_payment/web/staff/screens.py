@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import HTMLResponse
 
-    from ils_payment.flows.house import Desk
+    from ils_payment.flows.desk import Desk
     from ils_payment.flows.inbox import File, LibrarySide
     from ils_payment.flows.views import CaseView, PaymentView
     from ils_payment.store.records import Refund

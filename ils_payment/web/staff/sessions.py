@@ -19,7 +19,8 @@ from starlette.exceptions import HTTPException
 
 from ils_payment.domain.roles import Right, belongs, may
 from ils_payment.errors import StoreBusyError
-from ils_payment.flows.house import Desk, House
+from ils_payment.flows.desk import Desk
+from ils_payment.flows.house import House
 from ils_payment.store import journal, staff
 from ils_payment.store.staff import Account
 from ils_payment.web import cookies, security

@@ -15,7 +15,7 @@ from tests.faults.stage import Stage
 from tests.flows.renewing import tariff
 
 if TYPE_CHECKING:
-    from ils_payment.flows.house import Desk
+    from ils_payment.flows.desk import Desk
     from ils_payment.model import RawRequest, Reply
     from ils_payment.testing.stands import Person
     from tests.faults.kit import Kit

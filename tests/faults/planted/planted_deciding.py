@@ -8,7 +8,7 @@ from ils_payment_koha.adapter import KohaSystem
 from ils_payment_stripe.provider import StripeProvider
 
 from ils_payment.domain import refunds as rules
-from ils_payment.flows import decide, deciding, reconcile, refund, reversals
+from ils_payment.flows import comparison, decide, deciding, refund, reversals
 from ils_payment.model import RefundOrder
 from ils_payment.store import cases, installation
 from tests.faults.planted.registry import defect, instead
@@ -127,4 +127,4 @@ def settle_right_after_a_restore(patch):
 @defect("backup_restored")
 def comparison_that_says_nothing(patch):
     """What comparing the books finds opens no case."""
-    patch.setattr(reconcile.Comparison, "differs", lambda *_args: None)
+    patch.setattr(comparison.Comparison, "differs", lambda *_args: None)
