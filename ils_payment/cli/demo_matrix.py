@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ils_payment.cli.demo import simulator, staged
 from ils_payment.cli.demo_pay import paid
 from ils_payment.cli.demo_provider import PROVIDERS
 from ils_payment.cli.demo_renew import renewed
 from ils_payment.cli.demo_stage import LIBRARY, PATIENCE, Stage, Walked
+from ils_payment.cli.demo_start import simulator, staged
 from ils_payment.cli.output import print_table
 from ils_payment.domain.decisions import Choice
 from ils_payment.domain.refunds import Meaning, RefundState

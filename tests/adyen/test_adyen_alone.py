@@ -13,8 +13,8 @@ import requests
 from ils_payment_adyen.simulator import KEY
 from starlette.testclient import TestClient
 
-from ils_payment.cli import demo
 from ils_payment.cli.demo_stage import LIBRARY
+from ils_payment.cli.demo_start import staged
 from ils_payment.cli.walk import Browser, confirm_everything, pay_by_card
 from ils_payment.errors import PluginError
 from ils_payment.flows import links
@@ -121,7 +121,7 @@ def test_the_demo_walks_the_journey_with_adyen():
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory):
-    with demo.staged(tmp_path_factory.mktemp("adyen"), 0, provider=("adyen", 0)) as running:
+    with staged(tmp_path_factory.mktemp("adyen"), 0, provider=("adyen", 0)) as running:
         yield running
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
 
-from ils_payment.cli.demo import staged
 from ils_payment.cli.demo_stage import Stage
+from ils_payment.cli.demo_start import staged
 
 SETTLED = "Bezahlt und verbucht"
 PATIENCE = 30_000

@@ -20,7 +20,7 @@ from ils_payment.cli import house_findings
 from ils_payment.cli.arrival_findings import of_arrival
 from ils_payment.cli.booking_findings import of_accounts, of_booking
 from ils_payment.cli.check import _clock, _missing
-from ils_payment.cli.demo import staged
+from ils_payment.cli.demo_start import staged
 from ils_payment.cli.house_findings import of_staff
 from ils_payment.cli.reminder_findings import of_reminders
 from ils_payment.cli.rooms import DatabaseError, prove_writable

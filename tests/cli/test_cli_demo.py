@@ -16,6 +16,7 @@ import requests
 from ils_payment.cli import demo, demo_matrix, demo_pay, walk
 from ils_payment.cli.demo_renew import CHILD_CARD
 from ils_payment.cli.demo_stage import truth_of
+from ils_payment.cli.demo_start import staged
 from ils_payment.cli.walk import Browser, Confirmed, JourneyError, Page
 from ils_payment.config.tariff_file import read_tariff
 from ils_payment.errors import PluginError
@@ -80,14 +81,14 @@ def test_library_systems_do_with_providers_what_they_declare(capsys):
 def test_a_simulator_of_something_else_is_no_library_system(tmp_path):
     with (
         pytest.raises(PluginError, match="none of a library system"),
-        demo.staged(tmp_path, 0, library_system=("stripe", 0)),
+        staged(tmp_path, 0, library_system=("stripe", 0)),
     ):
         pass
 
 
 @pytest.fixture
 def stage(tmp_path):
-    with demo.staged(tmp_path, 0) as running:
+    with staged(tmp_path, 0) as running:
         yield running
 
 

@@ -9,7 +9,7 @@ import pytest
 from ils_payment_koha.simulator.demo import CARD, PIN
 from ils_payment_onleihe.simulator import PATH, OnleiheSimulator, Reader
 
-from ils_payment.cli.demo import staged
+from ils_payment.cli.demo_start import staged
 from ils_payment.testing.simulator import serve
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ils_payment.cli.demo import staged
+from ils_payment.cli.demo_start import staged
 from ils_payment.cli.tariff_findings import compared
 from ils_payment.domain.by_law import Band
 from ils_payment.errors import RemoteRefusedError
