@@ -225,6 +225,11 @@ class Observation:
     reversals: tuple[Reversal, ...] = ()
     money_ref: str = ""
 
+    @property
+    def may_hold_money(self) -> bool:
+        """Tell whether money has come or may be on its way: such a session is read, however wrong it is."""
+        return self.state in {PayState.PAID, PayState.PENDING}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawRequest:

@@ -77,7 +77,8 @@ class PaymentProvider(Protocol):
         """Look up the session of an attempt whose start was unclear. Raises RemoteError.
 
         ``None``: there is certainly none (and the key can be used again). May repeat the stored
-        request under the same key only within ``key_lifetime``. Money may not move here.
+        request under the same key only within ``key_lifetime``. A session that is not as asked for, and
+        was paid all the same, counts as started: reading it tells what came. Money may not move here.
         """
 
     def read(self, session_ref: str, return_params: Mapping[str, str] | None = None) -> Observation:

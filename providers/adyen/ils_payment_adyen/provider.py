@@ -116,7 +116,8 @@ class AdyenProvider:
         wrong = self._complaint(made, attempt)
         if not wrong:
             return _started(made)
-        if self._is_ended(made):
+        seen = self._ended(made)
+        if seen is not None and seen.final:
             return StartRefused(reason=wrong)
         return Unclear(reason=f"{wrong}; the page could not be ended")
 
@@ -126,7 +127,8 @@ class AdyenProvider:
         Adyen gives the first answer again, or, if the first call never arrived, makes the page now. Where it
         refuses, it refused the first call too, or never got it (that an answer is repeated before the
         request is looked at is inferred). When its time is over nobody can pay on a page whose address
-        only a lost answer told.
+        only a lost answer told. A wrong link that was paid counts as started, without its page: what came
+        has to be read.
         """
         ends = datetime.fromisoformat(json.loads(attempt.request)["expiresAt"])
         if self._host.now() - attempt.created_at >= KEY_LIFETIME:
@@ -140,7 +142,11 @@ class AdyenProvider:
         wrong = self._complaint(made, attempt)
         if not wrong:
             return _started(made)
-        if self._is_ended(made) or self._host.now() >= ends:
+        seen = self._ended(made)
+        ours = made.get("reference") == attempt.reference
+        if ours and seen is not None and seen.may_hold_money:
+            return _started({**made, "url": json.loads(attempt.request)["returnUrl"]})
+        if (seen is not None and seen.final) or self._host.now() >= ends:
             return None
         raise RemoteGarbledError(
             f"The payment page of an attempt is not as asked for ({wrong}) and could not be ended.",
@@ -212,14 +218,14 @@ class AdyenProvider:
     def _complaint(self, made: Mapping[str, Any], attempt: Attempt) -> str:
         return wire.complaint(made, json.loads(attempt.request), origin=self._config.redirect_origin)
 
-    def _is_ended(self, made: Mapping[str, Any]) -> bool:
-        """End a link that is not as asked for, and tell whether it can never be paid any more."""
+    def _ended(self, made: Mapping[str, Any]) -> Observation | None:
+        """End a link that is not as asked for, and say what is true of it then; None if that failed."""
         if not self._links:
-            return False
+            return None
         try:
-            return self.close(str(made["id"])).final
+            return self.close(str(made["id"]))
         except (RemoteError, KeyError):
-            return False
+            return None
 
 
 def _started(made: Mapping[str, Any]) -> Started:

@@ -127,7 +127,8 @@ class StripeProvider:
         wrong = self._complaint(session, attempt)
         if not wrong:
             return _started(session, attempt)
-        if self._is_ended(session):
+        seen = self._ended(session)
+        if seen is not None and seen.final:
             return StartRefused(reason=wrong)
         return Unclear(reason=f"{wrong}; the session could not be ended")
 
@@ -217,23 +218,30 @@ class StripeProvider:
         )
 
     def _accepted(self, session: Mapping[str, Any], attempt: Attempt) -> Started | None:
-        """Return the session as started, or None once a wrong one has been ended."""
+        """Return the session as started, or None once a wrong one has been ended.
+
+        A wrong one that was paid counts as started, without its page: what came has to be read.
+        """
         wrong = self._complaint(session, attempt)
         if not wrong:
             return _started(session, attempt)
-        if self._is_ended(session):
+        seen = self._ended(session)
+        if seen is not None and seen.final:
             return None
+        ours = (session.get("metadata") or {}).get("attempt") == attempt.key
+        if ours and seen is not None and seen.may_hold_money:
+            return _started({**session, "url": None}, attempt)
         raise RemoteGarbledError(
             f"The Stripe session of an attempt is not as asked for ({wrong}) and could not be ended.",
             mend="End the session in Stripe's dashboard, then type: ils-payment check",
         )
 
-    def _is_ended(self, session: Mapping[str, Any]) -> bool:
-        """End a session that is not as asked for, and tell whether it can never be paid any more."""
+    def _ended(self, session: Mapping[str, Any]) -> Observation | None:
+        """End a session that is not as asked for, and say what is true of it then; None if that failed."""
         try:
-            return self.close(str(session["id"])).final
+            return self.close(str(session["id"]))
         except (RemoteError, KeyError):
-            return False
+            return None
 
     def _search(self, attempt: Attempt) -> dict[str, Any] | None:
         """Look for the attempt among the sessions made around it; lists are read fresh (inferred)."""

@@ -134,7 +134,9 @@ class XBezahldiensteProvider:
                 raise _error(answer.status, code, told)
             found = wire.parsed(answer.body)
         wrong = self._complaint(found, attempt)
-        return self._unreachable(attempt, wrong) if wrong else _started(found, attempt)
+        if wrong and not wire.may_hold_money(found, attempt.key):
+            return self._unreachable(attempt, wrong)
+        return _started(found, attempt)
 
     def read(self, session_ref: str, return_params: Mapping[str, str] | None = None) -> Observation:
         """Read the transaction; the way back into our page carries no result (documented)."""

@@ -220,8 +220,7 @@ def complaint(transaction: Mapping[str, Any], request: Mapping[str, Any], origin
             return "the transaction carries another reference"
     except RemoteGarbledError as error:
         return error.what
-    key = told.get("transactionId")
-    if not isinstance(key, str) or not _TRANSACTION_ID.fullmatch(key):
+    if not _has_id(told):
         return "the transaction has no id that could be asked for"
     if told.get("status") != "INITIAL":
         return ""
@@ -230,6 +229,21 @@ def complaint(transaction: Mapping[str, Any], request: Mapping[str, Any], origin
         where = f"{page.scheme}://{page.netloc}" if page.netloc else "nowhere"
         return f"the payment page lies at {where}, which page_origins does not name"
     return ""
+
+
+def _has_id(told: Mapping[str, Any]) -> bool:
+    key = told.get("transactionId")
+    return isinstance(key, str) and bool(_TRANSACTION_ID.fullmatch(key))
+
+
+def may_hold_money(transaction: Mapping[str, Any], key: str) -> bool:
+    """Tell whether the attempt's transaction, wrong as it is, was paid: what came has to be read."""
+    try:
+        seen = observation(transaction, live=False)
+    except RemoteGarbledError:
+        return False
+    ours = _echo(transaction).get("requestId") == key
+    return ours and _has_id(information(transaction)) and seen.may_hold_money
 
 
 def observation(transaction: Mapping[str, Any], *, live: bool) -> Observation:
