@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from ils_payment.flows.house import House
     from ils_payment.flows.views import CaseView
 
 CHOICES = [str(one).replace("_", "-") for one in Choice]
@@ -71,6 +72,12 @@ def list_cases(
         context.exit(1)
 
 
+def _choices(house: House, found: CaseView) -> Sequence[Choice]:
+    if found.payment_id is None:
+        return decide.ORPHAN_CHOICES
+    return decide.choices(house, found.payment_id, found.case_id)
+
+
 @cases.command("show")
 @click.argument("case_id")
 @json_option
@@ -82,7 +89,7 @@ def show_case(config: Path | None, case_id: str, *, as_json: bool) -> None:
         if found is None:
             raise _no_such_case(case_id)
         where = records.whereabouts(house, found.payment_id) if found.payment_id else None
-        can = decide.choices(house, found.payment_id) if found.payment_id else list(decide.ORPHAN_CHOICES)
+        can = _choices(house, found)
         given = records.refunds_of(house, found.payment_id) if found.payment_id else ()
         waiting = [one for one in given if one.state == "asked"]
         said = inbox.said(house, found)
@@ -133,7 +140,9 @@ _OPTIONS = {
     "refunded-outside": ('--reference "voucher 12"',),
     "refund": ("--meaning double-payment|fee-dropped|fee-stays",),
 }
-_CENTS = frozenset({"balance", "cents", "captured", "listed", "ledger", "beyond", "order", "unapplied"})
+_CENTS = frozenset(
+    {"balance", "beyond", "captured", "cents", "ledger", "listed", "order", "promised", "unapplied"}
+)
 
 
 def _fact(name: str, value: object, currency: str | None, lines: Sequence[str]) -> str:

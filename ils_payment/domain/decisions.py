@@ -34,6 +34,27 @@ class Choice(StrEnum):
 NEEDS_REFERENCE = frozenset({Choice.BOOKED_BY_HAND, Choice.REFUNDED_OUTSIDE})
 """Decisions that name where it is written down elsewhere: a receipt, a voucher."""
 
+TELLS = frozenset(
+    {
+        "card_shorter",
+        "charge_by_hand",
+        "charge_differs",
+        "chargeback",
+        "marker_missing",
+        "marker_other_amount",
+        "marker_twice",
+        "marker_unexpected",
+        "not_at_provider",
+        "other_amount",
+        "other_reversals",
+        "refund_stuck",
+        "renewed_unpaid",
+        "reversed",
+        "waive_by_hand",
+    }
+)
+"""Cases that tell of what has moved already, or is to be written elsewhere: no money waits for them."""
+
 GIVES_BACK = frozenset({Choice.REFUND, Choice.REFUNDED_OUTSIDE})
 """Decisions about some lines, or about all."""
 
@@ -44,6 +65,7 @@ def possible(
     lines: Mapping[str, int],
     *,
     open_cases: int,
+    asked: bool,
     refunding: bool,
     stuck: bool = False,
     confirmed: Collection[str] = (),
@@ -51,7 +73,8 @@ def possible(
     """Return what can be decided about a payment of *lines* (cents by id) now.
 
     Settling again needs whole lines in the account of cases (a part of one may have left at the
-    provider) and no other open question. *stuck*: a free renewal waits for a person. *confirmed*: lines
+    provider) and no other open question. *asked*: money waits for an answer to this very question; where
+    none does, it can be closed beside others. *stuck*: a free renewal waits for a person. *confirmed*: lines
     that the library system has called booked, where nobody can look for the credit: never written again.
     """
     in_case = {line: cents for (book, line), cents in balances(postings).items() if book is Book.CASE}
@@ -62,11 +85,11 @@ def possible(
     )
     if state in PAID_UNSETTLED and (in_case or stuck) and whole and open_cases <= 1 and not refunding:
         choices.append(Choice.SETTLE_AGAIN)
-    if in_case:
+    if asked:
         choices.append(Choice.BOOKED_BY_HAND)
     if left(postings):
         choices += [Choice.REFUND, Choice.REFUNDED_OUTSIDE]
-    if not in_case:
+    if not asked:
         choices.append(Choice.NO_ACTION)
     return choices
 

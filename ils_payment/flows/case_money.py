@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ils_payment.domain import ledger
 from ils_payment.domain import refunds as rules
-from ils_payment.domain.decisions import about
+from ils_payment.domain.decisions import TELLS, about
 from ils_payment.domain.ledger import Book
 from ils_payment.domain.states import PAID_UNSETTLED
 from ils_payment.store import cases, orders, renewals
@@ -36,25 +36,32 @@ def confirmed(unit: Unit, desk: Desk | None, payment: Payment) -> set[str]:
 
 def is_answered(unit: Unit, payment: Payment, case: Case | None, postings: Sequence[Posting]) -> bool:
     """Tell whether nothing that a case is about waits for a person; the last one is about all that waits."""
-    waiting = {line for book, line in ledger.balances(postings) if book is Book.CASE}
-    if not waiting or case is None:
-        return not waiting
-    last = len(cases.open_of_payment(unit, payment.id)) <= 1
-    return not last and not about(case.kind, case.subject, case.facts, waiting)
+    return not waiting(unit, payment, case, postings)
 
 
-def chosen(postings: Sequence[Posting], decision: Decision, case: Case | None) -> Sequence[rules.Part]:
+def waiting(unit: Unit, payment: Payment, case: Case | None, postings: Sequence[Posting]) -> set[str | None]:
+    """Return the lines whose money waits for the answer to a case; without one, all that wait."""
+    lines = {line for book, line in ledger.balances(postings) if book is Book.CASE}
+    tells = case is not None and case.kind in TELLS and "lines" not in case.facts
+    return _lines_of(unit, payment, case, lines, named=set() if tells else None)
+
+
+def chosen(
+    unit: Unit, payment: Payment, decision: Decision, case: Case | None, postings: Sequence[Posting]
+) -> Sequence[rules.Part]:
     """Return the parts of the payment that a decision gives back; empty when nothing is left of them."""
     left = {line for line, _, _ in rules.left(postings)}
-    return rules.choose(postings, _lines_of(case, left) if decision.lines is None else decision.lines)
+    if decision.lines is None:
+        return rules.choose(postings, _lines_of(unit, payment, case, left))
+    return rules.choose(postings, decision.lines)
 
 
-def must_be_named(postings: Sequence[Posting], case: Case | None) -> bool:
+def must_be_named(unit: Unit, payment: Payment, case: Case | None, postings: Sequence[Posting]) -> bool:
     """Tell whether nothing of a case waits: then only a person can say what was given back outside.
 
     Such a case tells of money that moved by itself: at the provider, or in the library system.
     """
-    waits = any(book is Book.CASE for book, _ in ledger.balances(postings))
+    waits = waiting(unit, payment, case, postings)
     return not waits and (case is None or "lines" not in case.facts)
 
 
@@ -68,7 +75,7 @@ def by_hand(
     them, too. Where nobody can look whether they are paid already, these fees stay with the case.
     """
     everything = ledger.everything(postings, Book.CASE, Book.BY_HAND)
-    wanted = _lines_of(case, {one.line_id for one in everything})
+    wanted = waiting(unit, payment, case, postings)
     later = _not_tried(unit, payment, case)
     if not desk.system.capabilities().unattended_read:
         wanted, later = wanted - later, set()
@@ -86,10 +93,23 @@ def by_hand(
     return still, bool(goes_on)
 
 
-def _lines_of(case: Case | None, lines: set[str | None]) -> set[str | None]:
-    """Return which of *lines* a decision is about that names none: those of its case, or all."""
-    named = about(case.kind, case.subject, case.facts, lines) if case is not None else lines
-    return named or lines
+def _lines_of(
+    unit: Unit,
+    payment: Payment,
+    case: Case | None,
+    lines: set[str | None],
+    *,
+    named: set[str | None] | None = None,
+) -> set[str | None]:
+    """Return which of *lines* a decision is about that names none: those of its case.
+
+    All of them without a case, and where the case names none of them and no other one is open.
+    """
+    if case is None:
+        return lines
+    if named is None:
+        named = about(case.kind, case.subject, case.facts, lines)
+    return named or (lines if len(cases.open_of_payment(unit, payment.id)) <= 1 else set())
 
 
 def _not_tried(unit: Unit, payment: Payment, case: Case | None) -> set[str]:

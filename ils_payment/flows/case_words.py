@@ -80,7 +80,11 @@ _WORDS: dict[str, dict[str, Any]] = {
             ),
             "charge_by_hand": (
                 "Erstattet, und die Gebühr soll offen bleiben; das Bibliothekssystem weiß davon noch nichts.",
-                "Bitte tragen Sie die Gebühr von Hand wieder ein, und schließen Sie den Fall.",
+                "Bitte tragen Sie die Gebühr von Hand wieder ein, wenn sie dort nicht offen ist, und schließen Sie den Fall.",
+            ),
+            "waive_by_hand": (
+                "Erstattet, und die Gebühr entfällt; im Bibliothekssystem steht sie wohl noch offen.",
+                "Bitte erlassen Sie die Gebühr dort von Hand, wenn sie noch offen ist, und schließen Sie den Fall.",
             ),
             "renewed_elsewhere": (
                 "Bezahlt, aber der Ausweis wurde inzwischen anders verlängert oder geändert, meist an der Theke.",
@@ -231,7 +235,11 @@ _WORDS: dict[str, dict[str, Any]] = {
             ),
             "charge_by_hand": (
                 "Refunded, and the fee shall stay open; the library system does not know that yet.",
-                "Please charge the fee again by hand, and close the case.",
+                "Please charge the fee again by hand, unless it is open there, and close the case.",
+            ),
+            "waive_by_hand": (
+                "Refunded, and the fee is dropped; in the library system it is probably still open.",
+                "Please waive the fee there by hand if it is open still, and close the case.",
             ),
             "renewed_elsewhere": (
                 "Paid, but the card was renewed or changed otherwise meanwhile, mostly at the desk.",

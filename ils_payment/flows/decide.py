@@ -146,14 +146,14 @@ def withdraw(house: House, actor: Actor, refund_id: str, reason: str) -> Decided
     return _with(house, _payment_of(house, refund_id), work)
 
 
-def choices(house: House, payment_id: str) -> list[Choice]:
-    """Return what can be decided about a payment now, for forms and the command line."""
+def choices(house: House, payment_id: str, case_id: str | None = None) -> list[Choice]:
+    """Return what can be decided about a payment now, as the answer to a case, for forms and commands."""
     with house.store.read() as unit:
         payment = payments.load(unit, payment_id)
         if payment is None:
             raise LookupError(payment_id)
         desk = house.libraries.get(payment.library)
-        can = possible_now(unit, desk, payment)
+        can = possible_now(unit, desk, payment, cases.load(unit, case_id) if case_id else None)
         if payment.held and desk is not None and not gives_back(desk, payment):
             # Without a case this choice orders the treasury; a case that is there is closed by its voucher.
             return [one for one in can if one is not Choice.REFUND]

@@ -11,6 +11,7 @@ from ils_payment.domain.ledger import Book
 from ils_payment.domain.refunds import Meaning, RefundState
 from ils_payment.domain.states import PAID_UNSETTLED
 from ils_payment.flows import case_money
+from ils_payment.flows.choose import FREE
 from ils_payment.flows.decision import Decided, Decision, RefusedError
 from ils_payment.flows.work import quarantine
 from ils_payment.model import RefundSupport, State
@@ -34,17 +35,22 @@ _SETTLED = frozenset({Book.LIBRARY_SYSTEM, Book.BY_HAND})
 """What lies here is paid in the library system."""
 
 
-def possible_now(unit: Unit, desk: Desk | None, payment: Payment) -> list[Choice]:
-    """Return what can be decided about a payment now; its library may be configured no longer (None)."""
+def possible_now(unit: Unit, desk: Desk | None, payment: Payment, case: Case | None = None) -> list[Choice]:
+    """Return what can be decided about a payment now, as the answer to *case* if there is one.
+
+    *desk* is None where its library is configured no longer.
+    """
+    postings = chain.read_postings(unit, payment.id)
     renewal, cents = renewals.of_payment(unit, payment), dict(payment.amounts())
     waiting = [
         one for one in refunds.of_payment(unit, payment.id) if one.state is RefundState.ASKED
     ] + refunds.running(unit, payment.id)
     return possible(
         payment.state,
-        chain.read_postings(unit, payment.id),
+        postings,
         cents,
         open_cases=len(cases.open_of_payment(unit, payment.id)),
+        asked=bool(case_money.waiting(unit, payment, case, postings)),
         refunding=bool(waiting),
         stuck=renewal is not None and renewal.state == "given_up" and not cents[renewal.line_id],
         confirmed=case_money.confirmed(unit, desk, payment),
@@ -55,7 +61,7 @@ def write(
     unit: Unit, desk: Desk, payment: Payment, actor: Actor, decision: Decision, case: Case | None
 ) -> Decided:
     """Write one decision: postings, chain, case and journal together."""
-    if decision.choice not in possible_now(unit, desk, payment):
+    if decision.choice not in possible_now(unit, desk, payment, case):
         return Decided(code="not_possible")
     if may_still_settle(unit, desk, payment):
         return Decided(code="too_early")
@@ -66,7 +72,7 @@ def write(
     waits = {book for book, _ in ledger.balances([*postings, *moved])} & _WAITING
     to = State.PAID if goes_on else None
     if to is None and payment.state in PAID_UNSETTLED and not waits:
-        to = State.RESOLVED
+        to = State.PAID if renewals.free_waits(unit, payment) else State.RESOLVED
     closes = (
         to is not None
         or decision.choice is Choice.NO_ACTION
@@ -101,9 +107,9 @@ def _moves(  # what one decision of several moves
     if decision.choice is Choice.BOOKED_BY_HAND:
         return case_money.by_hand(unit, desk, payment, postings, case)
     if decision.choice is Choice.REFUNDED_OUTSIDE:
-        if decision.lines is None and case_money.must_be_named(postings, case):
+        if decision.lines is None and case_money.must_be_named(unit, payment, case, postings):
             raise RefusedError(Decided(code="no_choice"))
-        parts = case_money.chosen(postings, decision, case)
+        parts = case_money.chosen(unit, payment, decision, case, postings)
         if not parts:
             raise RefusedError(Decided(code="nothing_left"))
         return rules.outside(parts, rules.currency(postings, parts)), False
@@ -115,12 +121,13 @@ def _ask(
 ) -> Decided:
     """Reserve and write a refund; below the configured amount it needs no second person."""
     postings = chain.read_postings(unit, payment.id)
-    parts = case_money.chosen(postings, decision, case)
+    parts = case_money.chosen(unit, payment, decision, case, postings)
     if not parts:
         return Decided(code="nothing_left")
     if decision.meaning is Meaning.FEE_STAYS and _owes_nothing(unit, payment, parts):
         return Decided(code="no_debt")
-    support = desk.providers[payment.provider].capabilities().refund
+    provider = desk.providers.get(payment.provider)
+    support = provider.capabilities().refund if provider else RefundSupport.NONE
     cents = sum(part[2] for part in parts)
     if support is RefundSupport.NONE or (support is RefundSupport.FULL and cents != payment.captured):
         return Decided(code="provider_cannot")
@@ -159,9 +166,11 @@ def _ask(
 
 def gives_back(desk: Desk, payment: Payment) -> bool:
     """Tell whether the payment's provider can give anything back."""
+    if payment.provider == FREE:
+        return True  # There is nothing to give back.
     provider = desk.providers.get(payment.provider)
-    # What was free has no provider, and nothing to give back.
-    return provider is None or provider.capabilities().refund is not RefundSupport.NONE
+    # One that was taken out of the configuration cannot be told any more.
+    return provider is not None and provider.capabilities().refund is not RefundSupport.NONE
 
 
 def order_treasury(unit: Unit, desk: Desk, payment: Payment, actor: Actor, decision: Decision) -> Decided:

@@ -116,8 +116,11 @@ def newest(house: House, libraries: Collection[str], state: str | None) -> tuple
     return tuple(sorted(found, key=lambda one: one.created_at, reverse=True)[:PER_PAGE])
 
 
-def payment_file(house: House, payment_id: str) -> File | None:
-    """Return everything about one payment, None when there is none with this id."""
+def payment_file(house: House, payment_id: str, case_id: str | None = None) -> File | None:
+    """Return everything about one payment, None when there is none with this id.
+
+    What can be decided is the answer to the case, if one is named.
+    """
     payment = show.payment(house, payment_id)
     if payment is None:
         return None
@@ -137,7 +140,7 @@ def payment_file(house: House, payment_id: str) -> File | None:
         evidence=evidence,
         cases=tuple(one for one in (show.case(house, case) for case in about) if one),
         refunds=given_back,
-        choices=tuple(decide.choices(house, payment_id)),
+        choices=tuple(decide.choices(house, payment_id, case_id)),
         left=left,
     )
 

@@ -20,6 +20,7 @@ from ils_payment.domain.ledger import Book, balances
 from ils_payment.domain.refunds import RefundState
 from ils_payment.domain.states import PAID_UNSETTLED
 from ils_payment.errors import InvariantError, RemoteAbsentError, RemoteError
+from ils_payment.flows import after_refund
 from ils_payment.flows.charge import charge
 from ils_payment.flows.hands import backoff
 from ils_payment.flows.renew_late import came_late, doubt_no_more
@@ -95,8 +96,9 @@ def send(house: House, desk: Desk, payment: Payment) -> datetime | None:
 
 def _tell_if_stuck(house: House, payment: Payment, refund: Refund) -> None:
     """Open a case, once, about a refund or counter-debit that does not come to its end; it is tried on."""
+    refund = _fresh(house, refund)
     patience = LONGEST_PENDING if refund.state is RefundState.PENDING else PATIENCE
-    if house.world.now() - refund.asked_at < patience:
+    if house.world.now() - _approved_at(house, refund) < patience:
         return
     with house.store.unit() as unit:
         if not cases.was_opened(unit, payment.library, "refund_stuck", refund.id):
@@ -120,8 +122,8 @@ def _send_one(house: House, desk: Desk, payment: Payment, refund: Refund) -> dat
 
 def _give_back(house: House, desk: Desk, payment: Payment, refund: Refund) -> datetime | None:
     """Look for the refund at the provider, and send it when it is not there and may be sent."""
-    provider = desk.providers[payment.provider]
-    if not isinstance(provider, Refunding):
+    provider = desk.providers.get(payment.provider)
+    if provider is None or not isinstance(provider, Refunding):
         _fail(house, payment, refund, "the provider cannot give money back")
         return None
     if refund.state is RefundState.PENDING:
@@ -246,7 +248,7 @@ def _try(house: House, payment: Payment, refund: Refund, provider: _GivingBack) 
         found = _found(house, payment, provider)
         if any(one.key == begun.key for one in found):
             return _follow(house, payment, begun, found)
-        if outcome.permanent or house.world.now() - (begun.asked_at) > PATIENCE:
+        if outcome.permanent or house.world.now() - _approved_at(house, begun) > PATIENCE:
             _fail(house, payment, begun, outcome.reason)
             return None
     log.warning("refund_not_sent", payment=payment.id, refund=refund.id, reason=outcome.reason)
@@ -296,6 +298,7 @@ def _taken(house: House, payment: Payment, refund: Refund, ref: str, state: Reve
     with house.store.unit() as unit:
         if refunds.change(unit, refund, state=RefundState.DONE, provider_ref=ref, ended_at=unit.now):
             _end(unit, payment, refund, ref)
+            after_refund.tell(unit, payment, refund)
     house.world.failpoint("refund.done")
     return None
 
@@ -310,11 +313,12 @@ def _end(unit: Unit, payment: Payment, refund: Refund, ref: str) -> None:
     columns: dict[str, Any] = {}
     if ends or payment.state not in PAID_UNSETTLED:
         columns["held"] = bool(cases.open_of_payment(unit, payment.id))
+    end = State.PAID if renewals.free_waits(unit, payment) else State.RESOLVED
     payments.move(
         unit,
         payment,
         "refunded",
-        to=State.RESOLVED if ends else None,
+        to=end if ends else None,
         facts={"refund": refund.id, "at_provider": ref, "cents": refund.cents},
         postings=moved,
         **columns,
@@ -330,6 +334,7 @@ def _fail(
         "reason": reason[:200],
         "found": ref,
         "cents": refund.cents,
+        "lines": [line for line, _, _ in refund.parts],
     }
     with house.store.unit() as unit:
         restored = journal.last_restore(unit)
@@ -363,6 +368,13 @@ def _attempt(house: House, payment: Payment) -> AttemptRow:
     if attempt is None or attempt.session_ref is None:  # pragma: no cover - a paid payment has its session
         raise LookupError(payment.id)
     return attempt
+
+
+def _approved_at(house: House, refund: Refund) -> datetime:
+    """Return since when a refund may be sent: it waits for its second person as long as that one likes."""
+    with house.store.read() as unit:
+        said = chain.first_said(unit, refund.payment_id, "refund_approved", {"refund": refund.id})
+    return said or refund.asked_at
 
 
 def _fresh(house: House, refund: Refund) -> Refund:

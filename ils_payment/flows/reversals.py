@@ -9,7 +9,7 @@ is owed again. Nothing here blocks a patron.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ils_payment.domain import refunds as rules
 from ils_payment.domain.ledger import Book
@@ -55,8 +55,8 @@ def take(unit: Unit, payment: Payment, seen: Sequence[Reversal]) -> Payment:
 def catch_up(unit: Unit, payment: Payment) -> Payment:
     """Post what left at the provider while its cents were reserved for a refund that did not happen."""
     for refund in refunds.of_payment(unit, payment.id):
-        missing = refund.cents - sum(cents for _, _, cents in refund.parts)
-        if refund.state is not RefundState.EXTERNAL or not missing:
+        missing = _missing(refund)
+        if not missing:
             continue
         postings = chain.read_postings(unit, payment.id)
         parts = rules.take(rules.left(postings), missing)
@@ -70,6 +70,12 @@ def catch_up(unit: Unit, payment: Payment) -> Payment:
                 postings=rules.leave(parts, rules.currency(postings, parts)),
             )
     return payment
+
+
+def _missing(refund: Refund) -> int:
+    """Return how many cents left at the provider alone and are not posted, because they were not here."""
+    posted = sum(cents for _, _, cents in refund.parts)
+    return refund.cents - posted if refund.state is RefundState.EXTERNAL else 0
 
 
 def _is_same(refund: Refund, reversal: Reversal) -> bool:
@@ -92,6 +98,10 @@ def _external(unit: Unit, payment: Payment, reversal: Reversal, known: Sequence[
     postings = chain.read_postings(unit, payment.id)
     parts = rules.take(rules.left(postings), reversal.cents)
     posted = sum(cents for _, _, cents in parts)
+    # What was promised to the payer and waits for its second person is here still.
+    asked = sum(one.cents for one in known if one.state is RefundState.ASKED)
+    promised = max(asked - sum(_missing(one) for one in known), 0)
+    more = reversal.cents - posted
     refunds.add(
         unit,
         payment,
@@ -116,7 +126,8 @@ def _external(unit: Unit, payment: Payment, reversal: Reversal, known: Sequence[
             "kinds": reversal.kind,
             "at_provider": reversal.ref,
             # More than the ledger has: the same money went back twice.
-            "beyond": reversal.cents - posted,
+            "beyond": max(more - promised, 0),
+            "promised": min(more, promised),
             "earlier": len(known),
         },
         postings=rules.leave(parts, currency),
@@ -130,8 +141,12 @@ def _came_back(unit: Unit, payment: Payment, refund: Refund, reversal: Reversal)
     # A counter-debit that was not tried yet is not made any more; for another, a person has to look.
     charge = "none" if refund.charge_state == "due" else refund.charge_state
     refunds.change(unit, refund, state=RefundState.FAILED, ended_at=unit.now, charge_state=charge)
-    facts = {"refund": refund.id, "at_provider": reversal.ref, "cents": refund.cents}
-    if charge in {"tried", "done"}:
+    facts: dict[str, Any] = {
+        "refund": refund.id,
+        "at_provider": reversal.ref,
+        "lines": [line for line, _, _ in refund.parts],
+    }
+    if charge != "none":
         facts |= {"marker": refund.charge_marker, "charge": refund.charge_ref}
     currency = rules.currency(chain.read_postings(unit, payment.id), refund.parts)
     # What the provider did alone is undone as if it had not been; a refund that persons wanted needs them.
@@ -140,14 +155,16 @@ def _came_back(unit: Unit, payment: Payment, refund: Refund, reversal: Reversal)
         if refund.state is RefundState.EXTERNAL
         else rules.undo_return(refund.parts, currency, Book.RETURNED)
     )
+    # What a bank took on top of that refund takes this money now; a case told of it then.
+    here = max(refund.cents - sum(_missing(one) for one in refunds.of_payment(unit, payment.id)), 0)
+    facts["cents"] = here
     payment = payments.move(
         unit,
         payment,
         "came_back",
-        case="came_back",
+        case="came_back" if here else None,
         subject=f"{refund.id}:{reversal.ref}",
         facts=facts,
         postings=back,
     )
-    # What a bank took on top of that refund takes this money now.
     return catch_up(unit, payment)

@@ -30,6 +30,14 @@ _CENTS = select(func.coalesce(func.sum(payment_lines.c.cents), 0)).where(
         select(claims.c.payment_id).where(claims.c.patron_id == bindparam("patron"))
     ),
     payment_lines.c.claim_key != CARD,
+    # Of a payment with a call for each fee, some may be off the balance already.
+    ~select(postings.c.number)
+    .where(
+        postings.c.payment_id == payment_lines.c.payment_id,
+        postings.c.line_id == payment_lines.c.id,
+        postings.c.destination.in_((Book.LIBRARY_SYSTEM, Book.BY_HAND)),
+    )
+    .exists(),
 )
 
 

@@ -100,6 +100,12 @@ def waiting_line(unit: Unit, payment: Payment) -> str | None:
     return renewal.line_id if renewal is not None and renewal.state not in {"renewed", "given_up"} else None
 
 
+def free_waits(unit: Unit, payment: Payment) -> bool:
+    """Tell whether a renewal that costs nothing waits: it is carried out, whatever becomes of the fees."""
+    line = waiting_line(unit, payment)
+    return line is not None and not dict(payment.amounts())[line]
+
+
 def give_up(unit: Unit, payment: Payment) -> None:
     """Carry out no more of a renewal: a person has seen to the card, or its money is gone.
 

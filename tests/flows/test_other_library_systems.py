@@ -182,3 +182,24 @@ def test_a_method_that_the_provider_does_not_offer_is_refused_at_the_start(tmp_p
     with pytest.raises(ConfigurationError, match="does not offer the method 'cowrie_shells'") as refused:
         Town(f"sqlite:///{tmp_path}/ledger.db", methods=[method])
     assert "It offers: card" in refused.value.mend
+
+
+def test_what_is_booked_of_a_payment_that_goes_on_counts_no_more_for_what_else_can_be_paid(town):
+    can(town, batch=False)
+    payment_id = paid(town)
+    calls = []
+
+    def die_at_the_second(name: str) -> None:
+        if name == "settle.applied":
+            calls.append(name)
+            town.koha.database_down(down=len(calls) > 1)
+
+    town.world.on_failpoint = die_at_the_second
+    hear(town)
+    town.world.on_failpoint = lambda _name: None
+    town.koha.database_down(down=False)
+    waits = ending(town, payment_id)["books"]["to_settle"]
+    assert 0 < waits < DUE
+    town.koha.add_fee(town.koha.patron_ids["erika"], 300)
+    account = town.desk.account(town.erika)
+    assert see.fees(town.house, town.desk, town.erika).limit_cents == account.balance - waits

@@ -26,7 +26,7 @@ def town(renewing_town):
 
 def goes_back(town, payment_id, line):
     asked = resolve(
-        town, case_of(town, payment_id), Choice.REFUND, meaning=Meaning.FEE_DROPPED, lines=(line,)
+        town, case_of(town, payment_id), Choice.REFUND, meaning=Meaning.DOUBLE_PAYMENT, lines=(line,)
     )
     assert decide.approve(town.house, TREASURER, str(asked.refund_id)).ok
     town.run()

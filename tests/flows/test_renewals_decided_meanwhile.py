@@ -142,8 +142,8 @@ def line_of(town, payment_id, cents):
 def given_back(town, payment_id, cents):
     """Persons want the line of *cents* back, and the provider gives it; return the provider's refund."""
     before = set(town.stripe.truth()["refunds"])
-    lines = (line_of(town, payment_id, cents),)
-    asked = resolve(town, case_of(town, payment_id), Choice.REFUND, meaning=Meaning.FEE_DROPPED, lines=lines)
+    lines, twice = (line_of(town, payment_id, cents),), Meaning.DOUBLE_PAYMENT
+    asked = resolve(town, case_of(town, payment_id), Choice.REFUND, meaning=twice, lines=lines)
     if asked.code == "second_person":
         assert decide.approve(town.house, TREASURER, str(asked.refund_id)).ok
     town.run()

@@ -183,7 +183,7 @@ async def show_case(
     in_zone_of(request, house, found.library)
     file, side = None, None
     if found.payment_id is not None:
-        file = await run_in_threadpool(inbox.payment_file, house, found.payment_id)
+        file = await run_in_threadpool(inbox.payment_file, house, found.payment_id, found.case_id)
         side = await ask_library(house, visit, turns, file)
     facts = {"case": found.case_id, "payment": found.payment_id}
     await run_in_threadpool(inbox.note, house, visit.account.id, "case_viewed", facts, found.library)

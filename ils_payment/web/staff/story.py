@@ -85,6 +85,7 @@ FACTS: Mapping[str, str] = {
     "captured": N_("Taken"),
     "cents": N_("Amount"),
     "beyond": N_("More than was here"),
+    "promised": N_("Promised as a refund that nobody has approved yet"),
     "balance": N_("Balance of the account"),
     "reason": N_("Cause"),
     "wrong": N_("What is wrong"),
@@ -107,7 +108,7 @@ FACTS: Mapping[str, str] = {
 """Facts that a person can use, by their names in the chain; the others are for machines."""
 PRIVATE = frozenset({"balance", "reference", "reason", "found", "base", "until", "valid_until"})
 """What account and card of the patron said, and what a clerk or a remote put into words of its own."""
-AMOUNTS = frozenset({"captured", "cents", "beyond", "balance"})
+AMOUNTS = frozenset({"captured", "cents", "beyond", "promised", "balance"})
 
 JOURNAL_FACTS: Mapping[str, str] = {
     **FACTS,

@@ -138,7 +138,7 @@ class Office:
         lines: tuple[str, ...] = ()
         if case.payment_id is not None:
             payment_id = case.payment_id
-            able = self.ask("choices", lambda house: decide.choices(house, payment_id))
+            able = self.ask("choices", lambda house: decide.choices(house, payment_id, case.case_id))
             lines = self.ask("lines", lambda house: show.line_ids(house, payment_id)) or ()
         if not able:
             return None
