@@ -23,17 +23,19 @@ def tell(unit: Unit, payment: Payment, refund: Refund) -> None:
     """
     rest = {line: cents for line, book, cents in refund.parts if line is not None and book not in _SETTLED}
     credited = rest.keys() & _ever_credited(unit, payment)
+    told: dict[str, Any] = {"refund": refund.id}
     if refund.meaning == Meaning.FEE_STAYS and credited:
-        facts = {"reason": "its credit was in question", **_before(unit, refund)}
-        _open(unit, payment, refund, "charge_by_hand", sum(rest[line] for line in credited), facts)
+        told |= {"cents": sum(rest[line] for line in credited), "reason": "its credit was in question"}
+        told |= _before(unit, refund)
+        payments.hold_late(
+            unit, payment.id, "charge_by_hand", told, what="charge_by_hand", subject=f"{refund.id}:again"
+        )
     owed = rest.keys() - credited - _never_charged(unit, payment)
     if refund.meaning == Meaning.FEE_DROPPED and owed:
-        _open(unit, payment, refund, "waive_by_hand", sum(rest[line] for line in owed), {})
-
-
-def _open(unit: Unit, payment: Payment, refund: Refund, kind: str, cents: int, facts: dict[str, Any]) -> None:
-    told = {"refund": refund.id, "cents": cents, **facts}
-    payments.hold_late(unit, payment.id, kind, told, what=kind, subject=f"{refund.id}:{kind}")
+        told |= {"cents": sum(rest[line] for line in owed)}
+        payments.hold_late(
+            unit, payment.id, "waive_by_hand", told, what="waive_by_hand", subject=f"{refund.id}:waive"
+        )
 
 
 def _ever_credited(unit: Unit, payment: Payment) -> set[str]:

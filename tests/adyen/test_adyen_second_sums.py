@@ -150,8 +150,8 @@ def test_of_two_questions_each_is_closed_by_its_own_answer(adyen_town):
 def test_money_of_no_fee_is_given_back_without_a_debit(adyen_town):
     town, payment_id = adyen_town, waiting(adyen_town)
     with town.house.store.unit() as unit:
-        payments.hold_late(unit, payment_id, "marker_missing", {"marker": "x"}, what="reconciled")
-    other = case_of(town, payment_id, "marker_missing")
+        payments.hold_late(unit, payment_id, "unclear", {"marker": "x"})
+    other = case_of(town, payment_id, "unclear")
     assert resolve(town, other, Choice.BOOKED_BY_HAND, reference="desk 7").ok
     assert kinds(town, payment_id) == ["paid_wrong"]
     asked = resolve(town, case_of(town, payment_id, "paid_wrong"), Choice.REFUND, meaning=Meaning.FEE_STAYS)

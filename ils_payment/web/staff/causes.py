@@ -12,6 +12,7 @@ CAUSES = frozenset(
         N_("it may have been sent before the ledger was restored"),
         N_("it stayed unclear after repetitions"),
         N_("it was confirmed, but its marker is not there"),
+        N_("its credit was in question"),
         N_("less is owed than the credits explain"),
         N_("no result was recorded"),
         N_("not all of the credit was used for fees"),

@@ -56,6 +56,7 @@ STEPS: Mapping[str, str] = {
     "charge_try": N_("The library system was asked to owe the fee again"),
     "charged": N_("The fee is owed again in the library system"),
     "charge_by_hand": N_("The fee has to be written into the library system by hand"),
+    "waive_by_hand": N_("The fee has to be waived in the library system by hand"),
     "renewal_sold": N_("A card renewal is part of it"),
     "renew_try": N_("The library system was asked to renew the card"),
     "renew_renewed": N_("The library system answered: renewed"),
