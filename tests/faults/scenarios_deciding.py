@@ -132,9 +132,9 @@ def refund_instead_of_settling(s: Stage) -> None:
     s.later(minutes=1)
 
 
-@scenario("resolved")
+@scenario("resolved held")
 def refund_before_settling(s: Stage) -> None:
-    """The patron wants the money back while Koha is away."""
+    """The patron wants the money back while Koha is away; somebody has to waive the fee there."""
     s.begin()
     s.pay()
     s.leave(KOHA)

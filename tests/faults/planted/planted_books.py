@@ -131,14 +131,14 @@ def personal_data_in_a_log_line(patch):
 def personal_data_at_the_provider(patch):
     """The provider's page shows the title of the book."""
 
-    def payer_lines(original, house, desk, lines, language):
+    def payer_lines(original, desk, payment, today):
         from ils_payment.model import AttemptLine
 
-        return tuple(AttemptLine(text=_TEXTS.get(one.id, "?"), cents=one.cents) for one in lines)
+        return tuple(AttemptLine(text=_TEXTS.get(one.id, "?"), cents=one.cents) for one in payment.lines)
 
-    def line(original, house, desk, fee, line_id):
+    def line(original, desk, fee, line_id, today):
         _TEXTS[line_id] = fee.text
-        return original(house, desk, fee, line_id)
+        return original(desk, fee, line_id, today)
 
     instead(patch, freeze, "_line", line)
     instead(patch, freeze, "_payer_lines", payer_lines)
