@@ -112,7 +112,8 @@ def show_payment(config: Path | None, payment: str, *, as_json: bool) -> None:
 
 def print_whereabouts(where: Whereabouts) -> None:
     """Say where to look in the other systems; what is empty is left out."""
-    click.echo(f"Patron  {where.patron or '(erased)'} in the library system (Koha: borrowernumber)")
+    system = f"the library system {where.library_system}" if where.patron else "the library system"
+    click.echo(f"Patron  {where.patron or '(erased)'} in {system} (Koha: borrowernumber)")
     for name, found in (("Fees", where.fees), ("Credits", where.credits)):
         if found:
             click.echo(f"{name:7} {', '.join(found)} in the library system")

@@ -90,7 +90,7 @@ def _follow_up(house: House, desk: Desk, payment: Payment) -> datetime | None:
     with house.store.read() as unit:
         waits = installation.is_unreconciled(unit)
         current = payments.load(unit, payment.id)
-        patron = patrons.patron_ref(unit, payment.patron_id)
+        patron = patrons.patron_ref(unit, payment.patron_id, desk.patrons)
     if current is None or current.fence != payment.fence or current.state is not State.SETTLED:
         return None
     if patron is None:

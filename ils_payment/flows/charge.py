@@ -93,10 +93,10 @@ def charge(house: House, desk: Desk, payment: Payment, refund: Refund) -> dateti
     )
     owner = house.world.new_id()
     with house.store.read() as unit:
-        patron = patrons.patron_ref(unit, payment.patron_id)
-        ours = patrons.belongs_to(unit, payment.patron_id, desk.patrons)
-    if patron is None or not ours:
-        _by_hand(debit, "the library system is another one now" if patron else "the patron was erased")
+        patron = patrons.patron_ref(unit, payment.patron_id, desk.patrons)
+        erased = patrons.met_at(unit, payment.patron_id)[0] is None
+    if patron is None:
+        _by_hand(debit, "the patron was erased" if erased else "the library system is another one now")
         return None
     if any(line is None and book is Book.BY_HAND for line, book, _ in refund.parts):
         # Which fees it was booked for knows only who booked it.

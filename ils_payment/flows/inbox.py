@@ -233,7 +233,7 @@ def library_side(house: House, desk: Desk, payment_id: str) -> LibrarySide:
     """Ask the library system about the patron, the frozen fees and our credits, as they are now."""
     with house.store.read() as unit:
         payment = payments.load(unit, payment_id)
-        patron = patrons.patron_ref(unit, payment.patron_id) if payment else None
+        patron = patrons.patron_ref(unit, payment.patron_id, desk.patrons) if payment else None
         markers = [one.marker for one in orders.of_payment(unit, payment_id)]
     if payment is None or patron is None:
         return LibrarySide(problem="unknown")

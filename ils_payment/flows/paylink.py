@@ -160,7 +160,7 @@ def look(house: House, desk: Desk, token: str) -> LinkView:
     if ticket is None:
         return LinkView(state="altered")
     with house.store.read() as unit:
-        patron = patrons.patron_ref(unit, ticket.patron_id)
+        patron = patrons.patron_ref(unit, ticket.patron_id, desk.patrons)
         running = claims.of_patron(unit, ticket.patron_id).get(CARD)
     if patron is None or house.world.now().timestamp() > ticket.ends:
         return LinkView(state="over")

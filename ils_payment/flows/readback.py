@@ -79,7 +79,7 @@ def read_path_is_fresh(house: House, desk: Desk) -> bool:
     """Prove that an absent marker would be seen: the newest one that we confirmed is readable."""
     with house.store.read() as unit:
         newest = orders.newest_confirmed(unit, desk.key)
-        ref = patrons.patron_ref(unit, newest[0]) if newest else None
+        ref = patrons.patron_ref(unit, newest[0], desk.patrons) if newest else None
     if newest is None or ref is None:
         return False
     try:

@@ -185,7 +185,7 @@ def _wait_for_settling(house: House, desk: Desk, payment: Payment, refund: Refun
             for one in orders.of_payment(unit, payment.id)
             if one.state != "applied" and one.tries and unsettled & set(one.line_ids)
         ]
-        patron = patrons.patron_ref(unit, payment.patron_id)
+        patron = patrons.patron_ref(unit, payment.patron_id, desk.patrons)
         renewal = renewals.of_payment(unit, payment)
     now = house.world.now()
     if renewal is not None and now < (over := renewals.doubtful_until(renewal, quarantine(desk))):

@@ -50,9 +50,11 @@ def settle(house: House, desk: Desk, payment: Payment) -> datetime | None:
         if installation.is_unreconciled(unit):
             # A restored ledger may lack what was settled since its backup.
             return unit.now + WHILE_SHUT
-        patron = patrons.patron_ref(unit, payment.patron_id)
+        patron = patrons.patron_ref(unit, payment.patron_id, desk.patrons)
         if patron is None:
-            payments.move(unit, payment, "patron_erased", case="unexpected")
+            erased = patrons.met_at(unit, payment.patron_id)[0] is None
+            what = "patron_erased" if erased else "patron_elsewhere"
+            payments.move(unit, payment, what, case="unexpected")
             return None
         restored = _since_restore(unit, desk, payment)
         if restored and not cases.was_decided(unit, payment.library, "unclear", restored):

@@ -99,13 +99,13 @@ def newest(
         return tuple(_view(house, unit, one) for one in found)
 
 
-def belongs_to(house: House, payment_id: str, library: str, patron: PatronRef) -> bool:
-    """Tell whether a payment is this patron's own."""
+def belongs_to(house: House, desk: Desk, payment_id: str, patron: PatronRef) -> bool:
+    """Tell whether a payment is this patron's own, and of this library."""
     with house.store.read() as unit:
         found = payments.load(unit, payment_id)
-        if found is None or found.library != library:
+        if found is None or found.library != desk.key:
             return False
-        return patrons.patron_ref(unit, found.patron_id) == patron
+        return patrons.patron_ref(unit, found.patron_id, desk.patrons) == patron
 
 
 def whereabouts(house: House, payment_id: str) -> Whereabouts:
@@ -116,8 +116,14 @@ def whereabouts(house: House, payment_id: str) -> Whereabouts:
             raise LookupError(payment_id)
         attempt = attempts.latest(unit, payment_id)
         credited = (order.remote_ref for order in orders.of_payment(unit, payment_id))
+        system, ref = patrons.met_at(unit, found.patron_id)
+        desk = house.libraries.get(found.library)
+        if desk is not None and desk.patrons != system:
+            # Whoever looked for the id there would find somebody else.
+            ref = None
         return Whereabouts(
-            patron=patrons.patron_ref(unit, found.patron_id),
+            library_system=system,
+            patron=ref,
             fees=tuple(line.fee_ref for line in found.lines if line.fee_ref),
             credits=tuple(one for one in credited if one),
             session=attempt.session_ref if attempt else None,

@@ -56,9 +56,10 @@ def follow(house: House, desk: Desk, payment: Payment) -> datetime | None:
         return None
     with house.store.read() as unit:
         known = elending.of_payment(unit, payment.id)
-        patron = patrons.patron_ref(unit, payment.patron_id)
+        patron = patrons.patron_ref(unit, payment.patron_id, desk.patrons)
     if patron is None:
-        # The patron's data were erased: there is nobody to ask about, and nobody to tell.
+        # The patron's data were erased, or are of a former library system: there is nobody to ask about, and
+        # nobody to tell.
         return None
     now = house.world.now()
     at = _next(names, known, now)

@@ -187,10 +187,12 @@ NOT_BEGUN = (
 class Whereabouts:
     """Where a payment is found in the other systems, for the person who decides a case. Private.
 
-    ``patron`` is the library system's own id (Koha: borrowernumber), None once erased; ``fees`` its
-    ids of the fee lines; ``credits`` the ids of credits it confirmed; ``session`` the provider's session.
+    ``library_system`` is the name of the one that all this is of, which may be a former one; ``patron`` its
+    own id (Koha: borrowernumber); both None once erased. ``fees`` are its ids of the fee lines; ``credits``
+    the ids of credits it confirmed; ``session`` the provider's session.
     """
 
+    library_system: str | None
     patron: str | None
     fees: tuple[str, ...]
     credits: tuple[str, ...]

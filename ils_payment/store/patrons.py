@@ -22,7 +22,9 @@ _KNOWN = select(private_patrons.c.id).where(
     private_patrons.c.library == bindparam("at"), private_patrons.c.patron_ref == bindparam("ref")
 )
 _MET = _KNOWN.with_for_update(key_share=True)
-_REF = select(private_patrons.c.patron_ref).where(private_patrons.c.id == bindparam("patron"))
+_MET_AT = select(private_patrons.c.library, private_patrons.c.patron_ref).where(
+    private_patrons.c.id == bindparam("patron"), private_patrons.c.patron_ref.is_not(None)
+)
 
 
 def patron_id(unit: Unit, library: str, ref: PatronRef) -> str:
@@ -46,16 +48,19 @@ def known_id(unit: Unit, library: str, ref: PatronRef) -> str | None:
     return found
 
 
-def patron_ref(unit: Unit, patron: str) -> PatronRef | None:
-    """Return the library system's id of a patron, None once it has been erased."""
-    found = unit.connection.execute(_REF, {"patron": patron}).scalar()
-    return PatronRef(found) if found is not None else None
+def patron_ref(unit: Unit, patron: str, library_system: str) -> PatronRef | None:
+    """Return the id under which the library system of this name knows a patron, None once it has been erased.
+
+    None as well where another library system knows the patron: in this one, the id names somebody else.
+    """
+    system, ref = met_at(unit, patron)
+    return ref if system == library_system else None
 
 
-def belongs_to(unit: Unit, patron: str, library_system: str) -> bool:
-    """Tell whether our id of a patron is of the library system that has this name."""
-    named = select(private_patrons.c.library).where(private_patrons.c.id == patron)
-    return unit.connection.execute(named).scalar() == library_system
+def met_at(unit: Unit, patron: str) -> tuple[str, PatronRef] | tuple[None, None]:
+    """Return the name of the library system that knows a patron, and its id there; twice None once erased."""
+    found = unit.connection.execute(_MET_AT, {"patron": patron}).first()
+    return (found.library, PatronRef(found.patron_ref)) if found else (None, None)
 
 
 def known_as(unit: Unit, library: str) -> list[str]:

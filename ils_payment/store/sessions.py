@@ -91,13 +91,16 @@ def open_session(
     )
 
 
-def find_session(unit: Unit, digest: str, library: str) -> SessionRow | None:
-    """Return the session of *library* with this digest; a session of another library does not count."""
+def find_session(unit: Unit, digest: str, library: str, library_system: str) -> SessionRow | None:
+    """Return the session of *library* with this digest; a session of another library does not count.
+
+    Nor does one from before the library had the library system of this name: its patron is a stranger here.
+    """
     row = unit.connection.execute(
         select(private_sessions, private_patrons.c.patron_ref)
         .join(private_patrons, private_patrons.c.id == private_sessions.c.patron_id)
         .where(private_sessions.c.id == digest, private_sessions.c.library == library)
-        .where(private_patrons.c.patron_ref.is_not(None))
+        .where(private_patrons.c.library == library_system, private_patrons.c.patron_ref.is_not(None))
     ).first()
     if row is None:
         return None

@@ -209,7 +209,7 @@ def show_payment(
 ) -> PaymentOut | Response:
     """Say where a payment stands. Ask again every few seconds until it is `settled` or `held`."""
     view = show.payment(house, payment_id)
-    if view is None or not show.belongs_to(house, payment_id, desk.key, visit.patron):
+    if view is None or not show.belongs_to(house, desk, payment_id, visit.patron):
         return problem(404, "not_found")
     return PaymentOut.of(view, asking.platforms(house, view))
 
@@ -224,6 +224,6 @@ async def cancel_payment(
     house: HouseHere, desk: DeskHere, visit: _Visit, turns: TurnsHere, payment_id: _PaymentId
 ) -> PaymentOut | Response:
     """Close the payment page and free the fees; if it was paid meanwhile, the answer says so."""
-    if not await run_in_threadpool(show.belongs_to, house, payment_id, desk.key, visit.patron):
+    if not await run_in_threadpool(show.belongs_to, house, desk, payment_id, visit.patron):
         return problem(404, "not_found")
     return PaymentOut.of(await pages.close(house, desk, turns, payment_id))

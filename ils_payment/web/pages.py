@@ -50,7 +50,7 @@ class _Asked(BaseModel):
 
 def _own(house: House, desk: Desk, visit: Visit, payment_id: str) -> PaymentView:
     """Return the patron's own payment; for all others there is no such page."""
-    if not show.belongs_to(house, payment_id, desk.key, visit.patron):
+    if not show.belongs_to(house, desk, payment_id, visit.patron):
         log.warning("not_their_payment", library=desk.key)
         raise HTTPException(404)
     return _payment(house, desk, payment_id)
@@ -119,9 +119,7 @@ async def come_back(
 
     The patron goes on to the whole page; whoever has only the token sees state, amount and number.
     """
-    if visit is not None and await run_in_threadpool(
-        show.belongs_to, house, payment_id, desk.key, visit.patron
-    ):
+    if visit is not None and await run_in_threadpool(show.belongs_to, house, desk, payment_id, visit.patron):
         await _look(house, desk, turns, payment_id, _added(request))
         return RedirectResponse(address(desk, payment_id), 303)
     if not links.is_good(house, payment_id, t):

@@ -87,7 +87,7 @@ def find(house: House, desk: Desk, value: str, *, kind: str = PAGE, touch: bool 
     """Return the visit that *value* opens at this library, None when it is unknown or over."""
     digest = cookies.digest(kind, value)
     with house.store.read() as unit:
-        row = sessions.find_session(unit, digest, desk.key)
+        row = sessions.find_session(unit, digest, desk.key, desk.patrons)
         now = unit.now
     if row is None or now >= row.ends_at or now >= row.seen_at + IDLE:
         return None

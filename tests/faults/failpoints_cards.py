@@ -26,7 +26,7 @@ def hold_card_rules(town: Town, payment: Payment, end: dict[str, Any]) -> Renewe
     """Hold the renewal in *payment* to the rules; return what it cost, None where it renews no card."""
     with town.house.store.read() as unit:
         renewal = renewals.of_payment(unit, payment)
-        patron = patrons.patron_ref(unit, payment.patron_id)
+        patron = patrons.patron_ref(unit, payment.patron_id, town.desk.patrons)
         others = unit.connection.execute(
             select(payments.c.captured)
             .join(renewals_table, renewals_table.c.payment_id == payments.c.id)

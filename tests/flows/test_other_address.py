@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from ils_payment_koha.simulator import KohaSimulator
 
 from ils_payment.domain.refunds import Meaning
 from ils_payment.errors import ConfigurationError
-from ils_payment.flows import subject
+from ils_payment.flows import inbox, pay, show, subject
 from ils_payment.flows.house import open_house
+from ils_payment.flows.reconcile import reconcile
+from ils_payment.flows.settle import settle
 from ils_payment.flows.views import NotBegun
 from ils_payment.model import Actor, State
 from tests.conftest import KOHA, Town, settings_for
-from tests.flows.decisions import approved, case_of, only_refund
-from tests.flows.truths import hear, paid
+from tests.flows.decisions import approved, case_of, kinds, only_refund, settled_payment, took
+from tests.flows.truths import hear, load, paid, trail
 
 # Longer than forty characters, as many addresses of Koha's interface for staff are.
 NEW = "koha-intranet.stadtbuecherei-lindental.example"
@@ -39,6 +43,12 @@ def moved(town: Town, **library):
     )
     town.house = open_house(settings, town.world)
     town.desk = town.house.libraries["lindental"]
+
+
+def another(town: Town) -> None:
+    """Another Koha, in which the same numbers are other people's."""
+    town.koha = KohaSimulator.demo(town.world)
+    moved(town)
 
 
 def test_open_payments_of_a_library_system_that_is_called_otherwise_stop_the_program(town):
@@ -83,11 +93,42 @@ def test_a_refund_that_is_on_its_way_stops_the_program_too(town):
 def test_what_is_owed_again_is_never_charged_to_the_same_number_in_another_library_system(town):
     payment_id = paid(town)
     hear(town)
-    town.koha = KohaSimulator.demo(town.world)
-    moved(town)
+    another(town)
     approved(town, payment_id, Meaning.FEE_STAYS)
     town.run_for(hours=3, rounds=20)
     assert only_refund(town, payment_id).charge_state == "by_hand"
     assert (
         case_of(town, payment_id, "charge_by_hand").facts["reason"] == "the library system is another one now"
     )
+
+
+def test_money_that_comes_late_is_never_booked_for_the_same_number_in_another_library_system(town):
+    payment_id = town.started(only=1)
+    pay.cancel(town.house, payment_id)
+    another(town)
+    took(town, payment_id, town.view(payment_id).cents)
+    settle(town.house, town.desk, load(town, payment_id))
+    assert (kinds(town, payment_id), town.credits()) == (["unexpected"], [])
+    assert "patron_elsewhere" in trail(town, payment_id)
+
+
+def test_staff_see_nobody_elses_account_beside_a_payment_from_a_former_library_system(town):
+    payment_id = settled_payment(town, only=1)
+    assert inbox.library_side(town.house, town.desk, payment_id).card
+    assert show.whereabouts(town.house, payment_id).patron == town.erika
+    another(town)
+    before = len(town.world.requests)
+    side = inbox.library_side(town.house, town.desk, payment_id)
+    assert (side.problem, side.card, side.balance) == ("unknown", None, None)
+    assert show.whereabouts(town.house, payment_id).patron is None
+    assert len(town.world.requests) == before
+
+
+def test_a_comparison_looks_into_nobody_elses_account(town):
+    settled_payment(town, only=1)
+    town.world.pass_time(minutes=1)
+    since = town.world.now() - timedelta(hours=2)
+    another(town)
+    report = reconcile(town.house, town.desk, since, town.world.now(), ROOT)
+    assert (report.counts["patrons_elsewhere"], report.counts.get("patrons", 0)) == (1, 0)
+    assert (report.differences, report.gaps) == ([], [])

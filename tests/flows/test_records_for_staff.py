@@ -29,10 +29,10 @@ def test_a_patron_reads_the_own_payments_the_newest_first_and_nobody_elses(town)
     other = paid(town, patron=of(town, "jan"))
     assert [one.payment_id for one in show.history(town.house, town.desk, town.erika)] == [second, first]
     assert show.history(town.house, town.desk, PatronRef("nobody")) == ()
-    assert show.belongs_to(town.house, first, "lindental", town.erika)
-    assert not show.belongs_to(town.house, other, "lindental", town.erika)
-    assert not show.belongs_to(town.house, first, "elsewhere", town.erika)
-    assert not show.belongs_to(town.house, "nothing", "lindental", town.erika)
+    assert show.belongs_to(town.house, town.desk, first, town.erika)
+    assert not show.belongs_to(town.house, town.desk, other, town.erika)
+    assert not show.belongs_to(town.house, replace(town.desk, key="elsewhere"), first, town.erika)
+    assert not show.belongs_to(town.house, town.desk, "nothing", town.erika)
 
 
 def test_a_fee_leads_to_the_newest_payment_that_it_is_part_of_and_to_no_void_one(town):

@@ -40,6 +40,6 @@ def test_a_patron_who_only_looked_is_not_kept_and_one_who_paid_is(each_town):
     with town.house.store.unit() as unit:
         sessions.purge(unit, unit.now)
     with town.house.store.read() as unit:
-        assert patrons.patron_ref(unit, looked) is None
+        assert patrons.patron_ref(unit, looked, town.desk.patrons) is None
         assert patrons.known_id(unit, town.desk.patrons, town.erika) is not None
     assert town.view(payment)

@@ -66,7 +66,7 @@ def test_a_patron_whose_row_was_purged_a_moment_ago_is_met_anew(postgresql_url):
     event.listen(town.house.store.engine, "after_cursor_execute", purge)
     with town.house.store.unit() as unit:
         second = patrons.patron_id(unit, "lindental", ref)
-        assert patrons.patron_ref(unit, second) == ref
+        assert patrons.patron_ref(unit, second, "lindental") == ref
     assert purged
     assert second != first
     other.dispose()
@@ -273,14 +273,16 @@ def test_a_session_of_one_library_opens_no_other_and_is_gone_once_it_is_closed(e
             ends_at=unit.now + timedelta(hours=1),
         )
     town.world.pass_time(minutes=5)
+    system = town.desk.patrons
     with town.house.store.unit() as unit:
-        assert sessions.find_session(unit, "d", "elsewhere") is None
-        assert sessions.find_session(unit, "e", "lindental") is None
+        assert sessions.find_session(unit, "d", "elsewhere", system) is None
+        assert sessions.find_session(unit, "e", "lindental", system) is None
+        assert sessions.find_session(unit, "d", "lindental", "another library system") is None
         sessions.touch_session(unit, "d")
-        found = sessions.find_session(unit, "d", "lindental")
+        found = sessions.find_session(unit, "d", "lindental", system)
         assert found is not None
         assert (found.patron, found.patron_id, found.language) == (town.erika, patron, "de")
         assert (found.seen_at, found.ends_at) == (town.world.now(), begun + timedelta(hours=1))
         sessions.close_session(unit, "d")
-        assert sessions.find_session(unit, "d", "lindental") is None
+        assert sessions.find_session(unit, "d", "lindental", system) is None
         sessions.close_session(unit, "d")

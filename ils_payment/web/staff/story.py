@@ -40,6 +40,7 @@ STEPS: Mapping[str, str] = {
     "receipt_queued": N_("A receipt was asked for by e-mail"),
     "elending_answer": N_("It was found out what works again for the patron"),
     "patron_erased": N_("The patron's data were erased"),
+    "patron_elsewhere": N_("The library system is another one now and does not know this patron"),
     "reversed": N_("Money went back at the provider"),
     "reversal_posted": N_("Money that went back at the provider was written into the ledger"),
     "came_back": N_("Money that was given back has come back"),
