@@ -27,7 +27,7 @@ from ils_payment.flows.deciding import (
 from ils_payment.flows.decision import Decided, Decision, RefusedError
 from ils_payment.flows.hands import in_hands
 from ils_payment.flows.reversals import catch_up
-from ils_payment.store import cases, chain, journal, orders, payments, reasons, refunds
+from ils_payment.store import cases, chain, inbox, journal, orders, payments, reasons, refunds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,8 +67,14 @@ def resolve(house: House, actor: Actor, case_id: str, version: int, decision: De
     return _with(house, case.payment_id, work)
 
 
-def refund(house: House, actor: Actor, payment_id: str, decision: Decision) -> Decided:
-    """Ask for a refund of a payment that has no case. LookupError: there is no such payment."""
+def refund(
+    house: House, actor: Actor, payment_id: str, decision: Decision, *, seen: int | None = None
+) -> Decided:
+    """Ask for a refund of a payment that has no case. LookupError: there is no such payment.
+
+    *seen* is how many cases of it, all closed, the person has seen: one that came since is not decided
+    unseen, nor what somebody decided about it overlooked. None: whoever asks has seen no page.
+    """
     if decision.choice is not Choice.REFUND:
         return Decided(code="not_possible")
     problem = _incomplete(decision)
@@ -76,6 +82,10 @@ def refund(house: House, actor: Actor, payment_id: str, decision: Decision) -> D
         return problem
 
     def work(unit: Unit, desk: Desk, payment: Payment) -> Decided:
+        if seen is not None and (
+            seen != len(inbox.case_ids_of(unit, payment.id)) or cases.open_of_payment(unit, payment.id)
+        ):
+            return Decided(code="conflict")
         if payment.state in PAID_UNSETTLED and not payment.held:
             tried = [one for one in orders.of_payment(unit, payment.id) if one.state == "open"]
             if tried:

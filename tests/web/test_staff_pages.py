@@ -355,6 +355,24 @@ def test_the_second_clerk_is_told_what_was_decided(office):
     assert "me too" not in str(office.everything_stored())
 
 
+@pytest.mark.parametrize("decided", [False, True])
+def test_a_refund_form_that_was_open_before_a_case_came_decides_nothing(office, decided):
+    browser, _ = office.staff_browser("treasurer")
+    page = browser.get(f"/staff/payments/{office.settled}").text
+    seen = re.findall(r'name="(csrf|version|lines)" value="([^"]+)"', page)
+    office.pays_again(office.settled)
+    (came,) = (one for one in show.case_list(office.house) if one.payment_id == office.settled)
+    if decided:
+        office.decide(browser, "no_action", case=came.case_id)
+    before = show.case(office.house, came.case_id)
+    form = {**dict(seen), "reason": REASON, "meaning": "fee_dropped"}
+    answer = browser.post(f"/staff/payments/{office.settled}/refund?lang=de", data=form)
+    assert (answer.status_code, "oder es kam ein Fall dazu" in answer.text) == (409, True)
+    assert f"/staff/cases/{came.case_id}" in answer.text
+    assert show.case(office.house, came.case_id) == before
+    assert show.refunds_of(office.house, office.settled) == ()
+
+
 @pytest.mark.parametrize(
     ("form", "problem"),
     [

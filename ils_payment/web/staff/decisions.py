@@ -97,13 +97,15 @@ async def decide_case(
 async def refund_payment(
     request: Request, house: HouseHere, visit: WithRefunds, turns: TurnsHere, payment_id: str, sent: SentForm
 ) -> Response:
-    """Ask for a refund of a payment that has no case."""
+    """Ask for a refund of a payment that has no case; the form's version is how many cases it has had."""
     await run_in_threadpool(own_payment, house, visit, payment_id)
     sent = sent.model_copy(update={"choice": Choice.REFUND})
     problem = await _hindrance(request, house, visit, sent)
     if not problem:
         decision = _decision(sent)
-        outcome = await run_in_threadpool(decide.refund, house, actor(visit), payment_id, decision)
+        outcome = await run_in_threadpool(
+            decide.refund, house, actor(visit), payment_id, decision, seen=sent.version
+        )
         if outcome.ok:
             return RedirectResponse(f"/staff/payments/{payment_id}?done={outcome.code}", 303)
         problem = outcome.code

@@ -229,7 +229,9 @@ ROLES: Mapping[str, str] = {
 }
 
 PROBLEMS: Mapping[str, str] = {
-    "conflict": N_("Somebody else has decided this in the meantime. Your decision was not carried out."),
+    "conflict": N_(
+        "Somebody else has decided this in the meantime, or a case came. Your decision was not carried out."
+    ),
     "too_early": N_(
         "The library system may still carry out what it was asked to. Please try again later; most often a "
         "quarter of an hour is enough."
