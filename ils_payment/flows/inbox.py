@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from ils_payment.store.unit import Unit
 
 PER_PAGE = 50
-MOST_FOUND = 100
 
 log = structlog.get_logger(__name__)
 
@@ -268,7 +267,7 @@ def of_card(house: House, desk: Desk, card: str) -> tuple[PaymentView, ...] | No
     patron = desk.system.find_patron(card)
     if patron is None:
         return None
-    return tuple(one for one in show.history(house, desk, patron)[:MOST_FOUND] if one.library == desk.key)
+    return show.history(house, desk, patron)
 
 
 # --- who looked at what ------------------------------------------------------------------------

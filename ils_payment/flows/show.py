@@ -54,12 +54,12 @@ def named(house: House, name: str) -> PaymentView | None:
 
 
 def history(house: House, desk: Desk, patron: PatronRef) -> tuple[PaymentView, ...]:
-    """Return the patron's payments, the newest first."""
+    """Return the patron's payments in this library, the newest first."""
     with house.store.read() as unit:
         known = patrons.known_id(unit, desk.patrons, patron)
         if known is None:
             return ()
-        return tuple(_view(house, unit, found) for found in payments.of_patron(unit, known))
+        return tuple(_view(house, unit, found) for found in payments.of_patron(unit, known, desk.key))
 
 
 def paid_with(
@@ -79,8 +79,8 @@ def paid_with(
     wanted = set(keys)
     with house.store.read() as unit:
         known = patrons.known_id(unit, desk.patrons, patron)
-        for found in payments.of_patron(unit, known) if known else ():
-            if found.library != desk.key or found.state is State.VOID:
+        for found in payments.of_patron(unit, known, desk.key) if known else ():
+            if found.state is State.VOID:
                 continue
             sold = renewals.of_payment(unit, found) if until else None
             recent = house.world.now() - found.created_at < _RECENTLY and cents in {None, found.cents}

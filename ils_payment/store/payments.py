@@ -154,11 +154,11 @@ def _payment(unit: Unit, row: Any) -> Payment:  # noqa: ANN401 - a row mapping
     )
 
 
-def of_patron(unit: Unit, patron: str, *, limit: int = 100) -> list[Payment]:
-    """Return the payments of a patron, the newest first."""
+def of_patron(unit: Unit, patron: str, library: str, *, limit: int = 100) -> list[Payment]:
+    """Return the payments of a patron in one of the libraries that share the patron, the newest first."""
     rows = unit.connection.execute(
         select(payments)
-        .where(payments.c.patron_id == patron)
+        .where(payments.c.patron_id == patron, payments.c.library == library)
         .order_by(payments.c.created_at.desc())
         .limit(limit)
     ).mappings()

@@ -29,6 +29,7 @@ def test_a_patron_reads_the_own_payments_the_newest_first_and_nobody_elses(town)
     other = paid(town, patron=of(town, "jan"))
     assert [one.payment_id for one in show.history(town.house, town.desk, town.erika)] == [second, first]
     assert show.history(town.house, town.desk, PatronRef("nobody")) == ()
+    assert show.history(town.house, replace(town.desk, key="elsewhere"), town.erika) == ()
     assert show.belongs_to(town.house, town.desk, first, town.erika)
     assert not show.belongs_to(town.house, town.desk, other, town.erika)
     assert not show.belongs_to(town.house, replace(town.desk, key="elsewhere"), first, town.erika)

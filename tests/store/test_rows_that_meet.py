@@ -253,7 +253,10 @@ def test_the_payments_of_a_patron_are_the_own_ones_the_newest_first(each_town):
     second = paid(town)
     paid(town, patron=PatronRef(str(town.koha.patron_ids["jan"])))
     with town.house.store.read() as unit:
-        mine = payments.of_patron(unit, load(town, first).patron_id)
+        patron = load(town, first).patron_id
+        mine = payments.of_patron(unit, patron, "lindental")
+        assert payments.of_patron(unit, patron, "another library of this library system") == []
+        assert payments.of_patron(unit, patron, "lindental", limit=1) == mine[:1]
     assert [one.id for one in mine] == [second, first]
     assert [one.state for one in mine] == [State.OPEN, State.SETTLED]
     assert books(town, first)["provider"] > -DUE

@@ -193,6 +193,18 @@ def test_a_second_payment_names_the_running_one_which_can_be_cancelled(doors):
     assert catalogue.post("/payments", confirmed).status_code == 201
 
 
+def test_libraries_that_share_a_library_system_each_tell_of_their_own_payments(doors):
+    payment = doors.town.started(only=1)
+    pay.cancel(doors.house, payment)
+    for library, theirs in (("lindental", [payment]), ("seehausen", [])):
+        listed = Catalogue(doors, library=library).get("/payments").json()["payments"]
+        assert [one["payment_id"] for one in listed] == theirs
+        browser = doors.arrived("erika", library)
+        assert (payment in browser.get(f"/{library}/payments").text) == bool(theirs)
+        told = browser.get(f"/{library}/fees?cancelled=1&lang=en").text
+        assert ("Cancelled. Nothing was charged." in told) == bool(theirs)
+
+
 def test_every_way_of_not_beginning_has_an_answer(doors, monkeypatch):
     catalogue = Catalogue(doors)
     confirmed = catalogue.confirmed()
