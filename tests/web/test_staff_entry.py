@@ -304,7 +304,15 @@ def test_local_accounts_can_be_switched_off(tmp_path, arrival_settings, monkeypa
     page = browser.get("/staff/login").text
     assert 'name="password"' not in page
     assert 'href="/staff/oidc"' in page
+    assert browser.get("/staff/enrol", params={"link": room.link_for("ada")}).status_code == 404
     town.close()
+
+
+def test_a_session_ends_with_the_way_in_that_it_came_by(room, monkeypatch):
+    browser, _ = room.staff_browser()
+    staff = room.house.settings.staff.model_copy(update={"local_accounts": False})
+    monkeypatch.setattr(room.house, "settings", room.house.settings.model_copy(update={"staff": staff}))
+    assert browser.get("/staff/").status_code == 303
 
 
 # --- sessions ----------------------------------------------------------------------------------

@@ -353,6 +353,16 @@ def is_fresh(room, cookie):
     return visit is not None and visit.fresh
 
 
+def test_without_the_identity_provider_its_people_are_signed_in_no_more(make):
+    room = make()
+    browser = room.browser()
+    room.come_in(browser)
+    assert browser.get("/staff/").status_code == 200
+    staff = room.house.settings.staff.model_copy(update={"oidc": None})
+    room.house.settings = room.house.settings.model_copy(update={"staff": staff})
+    assert browser.get("/staff/").status_code == 303
+
+
 def test_who_is_signed_in_is_proven_once_more(room):
     browser = room.browser()
     now = int(room.world.now().timestamp())

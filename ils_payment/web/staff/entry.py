@@ -38,6 +38,12 @@ _Text = Annotated[str, Form(max_length=1000)]
 # --- name, password and code -------------------------------------------------------------------
 
 
+async def local_accounts(house: HouseHere) -> None:
+    """Let pass where accounts with a password may come in; elsewhere there are no pages for them."""
+    if house.settings.staff is None or not house.settings.staff.local_accounts:
+        raise HTTPException(404)
+
+
 @router.get("/login")
 def form(
     request: Request, house: HouseHere, visit: StaffMaybe, to: Annotated[str, Query(max_length=200)] = ""
@@ -81,7 +87,7 @@ def _with_form(request: Request, house: House, page: str, status: int, **context
     return response
 
 
-@router.post("/login")
+@router.post("/login", dependencies=[Depends(local_accounts)])
 async def sign_in(
     request: Request,
     house: HouseHere,
@@ -92,8 +98,6 @@ async def sign_in(
     to: _Text = "",
 ) -> Response:
     """Sign in. Whatever is wrong, and whether it was one too many, gets one answer after one time."""
-    if house.settings.staff is None or not house.settings.staff.local_accounts:
-        raise HTTPException(404)
     name, code = name.strip(), code.strip()
     if not (name and password and code):
         return show_form(request, house, 422, "empty", name, to=to)
@@ -143,7 +147,7 @@ def come_in(house: House, response: Response, value: str) -> None:
 # --- the one-time link -------------------------------------------------------------------------
 
 
-@router.get("/enrol")
+@router.get("/enrol", dependencies=[Depends(local_accounts)])
 def enrol(request: Request, house: HouseHere, link: Annotated[str, Query(max_length=100)] = "") -> Response:
     """Let the owner of a new or reset account choose a password and set the authenticator up."""
     account = accounts.of_link(house, link)
@@ -175,7 +179,7 @@ def _enrolment(
     )
 
 
-@router.post("/enrol")
+@router.post("/enrol", dependencies=[Depends(local_accounts)])
 async def set_up(
     request: Request,
     house: HouseHere,

@@ -104,6 +104,8 @@ def find(house: House, value: str, *, touch: bool = True) -> StaffVisit | None:
         now = unit.now
     if row is None or now >= row.ends_at or now >= row.seen_at + IDLE:
         return None
+    if not _comes_in_so(house, row.account):
+        return None
     seen_at = row.seen_at
     if touch and now - seen_at >= TOUCH_AFTER:
         seen_at = _touch(house, digest, now) or seen_at
@@ -115,6 +117,12 @@ def find(house: House, value: str, *, touch: bool = True) -> StaffVisit | None:
         ends_at=min(row.ends_at, seen_at + IDLE),
         fresh=now < row.fresh_at + FRESH,
     )
+
+
+def _comes_in_so(house: House, account: Account) -> bool:
+    """Tell whether the configuration still has the way in which an account comes in."""
+    ways = house.settings.staff
+    return ways is not None and (ways.local_accounts if account.local else ways.oidc is not None)
 
 
 def _touch(house: House, digest: str, now: datetime) -> datetime | None:
