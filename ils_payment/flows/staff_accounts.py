@@ -193,6 +193,8 @@ def confirmed(house: House, account: Account, typed: str) -> bool:
 
 
 def _use_up(unit: Unit, account: Account, step: int | None, typed: str) -> bool:
+    if not staff.still_proves(unit, account):
+        return False
     if step is not None:
         return staff.use_step(unit, account.id, step)
     code = factors.tidy_code(typed)

@@ -140,11 +140,12 @@ def disable(unit: Unit, staff_id: str) -> None:
 
 def forget_factors(unit: Unit, staff_id: str) -> None:
     """Delete password, authenticator, recovery codes, links and sessions of an account."""
-    for table in (private_staff_codes, private_staff_links, private_staff_sessions):
-        unit.connection.execute(delete(table).where(table.c.staff_id == staff_id))
+    # The account comes first: whoever signs in at this moment has it locked, and the session is seen then.
     unit.connection.execute(
         update(private_staff).where(private_staff.c.id == staff_id).values(password=None, totp=None)
     )
+    for table in (private_staff_codes, private_staff_links, private_staff_sessions):
+        unit.connection.execute(delete(table).where(table.c.staff_id == staff_id))
 
 
 def enable(unit: Unit, staff_id: str) -> None:
@@ -167,6 +168,16 @@ def set_factors(unit: Unit, staff_id: str, password: str, totp: bytes, codes: It
     )
     rows = [{"digest": digest, "staff_id": staff_id} for digest in codes]
     unit.connection.execute(insert(private_staff_codes), rows)
+
+
+def still_proves(unit: Unit, account: Account) -> bool:
+    """Tell whether an account has password and authenticator as it was read, and keep it so until the commit.
+
+    A password takes long to compare, and meanwhile somebody may reset or disable the account.
+    """
+    now = _one(unit, private_staff.c.id == account.id, lock=True)
+    said = (account.password, account.totp)
+    return now is not None and now.disabled_at is None and (now.password, now.totp) == said
 
 
 def use_step(unit: Unit, staff_id: str, step: int) -> bool:
@@ -281,8 +292,9 @@ def purge(unit: Unit, idle_since: datetime) -> None:
     unit.connection.execute(delete(private_staff_links).where(private_staff_links.c.expires_at <= unit.now))
 
 
-def _one(unit: Unit, condition: Any) -> Account | None:  # noqa: ANN401 - an SQL expression
-    row = unit.connection.execute(select(private_staff).where(condition)).mappings().first()
+def _one(unit: Unit, condition: Any, *, lock: bool = False) -> Account | None:  # noqa: ANN401 - an SQL expression
+    query = select(private_staff).where(condition)
+    row = unit.connection.execute(query.with_for_update() if lock else query).mappings().first()
     return _account(row) if row else None
 
 

@@ -11,6 +11,7 @@ from ils_payment.domain.roles import Role
 from ils_payment.flows import factors
 from ils_payment.flows import staff_accounts as accounts
 from ils_payment.store import journal
+from ils_payment.web import cookies
 from ils_payment.web.staff import entry, sessions
 from tests.authenticator import code_now
 from tests.conftest import Town
@@ -149,6 +150,24 @@ def test_a_reset_takes_everything_away_at_once_and_gives_a_new_link(room):
 
 
 # --- name, password and code -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("during", ["password_fits", "new_value"])
+@pytest.mark.parametrize("change", [accounts.reset, accounts.disable])
+def test_an_account_that_is_changed_during_a_sign_in_opens_no_session(each_room, monkeypatch, during, change):
+    ada = each_room.colleague()
+    browser = each_room.browser()
+    form = {"csrf": csrf_of(browser.get("/staff/login").text), "name": "ada", "password": PASSWORD}
+    place = factors if during == "password_fits" else cookies
+    as_before = getattr(place, during)
+
+    def meanwhile(*arguments):
+        change(each_room.house, "ada", "cli:test")
+        return as_before(*arguments)
+
+    monkeypatch.setattr(place, during, meanwhile)
+    assert browser.post("/staff/login", data={**form, "code": each_room.code(ada)}).status_code == 403
+    assert each_room.rows("private_staff_sessions") == []
 
 
 def test_name_password_and_code_open_a_session_with_a_strict_cookie(each_room):

@@ -103,16 +103,17 @@ async def sign_in(
         return show_form(request, house, 422, "empty", name, to=to)
     started = house.world.monotonic()
     attempt = await run_in_threadpool(counted, house, accounts.tidy(name), request)
-    account = None
+    account = value = None
     if attempt is not None and max(len(name), len(password), len(code)) <= _LONGEST:
         hashing: anyio.CapacityLimiter = request.app.state.hashing
         account = await to_thread.run_sync(accounts.proven, house, name, password, code, limiter=hashing)
-    if attempt is None or account is None:
+    if account is not None:
+        value = await run_in_threadpool(begin, house, account, render.language(request), visit, "password")
+    if attempt is None or value is None:
         before = attempt.before if attempt else MOST["card"]
         await anyio.sleep(arrival.pause_of(house.world.monotonic() - started, before))
         return show_form(request, house, 403, "refused", name, to=to)
     await run_in_threadpool(limits.taken_back, house, attempt)
-    value = await run_in_threadpool(begin, house, account, render.language(request), visit, "password")
     response = RedirectResponse(first(to), 303)
     come_in(house, response, value)
     return response
@@ -132,8 +133,10 @@ def counted(house: House, name: str, request: Request) -> limits.Attempt | None:
     return limits.reserve_counted(house, "staff", buckets, MOST)
 
 
-def begin(house: House, account: Account, language: str, visit: sessions.StaffVisit | None, way: str) -> str:
-    """Open a session, a new one at each sign-in."""
+def begin(
+    house: House, account: Account, language: str, visit: sessions.StaffVisit | None, way: str
+) -> str | None:
+    """Open a session, a new one at each sign-in; None when the account was changed since it was proven."""
     before = visit.session_id if visit else None
     return sessions.open_session(house, account, language, way=way, before=before)
 

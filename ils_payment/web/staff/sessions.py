@@ -75,13 +75,16 @@ class NotAllowedError(Exception):
 
 def open_session(
     house: House, account: Account, language: str, *, way: str, before: str | None = None, fresh: bool = True
-) -> str:
+) -> str | None:
     """Open a session in place of the one *before*; return its value for the cookie.
 
-    Not *fresh*: the identity provider remembered the person, who has proven nothing just now.
+    None when the account was reset or disabled since it was read. Not *fresh*: the identity provider
+    remembered the person, who has proven nothing just now.
     """
     value = cookies.new_value(house)
     with house.store.unit() as unit:
+        if not staff.still_proves(unit, account):
+            return None
         if before is not None:
             staff.close_session(unit, before)
         staff.open_session(

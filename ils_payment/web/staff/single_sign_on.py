@@ -102,6 +102,8 @@ def come_back(request: Request, house: HouseHere) -> Response:
     limits.taken_back(house, attempt)
     fresh = person.proven_at is not None and house.world.now().timestamp() - person.proven_at < _JUST_NOW
     value = sessions.open_session(house, account, render.language(request), way="oidc", fresh=fresh)
+    if value is None:
+        return _failed(request, house, "the account was disabled just now")
     response = render.page(request, "staff/onward.html", url="/staff/oidc/done")
     cookies.take_back(house, response, COOKIE)
     entry.come_in(house, response, value)
