@@ -9,6 +9,9 @@ from ils_payment.config.library import Library
 from ils_payment.config.server import EMBEDDED, Mail, Server
 from ils_payment.config.staff import Staff
 
+OURS = ("api", "health", "metrics", "static", "webhooks")
+"""First parts of addresses that are the program's own: a library's pages would not be there."""
+
 
 class Settings(Table):
     """The whole configuration file."""
@@ -19,6 +22,15 @@ class Settings(Table):
     libraries: dict[PlainKey, Library] = Field(
         min_length=1, description="One table for each library, [libraries.KEY]; ils-payment init writes one."
     )
+
+    @model_validator(mode="after")
+    def _libraries_have_an_address(self) -> Settings:
+        for key in OURS:
+            if key in self.libraries:
+                raise wrong_at(
+                    f"libraries.{key}", "this address is the program's own; give the library another key"
+                )
+        return self
 
     @model_validator(mode="after")
     def _staff_has_an_address(self) -> Settings:

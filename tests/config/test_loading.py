@@ -380,6 +380,13 @@ def test_a_wrong_key_is_told_with_its_file_line_and_mend(write, case):
     assert "Meaning" not in str(error)
 
 
+@pytest.mark.parametrize("key", ["api", "health", "metrics", "static", "webhooks"])
+def test_a_library_cannot_have_an_address_that_is_the_programs_own(write, key):
+    told = refusal(write(GOOD.replace("libraries.town", f"libraries.{key}")))
+    assert f"libraries.{key}" in told.what
+    assert told.mend == "Give the library another key."
+
+
 def test_a_file_without_a_library_is_told_what_a_library_is(write):
     error = refusal(write('[server]\npublic_url = "https://pay.example"\n'))
     assert "libraries: is missing" in error.what
