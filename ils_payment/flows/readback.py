@@ -90,13 +90,18 @@ def read_path_is_fresh(house: House, desk: Desk) -> bool:
 
 
 def earlier_is_there(work: Work) -> bool:
-    """Before an order that a person let begin anew: hold if an earlier credit is there after all."""
+    """Before an order that a person let begin anew: hold if an earlier credit for its lines is there after all.
+
+    A credit for other lines is none of its business: a person may have called that one booked.
+    """
     with work.house.store.read() as unit:
         known = orders.of_payment(unit, work.payment.id)
     doubtful = [
         one
         for one in known
-        if one.state == "given_up" and any(a_try.outcome != "not_applied" for a_try in one.tries)
+        if one.state == "given_up"
+        and any(a_try.outcome != "not_applied" for a_try in one.tries)
+        and set(one.line_ids) & set(work.order.line_ids)
     ]
     if not work.desk.reads_markers:
         return False

@@ -59,6 +59,22 @@ def test_fees_that_were_booked_by_hand_leave_the_card_to_be_renewed(town):
     assert town.expiry() == town.until.isoformat()
 
 
+def test_fees_whose_credit_is_there_and_was_called_booked_do_not_stop_the_card(town):
+    """The desk took another fee during our call: two fees, two credits, and a clerk who has looked."""
+    payment_id = town.sold(fees=True)
+    jan = int(town.jan)
+    other = town.koha.add_fee(jan, 300)
+    with once(town, "koha.settle.after", lambda: town.koha.pay_at_desk(jan, other, 300)):
+        pay_for(town, payment_id)
+    assert kinds(town, payment_id) == ["read_back"]
+    town.world.pass_time(minutes=5)
+    assert resolve(town, case_of(town, payment_id), Choice.BOOKED_BY_HAND, reference="Kasse 7").ok
+    town.run()
+    end = ending(town, payment_id)
+    assert (end["state"], end["cases"], end["credits"]) == ("settled", [], [(150, 0), (YEAR, 0)])
+    assert (town.expiry(), town.koha_account("jan")["balance"]) == (town.until.isoformat(), 0)
+
+
 def test_the_treasury_is_told_of_nothing_while_a_lost_call_may_still_renew_the_card(town):
     gives_nothing_back(town)
     payment_id = town.sold()
