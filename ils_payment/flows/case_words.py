@@ -36,7 +36,7 @@ _WORDS: dict[str, dict[str, Any]] = {
             ),
             "unclear": (
                 "Niemand kann sagen, ob das Bibliothekssystem die Zahlung verbucht hat.",
-                "Bitte suchen Sie die Nummer im Konto; fehlt sie, verbuchen Sie von Hand, mit der Nummer als Notiz.",
+                "Bitte suchen Sie die Nummer im Konto; fehlt sie, verbuchen Sie von Hand, mit der Nummer als Notiz, und nennen Sie sie hier als Nummer der Buchung.",
             ),
             "not_applied": (
                 "Das Bibliothekssystem nimmt die Verbuchung nicht an.",
@@ -191,7 +191,7 @@ _WORDS: dict[str, dict[str, Any]] = {
             ),
             "unclear": (
                 "Nobody can tell whether the library system has booked the payment.",
-                "Please look for the number in the account; if it is absent, book by hand with the number as a note.",
+                "Please look for the number in the account; if it is absent, book by hand with the number as a note, and name it here as the number of the booking.",
             ),
             "not_applied": (
                 "The library system does not accept the booking.",

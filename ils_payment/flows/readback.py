@@ -90,7 +90,7 @@ def read_path_is_fresh(house: House, desk: Desk) -> bool:
 
 
 def earlier_is_there(work: Work) -> bool:
-    """Before an order that a person let begin anew: hold if an earlier credit for its lines is there after all.
+    """Before an order that a person let begin anew: hold if an earlier credit for its lines is there.
 
     A credit for other lines is none of its business: a person may have called that one booked.
     """

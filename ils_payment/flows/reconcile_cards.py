@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ils_payment.flows.comparison import Comparison
-    from ils_payment.model import Card, PatronRef
+    from ils_payment.model import Card, Charge, PatronRef
     from ils_payment.store.records import Renewal
     from ils_payment.store.unit import Unit
 
@@ -79,9 +79,23 @@ def _debit(work: Comparison, ref: PatronRef, renewal: Renewal) -> None:
     if line is None:  # pragma: no cover - a renewal has its line
         return
     there = system.find_charges(ref, renewal.charge_marker)
+    right = [one.cents for one in there] == [line.cents]
     unexpected = bool(there) and renewal.charge_state not in {"due", "tried", "done"}
-    if unexpected or (renewal.charge_state == "done" and [one.cents for one in there] != [line.cents]):
+    if unexpected and right:
+        unexpected = not written_by_hand(work, renewal.payment_id, "renewal_unbooked", "", there[0])
+    if unexpected or (renewal.charge_state == "done" and not right):
         facts = {"marker": renewal.charge_marker, "found": len(there), "cents": line.cents}
         work.differs("charge_differs", f"{renewal.charge_marker}:{len(there)}", renewal.payment_id, facts)
     else:
         work.report.count("library_agrees")
+
+
+def written_by_hand(work: Comparison, payment_id: str, kind: str, subject: str, debit: Charge) -> bool:
+    """Tell whether a person has written a debit with our number, because a case had asked for it.
+
+    One that was there before the case is a call of ours that nobody had seen: the person may have charged
+    the same once more.
+    """
+    with work.house.store.read() as unit:
+        asked = rows.asked_by_hand(unit, payment_id, kind, subject)
+    return asked is not None and debit.at is not None and debit.at >= asked

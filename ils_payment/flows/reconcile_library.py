@@ -5,11 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from ils_payment.domain import ledger
+from ils_payment.domain.decisions import Choice
+from ils_payment.domain.ledger import Book
 from ils_payment.domain.states import PAID_UNSETTLED
 from ils_payment.errors import RemoteAbsentError, RemoteError
-from ils_payment.flows.reconcile_cards import cards
+from ils_payment.flows.reconcile_cards import cards, written_by_hand
 from ils_payment.flows.work import quarantine
 from ils_payment.store import (
+    cases,
+    chain,
     orders,
     patrons,
     payments,
@@ -18,12 +23,16 @@ from ils_payment.store import (
 from ils_payment.store import reconciling as rows
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ils_payment.flows.comparison import Comparison
     from ils_payment.model import Credit, PatronRef
 
-
 MARGIN = timedelta(hours=1)
 """What was paid just now may still be on its way from the provider into the ledger."""
+
+_NOT_BY_HAND = frozenset({Book.TO_SETTLE, Book.CASE, Book.LIBRARY_SYSTEM})
+"""What waits, or was settled after all, does not count as booked by hand any more."""
 
 
 def compare_library_system(work: Comparison) -> None:
@@ -120,10 +129,32 @@ def _order(work: Comparison, ref: PatronRef, read_before: records.Order) -> None
             work.differs("marker_other_amount", subject, order.payment_id, facts)
         else:
             work.report.count("library_agrees")
-    elif there and not known:
+    elif there and not known and not _is_called_booked(work, order, there):
         work.differs("marker_unexpected", subject, order.payment_id, facts)
     else:
         work.report.count("library_agrees")
+
+
+def _is_called_booked(work: Comparison, order: records.Order, there: Sequence[Credit]) -> bool:
+    """Tell whether a person has called the fees of an order booked, and meant just what is *there*.
+
+    Either the case that was decided has named the credit; or the person has written it with our number as
+    a note, as the case had asked for, and said so in the reference.
+    """
+    if [(one.cents, one.unapplied) for one in there] != [(order.cents, 0)]:
+        return False
+    with work.house.store.read() as unit:
+        postings = chain.read_postings(unit, order.payment_id)
+        booked = {one.line_id for one in postings if one.destination is Book.BY_HAND}
+        booked -= {line for book, line in ledger.balances(postings) if book in _NOT_BY_HAND}
+        if not booked.issuperset(order.line_ids):
+            return False
+        for facts in chain.said(unit, order.payment_id, Choice.BOOKED_BY_HAND):
+            case = cases.load(unit, facts.get("decided", ""))
+            named = case.facts.get("credit") if case else None
+            if named == there[0].remote_ref or order.marker in facts.get("reference", ""):
+                return True
+    return False
 
 
 def _charge(work: Comparison, ref: PatronRef, refund: records.Refund) -> None:
@@ -134,6 +165,8 @@ def _charge(work: Comparison, ref: PatronRef, refund: records.Refund) -> None:
     there = system.find_charges(ref, str(refund.charge_marker))
     right = [one.cents for one in there] == [refund.charge_cents]
     unexpected = bool(there) and refund.charge_state not in {"due", "tried", "done"}
+    if unexpected and right:
+        unexpected = not written_by_hand(work, refund.payment_id, "charge_by_hand", refund.id, there[0])
     if unexpected or (refund.charge_state == "done" and not right):
         facts = {"marker": refund.charge_marker, "found": len(there), "cents": refund.charge_cents}
         subject = f"{refund.charge_marker}:{len(there)}"

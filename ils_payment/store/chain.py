@@ -126,10 +126,17 @@ def read_audit(unit: Unit, payment_id: str) -> list[dict[str, Any]]:
 
 def has_said(unit: Unit, payment_id: str, what: str, facts: dict[str, Any]) -> bool:
     """Tell whether a row *what* with at least these *facts* stands in the trail."""
+    return any(facts.items() <= row.items() for row in said(unit, payment_id, what))
+
+
+def said(unit: Unit, payment_id: str, what: str) -> list[dict[str, Any]]:
+    """Return the facts of every row *what* of the trail, in order."""
     rows = unit.connection.execute(
-        select(audit.c.facts).where(audit.c.payment_id == payment_id, audit.c.what == what)
+        select(audit.c.facts)
+        .where(audit.c.payment_id == payment_id, audit.c.what == what)
+        .order_by(audit.c.number)
     ).scalars()
-    return any(facts.items() <= json.loads(row).items() for row in rows)
+    return [json.loads(row) for row in rows]
 
 
 def first_said(unit: Unit, payment_id: str, what: str, facts: dict[str, Any]) -> datetime | None:

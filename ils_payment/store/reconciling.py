@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, func, or_, select
 
+from ils_payment.domain.decisions import Choice
 from ils_payment.domain.ledger import Book
 from ils_payment.domain.refunds import RESERVED
 from ils_payment.domain.states import ENDED
@@ -36,6 +37,15 @@ def has_open_case(unit: Unit, payment_id: str) -> bool:
     """Tell whether a person already has something to decide about a payment."""
     query = select(cases.c.id).where(cases.c.payment_id == payment_id, cases.c.closed_at.is_(None))
     return unit.connection.execute(query).first() is not None
+
+
+def asked_by_hand(unit: Unit, payment_id: str, kind: str, subject: str) -> datetime | None:
+    """Return when the newest such case asked a person to write something by hand, if that was done."""
+    query = select(cases.c.opened_at, cases.c.resolution).where(
+        cases.c.payment_id == payment_id, cases.c.kind == kind, cases.c.subject == subject
+    )
+    row = unit.connection.execute(query.order_by(cases.c.opened_at.desc()).limit(1)).first()
+    return row.opened_at if row and row.resolution in {Choice.BOOKED_BY_HAND, Choice.NO_ACTION} else None
 
 
 def paid_between(

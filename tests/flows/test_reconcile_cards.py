@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from tests.flows.decisions import cannot_charge, case_of, kinds
+from ils_payment.domain.decisions import Choice
+from tests.flows.decisions import cannot_charge, case_of, kinds, resolve
 from tests.flows.renewing import YEAR
 from tests.flows.test_reconcile import _compare, _found
 from tests.flows.test_renewals import DEBIT, pay_for
@@ -97,3 +98,16 @@ def test_a_debit_that_was_left_to_a_person_and_is_there_all_the_same_is_a_case(t
     town.koha.add_fee(int(town.jan), YEAR, "ACCOUNT_RENEW", note=town.renewal(payment_id).charge_marker)
     assert _found(_compare(town)) == [("charge_differs", True)]
     assert case_of(town, payment_id, "charge_differs").facts["found"] == 1
+
+
+def test_a_debit_that_a_clerk_has_written_with_its_number_agrees(town):
+    payment_id = town.sold()
+    town.koha.fail_next(51, operation=DEBIT, status=403)
+    pay_for(town, payment_id)
+    town.run_for(days=1, rounds=60)
+    number = town.renewal(payment_id).charge_marker
+    line = town.koha.add_fee(int(town.jan), YEAR, "ACCOUNT_RENEW", note=number)
+    town.koha.pay_at_desk(int(town.jan), line, YEAR)
+    case = case_of(town, payment_id, "renewal_unbooked")
+    assert resolve(town, case, Choice.BOOKED_BY_HAND, reference="Kasse 7").ok
+    assert _found(_compare(town)) == []

@@ -29,6 +29,7 @@ from tests.flows.decisions import approved, cannot_charge, case_of, kinds, resol
 from tests.flows.test_decisions import _unclear
 from tests.flows.test_reconcile import NIGHTLY, _compare, _found
 from tests.flows.test_refunds_odd_answers import library_answers, provider_answers
+from tests.flows.test_renewals_rare_ways import once
 from tests.flows.truths import DUE, hear, load, of, paid
 
 
@@ -295,6 +296,26 @@ def test_a_counter_debit_that_was_given_up_and_is_there_all_the_same_is_a_case(t
     assert ("charge_differs", True) in _found(_compare(town))
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_a_counter_debit_that_a_clerk_has_written_with_its_number_agrees(town, late):
+    """One that was there before the clerk was asked is ours, and the clerk may have charged once more."""
+    payment_id = settled_payment(town)
+    asked = library_answers(town, charge=NotApplied(reason="the card is locked", permanent=True))
+    approved(town, payment_id, Meaning.FEE_STAYS)
+    town.run()
+    case = case_of(town, payment_id, "charge_by_hand")
+    number = str(case.facts["marker"])
+    if late:
+        made = case.opened_at - timedelta(minutes=1)
+        charge = Charge(remote_ref="5", marker=number, cents=DUE, at=made)
+        asked.answers["find_charges"], asked.asked["find_charges"] = [charge], []
+    else:
+        town.world.pass_time(minutes=5)
+        town.koha.add_fee(town.koha.patron_ids["erika"], DUE, note=number)
+    assert resolve(town, case, Choice.NO_ACTION).ok
+    assert _found(_compare(town)) == ([("charge_differs", True)] if late else [])
+
+
 def test_a_library_system_that_lost_the_ability_to_charge_has_no_charges_compared(town, monkeypatch):
     approved(town, settled_payment(town), Meaning.FEE_STAYS)
     town.run()
@@ -316,6 +337,45 @@ def test_a_credit_that_came_so_late_that_persons_had_decided_already_is_a_case(t
     assert (facts["marker"], facts["found"], facts["cents"]) == (marker, 1, DUE)
     asked.answers["find_credits"] = []
     assert _found(_compare(town)) == []
+
+
+@pytest.mark.parametrize("named", ["by the case", "by the clerk", "by nobody"])
+def test_a_credit_that_a_clerk_has_called_booked_is_no_surprise(town, named):
+    """Our credit, with one of the desk in the same second; or one by hand, with our number as a note."""
+    payment_id = paid(town, only=1)
+    erika = town.koha.patron_ids["erika"]
+    if named == "by the case":
+        other = town.koha.add_fee(erika, 300)
+        with once(town, "koha.settle.after", lambda: town.koha.pay_at_desk(erika, other, 300)):
+            hear(town)
+    else:
+        town.koha.fail_next(1, operation="credits.add")
+        hear(town)
+        town.run_for(hours=1, rounds=20)
+    town.world.pass_time(minutes=5)
+    case = case_of(town, payment_id)
+    number = str(case.facts["marker"])
+    if named != "by the case":
+        (line,) = load(town, payment_id).lines
+        credit = town.koha.pay_at_desk(erika, int(str(line.fee_ref)), line.cents)
+        town.koha.tables.lines[credit].note = number
+    reference = f"{number}, Kasse 7" if named == "by the clerk" else "Kasse 7"
+    assert resolve(town, case, Choice.BOOKED_BY_HAND, reference=reference).ok
+    differs = [("marker_unexpected", True)] if named == "by nobody" else []
+    assert _found(_compare(town)) == differs
+
+
+@pytest.mark.parametrize("there", [[(DUE, 0), (DUE, 0)], [(DUE, 1)], [(DUE - 1, 0)]])
+def test_a_credit_that_was_called_booked_and_is_not_there_just_once_is_a_case(town, there):
+    payment_id = _unclear(town)
+    number = load(town, payment_id).receipt_number
+    assert resolve(town, case_of(town, payment_id), Choice.BOOKED_BY_HAND, reference=number).ok
+    marked = [
+        Credit(remote_ref=str(n), marker=number, cents=cents, unapplied=left)
+        for n, (cents, left) in enumerate(there)
+    ]
+    library_answers(town, find_credits=marked)
+    assert _found(_compare(town)) == [("marker_unexpected", True)]
 
 
 def test_a_restored_ledger_is_opened_by_a_person_where_no_program_can_compare(town):
