@@ -12,7 +12,7 @@ import click
 
 from ils_payment.cli.arrival_findings import of_arrival
 from ils_payment.cli.booking_findings import of_accounts, of_booking
-from ils_payment.cli.house_findings import of_pause, of_staff
+from ils_payment.cli.house_findings import of_pause, of_providers, of_staff
 from ils_payment.cli.method_findings import of_methods
 from ils_payment.cli.output import json_option, print_json, print_table
 from ils_payment.cli.reminder_findings import of_reminders
@@ -200,6 +200,7 @@ def _database(settings: Settings, world: World, ledger: Ledger) -> list[Finding]
                 state += _missing(
                     settings, patrons.libraries(unit, going_on=True), patrons.libraries(unit, going_on=False)
                 )
+                state += of_providers(settings, unit)
                 for key in settings.libraries:
                     ledger.paid[key] = books.paid_kinds(unit, key)
                     ledger.patrons[key] = patrons.known_as(unit, key)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from ils_payment.domain.states import PAID_UNSETTLED
+from ils_payment.domain.states import ENDED, PAID_UNSETTLED
 from ils_payment.errors import RemoteError
 from ils_payment.flows import unblock
 from ils_payment.flows.choose import FREE
@@ -76,6 +76,10 @@ def _look(house: House, desk: Desk, payment: Payment) -> tuple[datetime | None, 
     """
     if payment.provider == FREE:
         return None, None
+    if payment.provider not in desk.providers:
+        # While a payment goes on, the start refuses this; another host may have another configuration.
+        log.error("provider_not_configured", payment=payment.id, provider=payment.provider)
+        return None, None if payment.state in ENDED else house.world.now() + timedelta(hours=1)
     try:
         return observe(house, desk, payment), None
     except RemoteError as error:

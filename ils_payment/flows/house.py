@@ -87,6 +87,8 @@ def open_house(settings: Settings, world: World) -> House:
     with store.read() as unit:
         ours = installation.read(unit)
         refuse_missing(desks, patrons.libraries(unit, going_on=True))
+        names = {key: desk.providers for key, desk in desks.items()}
+        refuse_missing_providers(names, patrons.providers(unit, going_on=True))
         for desk in desks.values():
             refuse_strangers(desk, patrons.known_as(unit, desk.key))
     return House(settings, store, world, plugins, desks, ours, watch)
@@ -100,6 +102,23 @@ def refuse_missing(configured: Collection[str], going_on: Iterable[str]) -> None
                 f"Payments of {key} go on, and the configuration has no [libraries.{key}].",
                 mend="Keep the table under its key until they are at their end and all days are exported; a "
                 "library that is renamed keeps its key.",
+            )
+
+
+def refuse_missing_providers(
+    configured: Mapping[str, Collection[str]], going_on: Iterable[tuple[str, str]]
+) -> None:
+    """Refuse to start without a provider whose payments go on: nobody could ask it, or give money back there.
+
+    *configured* are the names of the providers of each library, *going_on* those with such payments.
+    """
+    for key, name in going_on:
+        if key in configured and name not in configured[key]:
+            raise ConfigurationError(
+                f"Payments of {key} with {name} go on, and the configuration has no "
+                f"[libraries.{key}.providers.{name}].",
+                mend="Keep the table under its name; without methods that name it, nobody begins a payment "
+                "with it. A provider that is renamed keeps its name.",
             )
 
 

@@ -149,9 +149,9 @@ def cancel(house: House, payment_id: str) -> PaymentView:
         desk = house.libraries[payment.library]
         if payment.state not in UNPAID:
             return payment.due_at
-        provider = desk.providers[payment.provider]
+        provider = desk.providers.get(payment.provider)
         attempt = _attempt(house, payment_id)
-        if not provider.capabilities().close:
+        if provider is None or not provider.capabilities().close:
             return payment.due_at
         if attempt.session_ref is None:
             due = observe(house, desk, payment)

@@ -11,7 +11,7 @@ from ils_payment.domain.refunds import RESERVED
 from ils_payment.domain.states import ENDED
 from ils_payment.model import PatronRef
 from ils_payment.store.case_tables import refunds
-from ils_payment.store.tables import patron_leases, payments, private_patrons
+from ils_payment.store.tables import attempts, patron_leases, payments, private_patrons
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
@@ -78,6 +78,14 @@ def libraries(unit: Unit, *, going_on: bool) -> list[str]:
     """Return the keys of the libraries that have payments, or only of those with payments that go on."""
     query = select(payments.c.library).distinct()
     return sorted(unit.connection.execute(query.where(_goes_on()) if going_on else query).scalars())
+
+
+def providers(unit: Unit, *, going_on: bool) -> list[tuple[str, str]]:
+    """Return (library, provider) of the payments, or only of those that go on; what was free has none."""
+    query = select(payments.c.library, attempts.c.provider).distinct()
+    query = query.join(attempts, attempts.c.payment_id == payments.c.id)
+    found = unit.connection.execute(query.where(_goes_on()) if going_on else query)
+    return sorted((row.library, row.provider) for row in found)
 
 
 def _goes_on() -> ColumnElement[bool]:
