@@ -37,7 +37,7 @@ def judge(sold: Sold, card: Card, *, tried: bool, by_rule: bool = False) -> Foun
 
     A desk that renews at the same time leaves its own day of renewal, even where it grants the same
     expiry. A library system that renews *by_rule* does just that for us too, so there any later expiry
-    after a try is ours.
+    after a try is ours, also one that is earlier than was sold.
     """
     if by_rule and tried:
         later = card.valid_until is not None and (sold.base is None or card.valid_until > sold.base)

@@ -140,7 +140,7 @@ _WORDS: dict[str, dict[str, Any]] = {
             ),
             "card_shorter": (
                 "Ein bezahlter und verlängerter Ausweis läuft früher ab, als verkauft wurde.",
-                "Bitte klären Sie, wer das Datum geändert hat, und berichtigen Sie es, oder erstatten Sie.",
+                "Bitte klären Sie, wer das Datum geändert hat, oder ob das Bibliothekssystem von sich aus kürzer verlängert. Berichtigen Sie es, und verbuchen Sie dann, was noch wartet, erneut (der Ausweis wird nicht noch einmal verlängert); oder erstatten Sie.",
             ),
             "renewed_unpaid": (
                 "Das Geld für eine Verlängerung ging zurück, und der Ausweis ist trotzdem verlängert.",
@@ -295,7 +295,7 @@ _WORDS: dict[str, dict[str, Any]] = {
             ),
             "card_shorter": (
                 "A card that was renewed and paid for ends earlier than was sold.",
-                "Please find out who changed it; correct its expiry, or refund.",
+                "Please find out who changed it, or whether the library system itself renews for a shorter time. Correct its expiry, and then settle again what still waits (the card is not renewed once more); or refund.",
             ),
             "renewed_unpaid": (
                 "The money of a renewal went back, and the card is renewed all the same.",

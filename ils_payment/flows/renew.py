@@ -267,6 +267,14 @@ def says(card: Card) -> dict[str, Any]:
 
 
 def _renewed(work: RenewalInWork, card: Card) -> None:
+    """Count the card as renewed; one whose day a rule of the library system made earlier than sold is a case.
+
+    Once a person lets it begin anew, what the card says then is what was agreed on.
+    """
+    shorter = card.valid_until is not None and card.valid_until < work.renewal.until
+    if shorter and work.renewal.state != "again":
+        _hold(work, "card_shorter", says(card))
+        return
     with work.house.store.unit() as unit:
         payments.check_fence(unit, work.payment)
         work.change(unit, state="renewed", renewed_at=unit.now, until=card.valid_until or work.renewal.until)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -11,9 +13,11 @@ from ils_payment.domain.ledger import Book, Posting
 from ils_payment.flows.advance import advance
 from ils_payment.flows.hands import LEASE_SECONDS
 from ils_payment.flows.work import SEND_WITHIN
+from ils_payment.model import Renewed, RenewSupport, State
 from ils_payment.store import payments
 from tests.flows.decisions import books, case_of, kinds, resolve
 from tests.flows.renewing import YEAR
+from tests.flows.test_refunds_odd_answers import library_answers
 from tests.flows.test_renewals import pay_for, renewed
 from tests.flows.truths import load, trail
 
@@ -172,3 +176,44 @@ def test_no_card_is_renewed_for_money_that_the_ledger_does_not_have(town):
     town.run_for(hours=1, rounds=10)
     assert kinds(town, payment_id) == ["broken_rule"]
     assert (town.writes(), town.renewal(payment_id).tries) == ([], 0)
+
+
+def renews_by_its_own_rule(town, until):
+    """The library system extends a card until this day, whatever was sold."""
+
+    def renew_card(_order):
+        town.koha.change(int(town.jan), expiry_date=until.isoformat(), date_renewed=town.today.isoformat())
+        return Renewed(valid_until=until)
+
+    can = replace(town.desk.system.capabilities(), can_renew=RenewSupport.BY_RULE)
+    asked = library_answers(town, capabilities=can)
+    asked.renew_card = renew_card  # type: ignore[attr-defined]  # in front of the real one
+
+
+@pytest.mark.parametrize("corrected", [False, True])
+def test_a_rule_of_the_library_system_that_gives_less_than_was_sold_is_a_case(town, corrected):
+    half = town.ends + timedelta(days=182)
+    renews_by_its_own_rule(town, half)
+    payment_id = town.sold()
+    pay_for(town, payment_id)
+    case = case_of(town, payment_id)
+    assert (case.kind, town.renewal(payment_id).until) == ("card_shorter", town.until)
+    assert (case.facts["until"], case.facts["valid_until"]) == (town.until.isoformat(), half.isoformat())
+    if corrected:
+        town.koha.change(int(town.jan), expiry_date=town.until.isoformat())
+    # A person who settles it as it is has agreed on that day: the card is not renewed once more.
+    day = town.until if corrected else half
+    assert resolve(town, case, Choice.SETTLE_AGAIN).ok
+    town.run()
+    assert (load(town, payment_id).state, kinds(town, payment_id)) == (State.SETTLED, [])
+    assert (town.expiry(), town.renewal(payment_id).until) == (day.isoformat(), day)
+    assert trail(town, payment_id).count("renew_try") == 1
+
+
+def test_a_rule_of_the_library_system_that_gives_more_than_was_sold_is_no_case(town):
+    longer = town.until + timedelta(days=30)
+    renews_by_its_own_rule(town, longer)
+    payment_id = town.sold()
+    pay_for(town, payment_id)
+    assert (load(town, payment_id).state, kinds(town, payment_id)) == (State.SETTLED, [])
+    assert town.renewal(payment_id).until == longer

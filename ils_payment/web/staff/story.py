@@ -67,6 +67,7 @@ STEPS: Mapping[str, str] = {
     "renewed_still": N_("The card was looked at once more: it is as it was sold"),
     "renewed_patron_gone": N_("The patron is gone from the library system; nobody can look at the card"),
     "renewed_elsewhere": N_("The card was changed by somebody else"),
+    "card_shorter": N_("The card ends earlier than was sold"),
     "not_renewed": N_("The library system does not renew the card"),
     "renewal_unclear": N_("Nobody can tell whether the card is renewed"),
     "renewal_on_top": N_("The card is extended from what it says now"),
