@@ -36,7 +36,6 @@ NEEDS_REFERENCE = frozenset({Choice.BOOKED_BY_HAND, Choice.REFUNDED_OUTSIDE})
 
 TELLS = frozenset(
     {
-        "card_shorter",
         "charge_by_hand",
         "charge_differs",
         "chargeback",
