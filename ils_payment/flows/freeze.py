@@ -83,12 +83,6 @@ def freeze(house: House, desk: Desk, patron: PatronRef, choice: Choice, wish: Wi
             lines.append(_renewal_line(choice.quote, unit.world.new_id()))
             private[lines[-1].id] = letters.text(choice.quote.label, language)
         patron_id = patrons.patron_id(unit, desk.patrons, patron)
-        if not desk.system.capabilities().unattended_read and claims.any_since(
-            unit, patron_id, choice.read_at
-        ):
-            raise PinNeededError("The account was read before the patron's last payment.")
-        if claims.booked_since(unit, patron_id, choice.asked_at):
-            raise OutdatedError
         running = claims.cents(unit, patron_id, lock=True)
         values: dict[str, Any] = {
             "id": payment_id,
@@ -104,6 +98,7 @@ def freeze(house: House, desk: Desk, patron: PatronRef, choice: Choice, wish: Wi
             "due_at": unit.now + FIRST_LOOK,
         }
         payments.create(unit, values, lines, private)
+        _still_as_read(unit, desk, patron_id, choice, payment_id)
         if owed and running + owed > choice.limit:
             raise AboveBalanceError
         payment = _load(unit, payment_id)
@@ -113,6 +108,19 @@ def freeze(house: House, desk: Desk, patron: PatronRef, choice: Choice, wish: Wi
         if wish.free:
             return Frozen(_paid_with_nothing(unit, payment), None, back)
         return Frozen(payment, _attempt(house, desk, unit, payment, back), back)
+
+
+def _still_as_read(unit: Unit, desk: Desk, patron_id: str, choice: Choice, payment_id: str) -> None:
+    """Refuse what was chosen from an account that another payment has changed since it was read.
+
+    Asked with the claims in hand: taking them may have waited for a payment that was just being booked.
+    """
+    if not desk.system.capabilities().unattended_read and claims.any_since(
+        unit, patron_id, choice.read_at, besides=payment_id
+    ):
+        raise PinNeededError("The account was read before the patron's last payment.")
+    if claims.booked_since(unit, patron_id, choice.asked_at):
+        raise OutdatedError
 
 
 def _load(unit: Unit, payment_id: str) -> Payment:

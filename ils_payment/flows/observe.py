@@ -250,12 +250,14 @@ def _compare(desk: Desk, payment: Payment, seen: Observation) -> Input | None:
 def _condition(unit: Unit, payment: Payment, what: Input, seen: Observation) -> bool:
     """Answer the condition that some cells of the state table have."""
     if payment.state is State.VOID and what in {Input.PENDING, Input.PAID_RIGHT}:
-        if claims.booked_meanwhile(unit, payment):
-            return False
         try:
             keys = [line.claim_key for line in payment.lines]
             claims.take(unit, payment.id, payment.patron_id, keys)
         except AlreadyClaimedError:
+            return False
+        # Asked with the claims in hand: taking them may have waited for a payment that was just being booked.
+        if claims.booked_meanwhile(unit, payment):
+            claims.free(unit, payment.id)
             return False
     return payment.state is not State.RESOLVED or seen.captured == payment.captured
 

@@ -89,10 +89,14 @@ def cents(unit: Unit, patron: str, *, lock: bool = False) -> int:
     return int(unit.connection.execute(_CENTS, {"patron": patron}).scalar_one())
 
 
-def any_since(unit: Unit, patron: str, at: datetime) -> bool:
-    """Tell whether a payment of the patron was begun or booked at or after *at*; void ones do not count."""
+def any_since(unit: Unit, patron: str, at: datetime, *, besides: str) -> bool:
+    """Tell whether a payment of the patron *besides* this one was begun or booked at or after *at*.
+
+    Void ones do not count.
+    """
     later = select(payments.c.id).where(
         payments.c.patron_id == patron,
+        payments.c.id != besides,
         payments.c.state != State.VOID,
         or_(payments.c.created_at >= at, _booked_since(at)),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -13,10 +14,12 @@ from ils_payment.domain.decisions import Choice
 from ils_payment.errors import PinNeededError
 from ils_payment.flows import inbox, see, show, verify
 from ils_payment.flows.views import Begun, NotBegun
-from ils_payment.model import State
+from ils_payment.model import PayState, State
 from ils_payment.store import orders
 from ils_payment.web.app import create_app
 from tests.flows.decisions import books, case_of, kinds, resolve
+from tests.flows.meeting import hold_the_commit, learn
+from tests.flows.truths import load
 from tests.sip2.conftest import CARD, PIN
 from tests.sip2.sip2_town import SIP2Town
 
@@ -268,3 +271,49 @@ def test_a_patron_of_a_server_that_takes_any_surplus_pays_once(built):
     town.pay(payment_id)
     assert town.view(payment_id).state is State.SETTLED
     assert [one["unapplied"] for one in town.booked()] == [0]
+
+
+def test_late_money_that_meets_the_commit_of_another_payment_is_credited_nowhere(postgresql_url, monkeypatch):
+    """Nobody can read the account without the PIN, and the server would keep the surplus."""
+    town = SIP2Town(postgresql_url, dialect={}, habits=Habits(refuses_surplus=False))
+    late = town.started()
+    learn(town, late, PayState.VOID)
+    town.world.pass_time(seconds=1)
+    new = town.started()
+    town.world.pass_time(seconds=1)
+    freed = hold_the_commit(monkeypatch, postgresql_url, new)
+
+    def money_comes():
+        assert freed.wait(20)
+        learn(town, late, PayState.PAID, load(town, late).cents)
+
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(money_comes)
+        town.pay(new)
+        other.result(30)
+    town.run_for(rounds=3, minutes=30)
+    assert (len(town.booked()), kinds(town, late)) == (1, ["paid_twice"])
+    town.close()
+
+
+def test_a_second_tab_that_meets_the_commit_of_the_first_wants_the_pin_again(postgresql_url, monkeypatch):
+    from ils_payment.flows import choose, freeze
+
+    town = SIP2Town(postgresql_url, dialect={})
+    first, patron = town.started(), town.erika
+    wish = choose.Wish(keys=frozenset({"account"}), method="card", expected_cents=1250, until=None)
+    choice = choose.choose(town.house, town.desk, patron, wish)
+    assert isinstance(choice, choose.Choice)
+    freed = hold_the_commit(monkeypatch, postgresql_url, first)
+
+    def second_tab():
+        assert freed.wait(20)
+        with pytest.raises(PinNeededError):
+            freeze.freeze(town.house, town.desk, patron, choice, wish, "de")
+
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(second_tab)
+        town.pay(first)
+        other.result(30)
+    assert town.view(first).state is State.SETTLED
+    town.close()
