@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ils_payment.store import backup as copies
-from ils_payment.store import installation, journal, upgrade
+from ils_payment.store import installation, journal, reconciling, upgrade
 from ils_payment.store.migrations import HEAD
 from ils_payment.store.unit import newer
 
@@ -43,7 +43,7 @@ def restore(
     )
     store.check()
     with store.unit() as unit:
-        journal.append(unit, actor.name, "restore", _facts(made))
+        journal.append(unit, actor.name, "restore", {**_facts(made), **reconciling.as_put_back(unit)})
     return made
 
 
@@ -52,7 +52,7 @@ def set_apart(store: Store, actor: Actor) -> None:
     with store.unit() as unit:
         installation.pause(unit, paused=True)
         installation.set_unreconciled(unit, unreconciled=True)
-        journal.append(unit, actor.name, "pause_until_reconciled", {})
+        journal.append(unit, actor.name, "pause_until_reconciled", reconciling.as_put_back(unit))
 
 
 def upgraded(store: Store, actor: Actor, *, kept: Path | None) -> tuple[str | None, str, Copy | None]:

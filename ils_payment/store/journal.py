@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 
 from ils_payment.store.journal_tables import journal
 from ils_payment.store.records import to_json
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from ils_payment.store.unit import Unit
 
 GENESIS = "0" * 64
+
+_PUT_BACK = ("restore", "pause_until_reconciled")
+"""What is written down when a ledger was put back: by our command, or by the database's own."""
 
 # What each entry needs is built once: building takes longer than executing.
 _TAKE_TURN = select(installation.c.id).with_for_update()
@@ -88,4 +91,16 @@ def last_at(unit: Unit, *what: str) -> datetime | None:
 
 def last_restore(unit: Unit) -> datetime | None:
     """Return when this ledger was put back last, by our command or by the database's own."""
-    return last_at(unit, "restore", "pause_until_reconciled")
+    return last_at(unit, *_PUT_BACK)
+
+
+def put_back(unit: Unit) -> list[dict[str, Any]]:
+    """Return the rows that say that this ledger was put back and was not compared since, the newest first."""
+    compared = select(func.coalesce(func.max(journal.c.number), 0)).where(
+        journal.c.what == "restored_ledger_compared"
+    )
+    query = select(journal).where(
+        journal.c.what.in_(_PUT_BACK), journal.c.number > compared.scalar_subquery()
+    )
+    rows = unit.connection.execute(query.order_by(journal.c.number.desc())).mappings()
+    return [{**row, "facts": json.loads(row["facts"])} for row in rows]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, func, or_, select
 
@@ -19,8 +20,6 @@ from ils_payment.store.renewal_tables import renewals as renewals_table
 from ils_payment.store.tables import audit, credit_orders, credit_tries, payments, postings
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from ils_payment.store.records import Order, Refund
     from ils_payment.store.unit import Unit
 
@@ -138,10 +137,39 @@ def first_payment(unit: Unit, library: str) -> datetime | None:
 
 
 def unsettled_since(unit: Unit, library: str) -> datetime:
-    """Return from when on a restored ledger may lack something.
+    """Return from when on a restored ledger may lack something, as it stood when it was put back.
 
-    That is its own last moment, or the beginning of the oldest payment (or refund) that was not at its
-    end then, whichever is earlier.
+    What it has learned since must not hide what it lacks.
+    """
+    rows = journal.put_back(unit)
+    said = [told for row in rows if (told := _said(row["facts"], library))]
+    if len(said) < len(rows) or not rows:
+        # A version of before wrote nothing of it down: then it counts how the ledger stands now.
+        said.append(_left_at(unit, library, journal.last_restore(unit) or unit.now))
+    return min(said)
+
+
+def _said(facts: dict[str, Any], library: str) -> datetime | None:
+    told = facts.get("since", {}).get(library) or facts.get("written")
+    return datetime.fromisoformat(told) if told else None
+
+
+def as_put_back(unit: Unit) -> dict[str, Any]:
+    """Return, for the journal of a ledger that is put back just now, from when on it may lack something.
+
+    That is by library; and for those without payments, when anything was written last.
+    """
+    keys = unit.connection.execute(select(payments.c.library).distinct().order_by(payments.c.library))
+    return {
+        "since": {key: _left_at(unit, key, unit.now).isoformat() for key in keys.scalars()},
+        "written": _last_moment(unit, unit.now).isoformat(),
+    }
+
+
+def _left_at(unit: Unit, library: str, put_back: datetime) -> datetime:
+    """Return the ledger's own last moment, or when the oldest payment was begun that is not at its end.
+
+    Whichever is earlier; a payment with a refund that is not at its end counts as well.
     """
     here = payments.c.library == library
     newest = unit.connection.execute(
@@ -160,13 +188,12 @@ def unsettled_since(unit: Unit, library: str) -> datetime:
         )
     )
     begun = unit.connection.execute(running.union(refunding)).scalars()
-    since: datetime = min([newest or _last_moment(unit), *begun])
+    since: datetime = min([newest or _last_moment(unit, put_back), *begun])
     return since
 
 
-def _last_moment(unit: Unit) -> datetime:
+def _last_moment(unit: Unit, put_back: datetime) -> datetime:
     """Return when anything was written before the ledger was put back: for a library without payments."""
-    restored = journal.last_restore(unit) or unit.now
-    written = select(func.max(journal_rows.c.at)).where(journal_rows.c.at < restored)
+    written = select(func.max(journal_rows.c.at)).where(journal_rows.c.at < put_back)
     last: datetime | None = unit.connection.execute(written).scalar()
-    return last or restored
+    return last or put_back
