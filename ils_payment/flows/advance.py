@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ils_payment.flows.desk import Desk
     from ils_payment.flows.house import House
     from ils_payment.store.records import Payment
+    from ils_payment.store.unit import Unit
 
 log = structlog.get_logger(__name__)
 
@@ -132,15 +133,27 @@ def take_notices(house: House, limit: int = 500) -> None:
     Where it is more than that (``notices_decide``), what it is evidence of goes into the payment's trail.
     """
     with house.store.unit() as unit:
-        for notice in attempts.new_notices(unit, limit, take=True):
-            payment_id = attempts.payment_of(unit, notice)
-            if payment_id is None:
+        unknown = [
+            notice for notice in attempts.new_notices(unit, limit, take=True) if not _matched(unit, notice)
+        ]
+        if unknown:
+            # Whoever learns just now whose money it is has committed before this, or looks after us.
+            installation.lock(unit)
+        for notice in unknown:
+            if not _matched(unit, notice):
                 # Another installation at the same provider account: counted, not a case.
                 log.info("notice_of_no_payment_here", library=notice.library, provider=notice.provider)
                 attempts.handled(unit, notice, "foreign")
-            else:
-                if notice.observation is not None:
-                    evidence.hear(unit, payment_id, notice.key, notice.kind, notice.observation)
-                payments.make_due(unit, payment_id)
-                attempts.handled(unit, notice, "due")
     house.world.failpoint("notices.taken")
+
+
+def _matched(unit: Unit, notice: Any) -> bool:  # noqa: ANN401 - a row of notices
+    """Make the payment due that a notice is about, and keep what it is evidence of; False without one."""
+    payment_id = attempts.payment_of(unit, notice)
+    if payment_id is None:
+        return False
+    if notice.observation is not None:
+        evidence.hear(unit, payment_id, notice.key, notice.kind, notice.observation)
+    payments.make_due(unit, payment_id)
+    attempts.handled(unit, notice, "due")
+    return True

@@ -223,6 +223,8 @@ def learn(
 def _offer_again(unit: Unit, desk: Desk, payment: Payment, money_ref: str) -> None:
     """Look once more at notices of this money that came before its payment was known."""
     if desk.providers[payment.provider].capabilities().notices_decide:
+        # Whoever finds no payment of such a notice just now has committed that before this, or asks after us.
+        installation.lock(unit)
         attempts.offer_again(unit, payment.library, payment.provider, money_ref)
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ils_payment.store.unit import Unit
 
 _READ = select(installation)
+_LOCK = select(installation.c.id).with_for_update()
 _PAUSED = select(installation.c.paused)
 _UNRECONCILED = select(installation.c.unreconciled)
 
@@ -29,6 +30,11 @@ def read(unit: Unit) -> Installation:
     """Return the installation; ``db upgrade`` has made it."""
     row = unit.connection.execute(_READ).one()
     return Installation(row.name, bytes(row.secret))
+
+
+def lock(unit: Unit) -> None:
+    """Let everybody else who does this, or writes into the journal, wait until the end of the transaction."""
+    unit.connection.execute(_LOCK)
 
 
 def is_paused(unit: Unit) -> bool:

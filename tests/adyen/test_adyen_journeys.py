@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import threading
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
 
 from ils_payment.flows import pay, show
-from ils_payment.flows.advance import advance, due, forget_old_notices
+from ils_payment.flows.advance import advance, due, forget_old_notices, take_notices
 from ils_payment.flows.views import Begun, NotBegun
 from ils_payment.model import State
-from ils_payment.store import chain
+from ils_payment.store import attempts, chain
 from ils_payment.store.tables import notices
 from tests.adyen.conftest import AdyenTown
 from tests.flows.decisions import approved, books, kinds, only_refund
@@ -481,6 +482,39 @@ def test_a_reversal_that_names_only_the_money_is_found_once_the_money_is_known(a
         adyen_town.world.pass_time(minutes=1)
         adyen_town.hear()
     assert kinds(adyen_town, payment_id) == ["chargeback"]
+
+
+@pytest.mark.parametrize("question", [1, 2])
+def test_a_reversal_that_is_told_while_its_money_becomes_known_is_heard(
+    postgresql_url, monkeypatch, question
+):
+    """Another worker learns which payment the money belongs to just after we have asked for it."""
+    town = AdyenTown(postgresql_url, checkout="links")
+    payment_id = town.started()
+    psp = town.adyen.book.pay(town.session_of(payment_id))
+    town.deliver_webhooks()
+    due(town.house, 10)
+    town.adyen.book.tell("REFUND", "REFUND1", psp, reference="typed by hand")
+    town.deliver_webhooks()
+    real, asked = attempts.payment_of, []
+    worker = threading.Thread(target=advance, args=(town.house, payment_id))
+
+    def payment_of(unit, notice):
+        found = real(unit, notice)
+        asked.append(found)
+        if len(asked) == question:
+            worker.start()
+            # It is through by then, or waits for this transaction.
+            worker.join(5)
+        return found
+
+    monkeypatch.setattr(attempts, "payment_of", payment_of)
+    take_notices(town.house)
+    worker.join(30)
+    assert asked == [None, payment_id if question == 1 else None]
+    town.run_for(rounds=3, minutes=10)
+    assert kinds(town, payment_id) == ["reversed"]
+    town.close()
 
 
 def test_a_chargeback_of_money_whose_own_notice_never_came_is_booked(town_with):
