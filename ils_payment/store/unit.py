@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BigInteger, cast, create_engine, event, func, inspect, literal, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from ils_payment.errors import ConfigurationError, SchemaError, StoreBusyError, installing
@@ -29,6 +29,16 @@ if TYPE_CHECKING:
 
 BUSY_SECONDS = 10.0
 """For so long a writer waits for the others before it says that the database is busy."""
+
+STANDING_SECONDS = 60.0
+"""PostgreSQL gives up a transaction that asks nothing for so long, and frees its rows for the other hosts.
+
+A machine that was put to sleep in the middle of one would hold them for ever. No transaction of ours
+computes for that long between two statements, not even the export of a year.
+"""
+
+_LOCKED, _STOOD_STILL = "55P03", "25P03"
+"""PostgreSQL's codes for a row that was not free in time, and for a transaction that it gave up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +78,15 @@ class Store:
     def _writing(self) -> Iterator[Connection]:
         if not self.is_sqlite:
             with self.engine.begin() as connection:
+                # For each transaction anew: a pooler such as PgBouncer may take options of a connection for none.
+                connection.exec_driver_sql(
+                    f"SET LOCAL lock_timeout = {BUSY_SECONDS * 1000:.0f}; "
+                    f"SET LOCAL idle_in_transaction_session_timeout = {STANDING_SECONDS * 1000:.0f}"
+                )
                 yield connection
             return
         if not self.writer.acquire(timeout=BUSY_SECONDS):
-            raise StoreBusyError(
-                "The database was busy for too long.", mend="Look for a program that locks it."
-            )
+            raise _busy()
         try:
             with (
                 self.engine.connect().execution_options(ils_payment_write=True) as connection,
@@ -145,11 +158,22 @@ class Store:
 
         *more* are the errors of a driver that is used without SQLAlchemy.
         """
-        passing: tuple[type[Exception], ...] = (OperationalError, InterfaceError, PoolTimeoutError, *more)
+        passing: tuple[type[Exception], ...] = (
+            OperationalError,
+            InterfaceError,
+            InternalError,
+            PoolTimeoutError,
+            *more,
+        )
         try:
             yield
         except passing as error:
+            code = getattr(getattr(error, "orig", None), "sqlstate", None)
+            if isinstance(error, InternalError) and code != _STOOD_STILL:
+                raise
             self.failures += 1
+            if code == _LOCKED:
+                raise _busy() from error
             cause = str(getattr(error, "orig", None) or error).strip().split("\n")[0]
             raise StoreBusyError(
                 f"The database could not be used: {cause}.",
@@ -159,6 +183,14 @@ class Store:
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+
+
+def _busy() -> StoreBusyError:
+    """Return the error for a lock that was not free in time."""
+    return StoreBusyError(
+        "The database was busy for too long.",
+        mend="It is tried again. If this stays, look for a program that locks it, or a host that stands still.",
+    )
 
 
 def newer(version: str) -> SchemaError:

@@ -14,6 +14,7 @@ from sqlalchemy import delete, event, select, text, update
 from ils_payment.domain.settling import Before
 from ils_payment.errors import StoreBusyError
 from ils_payment.flows import pay, see
+from ils_payment.flows.advance import due
 from ils_payment.flows.hands import LEASE_SECONDS, in_hands
 from ils_payment.flows.views import Begun, NotBegun
 from ils_payment.model import Input, PatronRef, State
@@ -24,6 +25,8 @@ from ils_payment.store.tables import claims as claims_table
 from ils_payment.store.tables import credit_orders
 from ils_payment.store.tables import payments as payments_table
 from ils_payment.testing.world import START
+from tests.conftest import Town
+from tests.flows.truths import paid
 
 BEFORE = Before({"2": 450}, 450, START)
 
@@ -262,6 +265,40 @@ def test_another_program_that_locks_the_file_is_a_busy_store(town, monkeypatch):
             pytest.fail("two programs wrote at once")
         with two.unit() as opened:
             assert opened.now == town.world.now()
+
+
+def test_a_row_that_stays_locked_is_a_busy_store_and_keeps_nobody_waiting_for_ever(
+    postgresql_url, monkeypatch
+):
+    monkeypatch.setattr(unit, "BUSY_SECONDS", 0.2)
+    town = Town(postgresql_url)
+    payment_id = paid(town)
+    town.deliver_webhooks()
+    with town.house.store.unit() as standing:
+        payments.load(standing, payment_id, lock=True)
+        with pytest.raises(StoreBusyError, match="busy for too long"):
+            due(town.house, 10)
+    assert due(town.house, 10) == [payment_id]
+    town.close()
+
+
+def test_a_host_that_stands_still_in_a_transaction_loses_it_and_what_it_locked(postgresql_url, monkeypatch):
+    town = Town(postgresql_url)
+    payment_id = town.started()
+    monkeypatch.setattr(unit, "STANDING_SECONDS", 1.0)
+
+    def stand_still():
+        with town.house.store.unit() as standing:
+            payments.make_due(standing, payment_id)
+            with town.house.store.unit() as other:
+                # It waits until the other one's transaction is given up.
+                payments.load(other, payment_id, lock=True)
+            payments.make_due(standing, payment_id)
+
+    with pytest.raises(StoreBusyError, match="could not be used"):
+        stand_still()
+    assert town.house.store.failures == 1
+    town.close()
 
 
 def test_a_reader_never_waits_for_a_writer(town):
