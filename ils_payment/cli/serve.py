@@ -31,7 +31,7 @@ from ils_payment.errors import ConfigurationError
 from ils_payment.flows import remind, tell
 from ils_payment.flows.advance import advance, due, forget_old_notices
 from ils_payment.flows.house import House, open_house
-from ils_payment.flows.seal import seal_changes
+from ils_payment.flows.seal import seal_changes, seal_hidden
 from ils_payment.flows.subject import every, forget_old
 from ils_payment.loading import check_live, check_plugin_tables, load_settings
 from ils_payment.plugins import Plugins
@@ -113,7 +113,16 @@ def opened_house(settings: Settings) -> Iterator[House]:
 def chores_of(house: House) -> list[Callable[[House], None]]:
     """Return what is done beside the runner about every half minute, in this order."""
     forget = every(house, timedelta(hours=1), forget_old)
-    return [tell.alarms, remind.Reminders(), tell.send_mails, forget_old_notices, seal_changes, forget]
+    hidden = every(house, timedelta(days=1), seal_hidden)
+    return [
+        tell.alarms,
+        remind.Reminders(),
+        tell.send_mails,
+        forget_old_notices,
+        seal_changes,
+        hidden,
+        forget,
+    ]
 
 
 @contextmanager

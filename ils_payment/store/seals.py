@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 AT_MOST = 5_000
 """So many payments are sealed at once, so that no writer waits long; the rest follows in the next round."""
 
-_OVERLAP = timedelta(hours=1)
+OVERLAP = timedelta(hours=1)
 """A row is looked for again that long: its transaction may have ended after the seal was made."""
 
 
@@ -73,7 +73,7 @@ def new_heads(unit: Unit, since: datetime | None) -> list[Any]:
         .limit(AT_MOST)
     )
     if since is not None:
-        query = query.where(audit.c.at >= since - _OVERLAP)
+        query = query.where(audit.c.at >= since - OVERLAP)
     return list(unit.connection.execute(query))
 
 

@@ -14,7 +14,7 @@ from ils_payment.flows import tell
 from ils_payment.flows.decide import refund
 from ils_payment.flows.decision import Decision
 from ils_payment.flows.export import export
-from ils_payment.flows.seal import seal, seal_changes
+from ils_payment.flows.seal import seal, seal_changes, seal_hidden
 from ils_payment.flows.verify import examine, verify
 from ils_payment.model import Actor
 from ils_payment.store import journal, seals
@@ -230,6 +230,37 @@ def test_seals_are_made_every_ten_minutes_when_something_changed_and_told_to_the
     assert len(hashes) == 3
     for one in hashes:
         assert verify(town.house, seal=one).findings == []
+
+
+def test_what_happens_after_a_seal_of_a_clock_that_was_ahead_is_sealed_as_ever(each_town):
+    town = each_town
+    pay_one(town)
+    town.world.pass_time(days=2)
+    seal_changes(town.house)
+    town.world.pass_time(days=-2)
+    pay_one(town, patron=str(town.koha.patron_ids["jan"]))
+    seal_changes(town.house)
+    report = verify(town.house)
+    assert (report.findings, report.unsealed, report.seals) == ([], 0, 2)
+    seal_changes(town.house)
+    assert verify(town.house).seals == 2, "nothing changed"
+
+
+def test_what_the_seals_of_former_versions_have_looked_past_is_sealed_once_a_day(each_town):
+    town = each_town
+    pay_one(town)
+    town.world.pass_time(days=2)
+    seal_changes(town.house)
+    town.world.pass_time(days=-2)
+    town.begun = town.started(patron=str(town.koha.patron_ids["jan"]))
+    town.world.pass_time(days=3)
+    seal_changes(town.house)
+    assert verify(town.house).unsealed == 1
+    seal_hidden(town.house)
+    report = verify(town.house)
+    assert (report.findings, report.unsealed, report.seals) == ([], 0, 2)
+    seal_hidden(town.house)
+    assert verify(town.house).seals == 2
 
 
 def test_two_processes_make_one_seal(each_town):
