@@ -54,12 +54,12 @@ def queue_reminder(unit: Unit, recipient: str, patron: str, language: str, facts
 
 
 def due(unit: Unit, limit: int = 20) -> list[Any]:
-    """Return mails that are due, the oldest first."""
+    """Return mails that are due, the oldest first; but reminders, which may be thousands, after all others."""
     return list(
         unit.connection.execute(
             select(private_mails)
             .where(private_mails.c.due_at <= unit.now)
-            .order_by(private_mails.c.due_at)
+            .order_by(private_mails.c.kind == "reminder", private_mails.c.due_at)
             .limit(limit)
         )
     )

@@ -18,7 +18,7 @@ from ils_payment.flows import paylink, remind, subject, tell
 from ils_payment.flows.desk_checks import check_desk
 from ils_payment.flows.house import open_house
 from ils_payment.model import Actor
-from ils_payment.store import journal, sessions
+from ils_payment.store import journal, mails, patrons, sessions
 from ils_payment.store.renewal_tables import private_reminders
 from ils_payment.store.tables import private_mails, private_patrons
 from tests.conftest import KOHA
@@ -378,3 +378,16 @@ def test_a_house_opened_anew_knows_what_was_sent(town):
         assert house.libraries
     town.chore = remind.Reminders()
     assert town.day(1) == []
+
+
+def test_thousands_of_reminders_keep_no_mail_about_money_waiting(each_town):
+    town = each_town
+    with town.house.store.unit() as unit:
+        patron = patrons.patron_id(unit, town.desk.patrons, town.erika)
+        for _ in range(30):
+            facts = {"valid_until": "2030-01-01"}
+            mails.queue_reminder(unit, "somebody@example.org", patron, "de", facts)
+    town.world.pass_time(seconds=1)
+    with town.house.store.unit() as unit:
+        mails.queue(unit, "case", "team@lindental.example", None, "de", "a-case")
+        assert [one.kind for one in mails.due(unit)] == ["case", *["reminder"] * 19]
