@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from ils_payment.domain.ledger import Book
 from ils_payment.domain.renewing import CARD
+from ils_payment.errors import StoreBusyError
 from ils_payment.model import State
 from ils_payment.store.tables import claims, payment_lines, payments, postings, private_patrons
 
@@ -41,6 +42,10 @@ _CENTS = select(func.coalesce(func.sum(payment_lines.c.cents), 0)).where(
 )
 
 
+_TAKEN = "23505"
+"""PostgreSQL's code for a key that another row has; another row can vanish there until it is looked for."""
+
+
 class AlreadyClaimedError(Exception):
     """Another open payment holds one of the fees; ``payment_id`` names it."""
 
@@ -50,19 +55,28 @@ class AlreadyClaimedError(Exception):
 
 
 def take(unit: Unit, payment_id: str, patron: str, keys: Iterable[str]) -> None:
-    """Claim fees for a payment; AlreadyClaimedError when another one holds any of them."""
+    """Claim fees for a payment; AlreadyClaimedError when another one holds any of them.
+
+    StoreBusyError where each time that one of them is taken it is free again as soon as somebody looks.
+    """
     rows = [{"patron_id": patron, "claim_key": key, "payment_id": payment_id} for key in keys]
-    try:
-        with unit.connection.begin_nested():
-            unit.connection.execute(insert(claims), rows)
-    except IntegrityError:
-        wanted = [row["claim_key"] for row in rows]
-        holder = unit.connection.execute(
-            select(claims.c.payment_id).where(claims.c.patron_id == patron, claims.c.claim_key.in_(wanted))
-        ).scalar()
-        if holder is None:
-            raise
-        raise AlreadyClaimedError(holder) from None
+    for _ in range(2):
+        try:
+            with unit.connection.begin_nested():
+                unit.connection.execute(insert(claims), rows)
+        except IntegrityError as error:
+            wanted = [row["claim_key"] for row in rows]
+            query = select(claims.c.payment_id).where(
+                claims.c.patron_id == patron, claims.c.claim_key.in_(wanted)
+            )
+            holder = unit.connection.execute(query).scalar()
+            if holder is not None:
+                raise AlreadyClaimedError(holder) from None
+            if getattr(error.orig, "sqlstate", None) != _TAKEN:
+                raise
+        else:
+            return
+    raise StoreBusyError("Another payment of the patron was ending.", mend="It is tried again.")
 
 
 def free(unit: Unit, payment_id: str) -> None:
