@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -226,6 +227,13 @@ def _engine(address: str, password: str | None) -> Engine:
     engine = create_engine(
         url, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False}
     )
+
+    @event.listens_for(engine, "do_connect")
+    def _for_its_owner(*_: object) -> None:
+        # SQLite would make an absent ledger with the mode that the umask leaves. One that is there is not
+        # opened, for closing it would drop the locks of this process; what cannot be made, SQLite tells.
+        with suppress(OSError):
+            os.close(os.open(str(url.database), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
     @event.listens_for(engine, "connect")
     def _settings(connection: Any, _record: object) -> None:  # noqa: ANN401 - sqlite3 or anything like it

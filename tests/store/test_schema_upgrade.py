@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from contextlib import closing
 from importlib.resources import files
 
@@ -144,3 +146,19 @@ def test_every_commit_on_sqlite_reaches_the_disk(tmp_path):
     with closing(Store(f"sqlite:///{tmp_path}/l.db", SimulatedWorld())) as store, store.read() as unit:
         pragmas = {name: unit.connection.execute(text(f"PRAGMA {name}")).scalar() for name in names}
     assert pragmas == {"synchronous": 2, "journal_mode": "wal", "foreign_keys": 1}
+
+
+def test_a_new_ledger_is_for_its_owner_alone_and_one_that_is_there_keeps_its_mode(tmp_path):
+    file = tmp_path / "l.db"
+    before = os.umask(0o022)
+    try:
+        with closing(Store(f"sqlite:///{file}", SimulatedWorld())) as store:
+            upgrade(store)
+            modes = {stat.S_IMODE(one.stat().st_mode) for one in tmp_path.iterdir()}
+        file.chmod(0o640)
+        with closing(Store(f"sqlite:///{file}", SimulatedWorld())) as store:
+            store.check()
+    finally:
+        os.umask(before)
+    assert modes == {0o600}
+    assert stat.S_IMODE(file.stat().st_mode) == 0o640
