@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ils_payment.cli.actor import typing
-from ils_payment.cli.output import instant, json_option, plain, print_json, print_table
+from ils_payment.cli.output import instant, json_option, plain, print_json, print_table, say
 from ils_payment.cli.payments import NoSuchRecordError, amount, print_whereabouts
 from ils_payment.cli.refunds import MEANINGS, decided, line_ids, only_lines
 from ils_payment.cli.rooms import known_library, ledger, whole_house, zone_of
@@ -100,12 +100,12 @@ def show_case(config: Path | None, case_id: str, *, as_json: bool) -> None:
         print_json({**plain(found), **more, "decisions": [plain(one) for one in said]})
         return
     closed = f"closed {instant(found.closed_at, zone)} by {found.closed_by}: {found.resolution}"
-    click.echo(
+    say(
         f"Case {found.case_id} of {found.library}: {found.kind}, {closed if found.closed_at else 'open'}, "
         f"version {found.version}"
     )
     if found.payment_id:
-        click.echo(f"Payment {found.payment_id}, {found.state}, {_amount(found)}")
+        say(f"Payment {found.payment_id}, {found.state}, {_amount(found)}")
     if where is not None:
         print_whereabouts(where)
     print_table(
@@ -115,21 +115,21 @@ def show_case(config: Path | None, case_id: str, *, as_json: bool) -> None:
     )
     for word in said:
         booked = f", {word.reference}" if word.reference else ""
-        click.echo(f"{word.actor}, {instant(word.at, zone)}{booked}: {word.reason or '(erased)'}")
+        say(f"{word.actor}, {instant(word.at, zone)}{booked}: {word.reason or '(erased)'}")
     for refund in waiting:
-        click.echo(
+        say(
             f"{refund.asked_by} asked for a refund of {amount(refund.cents, refund.currency)}; it waits for "
             f"a second person: ils-payment refunds approve {refund.refund_id} (or withdraw). "
             f"Reason: {refund.reason or '(erased)'}"
         )
     for sentence in case_words.of_kind(found.kind, "en"):
-        click.echo(sentence)
+        say(sentence)
     if not found.closed_at:
-        click.echo("What can be decided now:")
+        say("What can be decided now:")
         for one in can:
             choice = str(one).replace("_", "-")
             options = "".join(f" {more}" for more in _OPTIONS.get(choice, ()))
-            click.echo(
+            say(
                 f"  ils-payment cases resolve {found.case_id} {choice} --version {found.version}{options} "
                 '--reason "..."'
             )

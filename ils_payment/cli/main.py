@@ -10,6 +10,7 @@ import click
 
 from ils_payment import __version__
 from ils_payment.cli.lazy import LazyGroup
+from ils_payment.cli.output import say
 from ils_payment.errors import ILSPaymentError
 
 COMMANDS = {
@@ -60,9 +61,9 @@ def main() -> None:
     try:
         cli(prog_name="ils-payment")
     except ILSPaymentError as error:
-        click.echo(f"Error: {error.what}", err=True)
+        say(f"Error: {error.what}", err=True)
         if error.mend:
-            click.echo(f"What to do: {error.mend}", err=True)
+            say(f"What to do: {error.mend}", err=True)
         sys.exit(1)
     except OSError as error:
         if error.errno != errno.ENOSPC:

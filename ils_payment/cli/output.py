@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime, tzinfo
 from typing import TYPE_CHECKING, Any
@@ -15,9 +16,25 @@ if TYPE_CHECKING:
 json_option: Callable[..., Any] = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+"""Control characters but the line break: what others typed must not move a cursor or hide a sum."""
+
+
+def harmless(text: str) -> str:
+    """Return *text* with its control characters written out as in Python; line breaks stay."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text.replace("\r\n", "\n"))
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print a line in which words of others may stand."""
+    click.echo(harmless(text), err=err)
+
+
 def print_json(value: object) -> None:
     """Print *value* as JSON; dataclasses become objects, instants ISO 8601."""
-    click.echo(json.dumps(plain(value), ensure_ascii=False, indent=2))
+    told = json.dumps(plain(value), ensure_ascii=False, indent=2)
+    # What JSON leaves as it is, some terminals obey.
+    click.echo(_CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", told))
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401 - anything that has a JSON form
@@ -43,6 +60,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, empty:
     from rich.table import Table
     from rich.text import Text
 
+    rows = [[harmless(cell) for cell in row] for row in rows]
     # A pipe or a log has no width; a line that is cut there would lose what to do.
     console = Console(highlight=False)
     if not console.is_terminal:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ils_payment.cli.output import instant, json_option, plain, print_json, print_table
+from ils_payment.cli.output import instant, json_option, plain, print_json, print_table, say
 from ils_payment.cli.rooms import known_library, ledger, zone_of
 from ils_payment.errors import ILSPaymentError
 from ils_payment.flows import show as records
@@ -94,11 +94,9 @@ def show_payment(config: Path | None, payment: str, *, as_json: bool) -> None:
         told = {"whereabouts": plain(where), "history": history, "chain_broken_at": broken}
         print_json({**_public(found), **told})
         return
-    click.echo(
-        f"Payment {found.payment_id} of {found.library}: {_state(found)}{', test' if found.test else ''}"
-    )
-    click.echo(f"Amount  {amount(found.cents, found.currency)} by {found.method} through {found.provider}")
-    click.echo(f"Number  {found.number}")
+    say(f"Payment {found.payment_id} of {found.library}: {_state(found)}{', test' if found.test else ''}")
+    say(f"Amount  {amount(found.cents, found.currency)} by {found.method} through {found.provider}")
+    say(f"Number  {found.number}")
     print_whereabouts(where)
     rows = [(one.kind, one.text or "(erased)", amount(one.cents, found.currency)) for one in found.lines]
     print_table(("Kind", "Text", "Amount"), rows, empty="It has no lines.")
@@ -107,18 +105,18 @@ def show_payment(config: Path | None, payment: str, *, as_json: bool) -> None:
     sound = (
         "The hashes of this history hold." if broken is None else f"THE HISTORY WAS CHANGED at row {broken}."
     )
-    click.echo(sound)
+    say(sound)
 
 
 def print_whereabouts(where: Whereabouts) -> None:
     """Say where to look in the other systems; what is empty is left out."""
     system = f"the library system {where.library_system}" if where.patron else "the library system"
-    click.echo(f"Patron  {where.patron or '(erased)'} in {system} (Koha: borrowernumber)")
+    say(f"Patron  {where.patron or '(erased)'} in {system} (Koha: borrowernumber)")
     for name, found in (("Fees", where.fees), ("Credits", where.credits)):
         if found:
-            click.echo(f"{name:7} {', '.join(found)} in the library system")
+            say(f"{name:7} {', '.join(found)} in the library system")
     if where.session:
-        click.echo(f"Session {where.session} at the provider")
+        say(f"Session {where.session} at the provider")
 
 
 def _public(view: PaymentView) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import click
 from ils_payment.cli.actor import typing
 from ils_payment.cli.days import Day
 from ils_payment.cli.export import named_library
-from ils_payment.cli.output import instant, json_option, plain, print_json, print_table
+from ils_payment.cli.output import instant, json_option, plain, print_json, print_table, say
 from ils_payment.cli.rooms import whole_house, zone_of
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def reconcile(
         for report in reports:
             _print(report, zones[report.library])
         if shut:
-            click.echo(
+            say(
                 "The ledger stays shut. It opens when all libraries were compared without a gap, from before "
                 "the oldest payment that was open in the backup: ils-payment reconcile (without days)"
             )
@@ -131,18 +131,18 @@ def _span(house: House, desk: Desk, first: date | None, last: date | None) -> tu
 
 
 def _print(report: Report, zone: tzinfo) -> None:
-    click.echo(f"{report.library}: {instant(report.since, zone)} to {instant(report.until, zone)}")
+    say(f"{report.library}: {instant(report.since, zone)} to {instant(report.until, zone)}")
     if report.sides:
         counts = [f"{name.replace('_', ' ')} {number}" for name, number in sorted(report.counts.items())]
         # Where a side did not answer, nobody knows what there would have been.
         told = ", ".join(counts) or ("nothing" if report.gaps else "there was nothing to compare")
-        click.echo(f"  compared with {' and '.join(report.sides)}: {told}")
+        say(f"  compared with {' and '.join(report.sides)}: {told}")
     else:
-        click.echo("  NOTHING WAS COMPARED: neither a provider nor the library system shows lists.")
+        say("  NOTHING WAS COMPARED: neither a provider nor the library system shows lists.")
     for gap in report.gaps:
-        click.echo(f"  NOT COMPARED: {gap}")
+        say(f"  NOT COMPARED: {gap}")
     for one in report.beyond:
-        click.echo(f"  NO PROGRAM CAN COMPARE: {one}; a person has to.")
+        say(f"  NO PROGRAM CAN COMPARE: {one}; a person has to.")
     if not report.sides:
         return
     whole = not report.gaps and not report.beyond
