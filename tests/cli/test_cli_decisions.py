@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 from dataclasses import replace
 
 import pytest
@@ -349,7 +351,14 @@ def test_a_comparison_by_hand_is_refused_where_nobody_waits_for_it_or_nothing_is
 
 
 def test_the_actor_of_a_command_is_the_operating_systems_user(monkeypatch):
+    monkeypatch.delenv("SUDO_USER", raising=False)
+    for user in (pwd.getpwuid(os.getuid()), pwd.getpwnam("nobody")):
+        monkeypatch.setattr(os, "getuid", lambda user=user: user.pw_uid)
+        assert actor.typing().name == f"cli:{user.pw_name}"
+
+
+@pytest.mark.parametrize(("user", "believed"), [(0, True), (999, True), (1000, False), (65534, False)])
+def test_who_called_sudo_is_believed_where_nobody_types_under_an_own_name(monkeypatch, user, believed):
+    monkeypatch.setattr(os, "getuid", lambda: user)
     monkeypatch.setenv("SUDO_USER", "carla")
-    assert actor.typing().name == "cli:carla"
-    monkeypatch.delenv("SUDO_USER")
-    assert actor.typing().name.startswith("cli:")
+    assert (actor.typing().name == "cli:carla") is believed
