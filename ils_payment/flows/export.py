@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from ils_payment.domain import books as rules
@@ -15,7 +15,6 @@ from ils_payment.store import books, journal, reconciling
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from datetime import date
 
     from ils_payment.flows.desk import Desk
     from ils_payment.flows.house import House
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from ils_payment.store.unit import Unit
 
 LATE_PAYOUTS = timedelta(days=45)
-"""So far before the first day a payout is still looked for that an earlier export could not have."""
+"""At least so far before the first day a payout is still looked for that an earlier export could not have."""
 
 _EMPTY = frozenset(hashlib.sha256(file.encode()).hexdigest() for file in rules.empty_files())
 """The digests of a file without any row."""
@@ -91,14 +90,17 @@ def export(
             mend=f"Export closed days only, until {today - timedelta(days=1)}.",
         )
     with house.store.read() as unit:
-        again = _same(books.kept(unit, desk.key), first, last)
+        earlier = books.kept(unit, desk.key)
+        again = _same(earlier, first, last)
         if again is not None:
             again = books.load(unit, again.number)
+        since = _payouts_since(unit, desk, first, earlier)
     if again is not None:
         return _handed_out(house, actor, again)
     work = ExportInWork(desk, first, last)
     if with_payouts:
-        _ask_payouts(work)
+        work.payouts_since = since
+        _ask_payouts(work, since)
     else:
         work.notes.append("payouts and fees were left out on demand; they come with a later export")
     house.world.failpoint("export.asked")
@@ -151,14 +153,34 @@ def listed(house: House, library: str) -> Listed:
     return Listed(exports=made, gaps=gaps)
 
 
-def _ask_payouts(work: ExportInWork) -> None:
+def _payouts_since(unit: Unit, desk: Desk, first: date, earlier: Sequence[Kept]) -> date:
+    """Return from which day on payouts are asked for.
+
+    So that those come which a provider listed late: the ones of the export before, and of a while. And those
+    come which were left out of an export, however long ago, because nobody has asked for its days since.
+    """
+    before = max((one for one in earlier if one.last_day < first), key=lambda one: one.last_day, default=None)
+    asked: list[tuple[str, str]] = []
+    left = [first]
+    for row in journal.newest(unit, what="export", library=desk.key, limit=None):
+        days = row["facts"]["first_day"], row["facts"]["last_day"]
+        # Rows of before do not tell it.
+        since = row["facts"].get("payouts_since", days[0])
+        if since is not None:
+            asked.append((since, days[1]))
+        elif not any(begin <= days[0] and days[1] <= end for begin, end in asked):
+            left.append(date.fromisoformat(days[0]))
+    return min(min(left) - LATE_PAYOUTS, before.first_day if before else first)
+
+
+def _ask_payouts(work: ExportInWork, since: date) -> None:
     """Ask each provider what it paid out; the question stands outside of any transaction."""
-    first, end = work.span(work.first, work.last)
+    begin, end = work.span(since, work.last)
     for name, provider in work.desk.providers.items():
         if not provider.capabilities().payouts or not isinstance(provider, PayingOut):
             work.notes.append(f"{name} cannot list payouts: no rows of payouts and fees")
             continue
-        listed = provider.payouts(first - LATE_PAYOUTS, end)
+        listed = provider.payouts(begin, end)
         work.payouts[name] = sorted(listed, key=lambda one: (one.arrival, one.ref))
 
 
@@ -213,6 +235,7 @@ def _make(unit: Unit, work: ExportInWork, actor: Actor, earlier: Sequence[Kept])
         "rows": len(rows) + len(from_provider),
         "postings": len(entries),
         "time_zone": work.desk.settings.time_zone,
+        "payouts_since": work.payouts_since.isoformat() if work.payouts_since else None,
     }
     journal.append(unit, actor.name, "export", facts, work.desk.key)
     return made

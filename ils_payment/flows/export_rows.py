@@ -22,13 +22,17 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class ExportInWork:
-    """One export in the making; ``payouts`` by the provider's name."""
+    """One export in the making; ``payouts`` by the provider's name, asked for from ``payouts_since`` on.
+
+    None: they were left out.
+    """
 
     desk: Desk
     first: date
     last: date
     payouts: dict[str, Sequence[Payout]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    payouts_since: date | None = None
 
     def span(self, first: date, last: date) -> Span:
         """Return the instants of whole days in the library's time zone."""

@@ -70,9 +70,9 @@ def broken_at(unit: Unit) -> int | None:
 
 
 def newest(
-    unit: Unit, *, what: str | None = None, library: str | None = None, limit: int = 100
+    unit: Unit, *, what: str | None = None, library: str | None = None, limit: int | None = 100
 ) -> list[dict[str, Any]]:
-    """Return the newest rows first, with their facts read."""
+    """Return the newest rows first, with their facts read; without a *limit* all of them."""
     query = select(journal).order_by(journal.c.number.desc()).limit(limit)
     if what is not None:
         query = query.where(journal.c.what == what)

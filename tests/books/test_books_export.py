@@ -394,6 +394,62 @@ def test_payouts_of_days_that_nobody_asked_for_stay_out(books):
     assert remote(rows_of(books)) == []
 
 
+QUARTERS = {
+    1: (date(2027, 1, 1), date(2027, 3, 31)),
+    2: (date(2027, 4, 1), date(2027, 6, 30)),
+    3: (date(2027, 7, 1), date(2027, 9, 30)),
+    4: (date(2027, 10, 1), date(2027, 12, 31)),
+}
+
+
+@pytest.fixture
+def quarters(each_books):
+    """The provider lists what arrived in the time that it is asked for; export a quarter of 2027."""
+    paid_out: dict[str, Payout] = {}
+    each_books.provider.payouts = lambda since, until: [
+        one for one in paid_out.values() if since.date() <= one.arrival <= until.date()
+    ]
+    each_books.world.pass_time(days=500)
+
+    def quarter(number, **options):
+        rows = rows_of(each_books, *QUARTERS[number], **options)
+        return [(row["payout_id"], row["late"]) for row in rows if row["payout_id"]]
+
+    def arrived(ref, day):
+        paid_out[ref] = Payout(ref=ref, cents=0, currency="EUR", arrival=day, entries=())
+
+    return quarter, arrived
+
+
+def test_payouts_that_were_left_out_of_exports_come_with_the_next_one_that_asks(quarters):
+    quarter, arrived = quarters
+    arrived("po_1", date(2027, 1, 20))
+    arrived("po_2", date(2027, 4, 20))
+    arrived("po_3", date(2027, 9, 30))
+    assert quarter(1, with_payouts=False) == []
+    assert quarter(2, with_payouts=False) == []
+    assert quarter(3) == [("po_1", "late"), ("po_2", "late"), ("po_3", "")]
+    assert quarter(3) == [("po_1", "late"), ("po_2", "late"), ("po_3", "")]
+    assert quarter(4) == []
+
+
+def test_payouts_that_were_left_out_are_asked_for_until_an_export_has_asked_for_their_days(quarters):
+    quarter, arrived = quarters
+    assert quarter(2, with_payouts=False) == []
+    arrived("po_2", date(2027, 4, 20))
+    assert quarter(1) == [], "its days end before those that were left out"
+    assert quarter(4) == [("po_2", "late")]
+
+
+def test_payouts_that_are_listed_after_an_export_of_a_quarter_come_with_the_next(quarters):
+    quarter, arrived = quarters
+    assert quarter(1) == []
+    arrived("po_1", date(2027, 1, 2))
+    assert quarter(2) == [("po_1", "late")]
+    arrived("po_0", date(2027, 1, 3))
+    assert quarter(3) == []
+
+
 def test_a_provider_that_cannot_list_payouts_is_told_in_the_summary(books):
     books.desk.providers["stripe"] = Silent(books.provider)
     assert made(books).notes[0] == "stripe cannot list payouts: no rows of payouts and fees"
@@ -526,7 +582,11 @@ def test_exports_and_comparisons_of_before_that_do_not_tell_zone_and_span_are_no
     append = journal.append
 
     def as_before(unit, actor, what, facts, library=None):
-        known = {name: fact for name, fact in facts.items() if name not in {"time_zone", "covered"}}
+        known = {
+            name: fact
+            for name, fact in facts.items()
+            if name not in {"time_zone", "covered", "payouts_since"}
+        }
         return append(unit, actor, what, known, library)
 
     with pytest.MonkeyPatch.context() as patch:
