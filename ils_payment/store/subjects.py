@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Table
+    from sqlalchemy import ColumnElement, Select, Table
 
     from ils_payment.store.unit import Unit
 
@@ -198,28 +198,35 @@ def old_payments(unit: Unit, library: str, before: datetime, limit: int) -> list
         select(payments.c.id)
         .where(payments.c.library == library, payments.c.created_at < before, kept, ~moved, _at_its_end())
         .order_by(payments.c.created_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
     )
-    return list(unit.connection.execute(query).scalars())
+    return _locked(unit, query, payments.c.id, limit)
 
 
 def nameless(unit: Unit, limit: int) -> list[str]:
-    """Return patrons who paid once, and of whom no payment needs or keeps anything private any more."""
+    """Return patrons who paid once, and of whom no payment needs or keeps anything private any more.
+
+    The rows stay locked until the end of the transaction; those that somebody works on are left out.
+    """
     theirs = payments.c.patron_id == private_patrons.c.id
     needed = exists().where(
         theirs, or_(~_at_its_end(), exists().where(private_payments.c.payment_id == payments.c.id))
     )
     reminded = exists().where(private_reminders.c.patron_id == private_patrons.c.id)
     signed_in = exists().where(private_sessions.c.patron_id == private_patrons.c.id)
-    query = (
-        select(private_patrons.c.id)
-        .where(
-            private_patrons.c.patron_ref.is_not(None), exists().where(theirs), ~needed, ~reminded, ~signed_in
-        )
-        .limit(limit)
+    query = select(private_patrons.c.id).where(
+        private_patrons.c.patron_ref.is_not(None), exists().where(theirs), ~needed, ~reminded, ~signed_in
     )
-    return list(unit.connection.execute(query.with_for_update(skip_locked=True)).scalars())
+    return _locked(unit, query, private_patrons.c.id, limit)
+
+
+def _locked(unit: Unit, query: Select[Any], key: ColumnElement[str], limit: int) -> list[str]:
+    """Return the first *limit* ids of *query*, locked, without those that somebody works on.
+
+    It is asked once more with the locks in hand: what was committed while it ran the first time, such as a
+    new payment of a patron, it could not see.
+    """
+    found = unit.connection.execute(query.limit(limit).with_for_update(skip_locked=True)).scalars().all()
+    return list(unit.connection.execute(query.where(key.in_(found))).scalars())
 
 
 def forget_orphans(unit: Unit, library: str, before: datetime) -> int:
