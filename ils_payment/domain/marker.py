@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_LENGTH = len("ILSP-7K3M9Q-4")
 _FORM = re.compile(rf"ILSP-([{ALPHABET}]{{6}})-([{ALPHABET}])")
 
 
@@ -23,6 +24,20 @@ def is_marker(text: str) -> bool:
     """Tell whether *text* is a marker with a right check character."""
     found = _FORM.fullmatch(text)
     return found is not None and _check(found[1]) == found[2]
+
+
+def join(key: str, number: str | None) -> str:
+    """Return a refund's *key* with the *number* of its counter-debit behind it, where it has one.
+
+    The provider keeps the key with the refund; so a ledger that has forgotten both learns the number, too.
+    """
+    return f"{key}-{number}" if number else key
+
+
+def in_key(key: str) -> str | None:
+    """Return the marker of the counter-debit behind the key of a refund of ours, None where there is none."""
+    number = key[-_LENGTH:]
+    return number if len(key) > _LENGTH and is_marker(number) else None
 
 
 def tidy(typed: str) -> str:

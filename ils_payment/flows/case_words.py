@@ -52,7 +52,7 @@ _WORDS: dict[str, dict[str, Any]] = {
             ),
             "reversed": (
                 "Geld dieser Zahlung ging beim Zahlungsdienst zurück (Erstattung oder Rückbuchung).",
-                "Bitte entscheiden Sie, ob die Gebühr wieder offen ist, und berichtigen Sie das Konto von Hand.",
+                "Bitte entscheiden Sie, ob die Gebühr wieder offen ist, und berichtigen Sie das Konto von Hand. Steht eine Nummer dabei, so hat dieses Programm vor der Rücksicherung selbst erstattet, und die Gebühr kann unter dieser Nummer schon neu berechnet sein: Bitte sehen Sie zuerst nach.",
             ),
             "chargeback": (
                 "Die Bank hat dieses Geld auf Verlangen der zahlenden Person zurückgeholt (Rückbuchung).",
@@ -207,7 +207,7 @@ _WORDS: dict[str, dict[str, Any]] = {
             ),
             "reversed": (
                 "Money of this payment went back at the provider (refund or chargeback).",
-                "Please decide whether the fee is owed again, and correct the account by hand.",
+                "Please decide whether the fee is owed again, and correct the account by hand. If a number is named, this program made the refund itself before the ledger was put back, and the fee may have been charged again under that number: please look first.",
             ),
             "chargeback": (
                 "The bank has taken this money back because the payer asked for it (chargeback).",

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ils_payment.domain import marker
 from ils_payment.domain import refunds as rules
 from ils_payment.domain.ledger import Book
 from ils_payment.domain.refunds import RefundState
@@ -129,6 +130,8 @@ def _external(unit: Unit, payment: Payment, reversal: Reversal, known: Sequence[
             "beyond": max(more - promised, 0),
             "promised": min(more, promised),
             "earlier": len(known),
+            # A restored ledger has forgotten the refund, and the debit that may have followed it.
+            **({"marker": number} if (number := marker.in_key(reversal.key)) else {}),
         },
         postings=rules.leave(parts, currency),
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, func, insert, select, update
 
+from ils_payment.domain import marker
 from ils_payment.domain.ledger import Book
 from ils_payment.domain.refunds import RUNNING, Part, RefundState
 from ils_payment.store.case_tables import refunds
@@ -38,7 +39,7 @@ def add(
         "meaning": "",
         "cents": sum(cents for _, _, cents in parts),
         "parts": to_json(parts),
-        "key": unit.world.new_id(),
+        "key": marker.join(unit.world.new_id(), columns.get("charge_marker")),
         "tries": 0,
         "asked_at": unit.now,
         "charge_state": "none",

@@ -74,3 +74,12 @@ def test_what_is_no_marker_is_none(text):
 @pytest.mark.parametrize("text", ["", "ILSP", "7", "ILSP-7K3M9Q", "no marker at all"])
 def test_tidying_makes_no_marker_of_what_is_none(text):
     assert not marker.is_marker(marker.tidy(text))
+
+
+def test_a_key_tells_the_number_that_stands_behind_it():
+    number = marker.make("7K3M9Q")
+    assert marker.in_key(marker.join("A" * 26, number)) == number
+    assert len(marker.join("A" * 26, number)) == 40, "the column for keys has no more"
+    assert marker.join("A" * 26, None) == "A" * 26
+    for other in ("", "A" * 26, number, f"typed by hand-{number[:-1]}?"):
+        assert marker.in_key(other) is None

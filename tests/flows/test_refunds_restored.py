@@ -98,6 +98,18 @@ def test_also_a_counter_debit_is_named_whose_refund_came_back_before_anybody_com
     assert case_of(town, payment_id, "refund_failed").facts["marker"] == marker
 
 
+def test_the_counter_debit_of_a_refund_that_was_forgotten_whole_is_named(town, keeper):
+    payment_id = settled_payment(town)
+    keeper.keep()
+    before = set(town.koha_account()["fees"])
+    approved(town, payment_id, Meaning.FEE_STAYS)
+    town.run()
+    [line] = set(town.koha_account()["fees"]) - before
+    keeper.put_back()
+    keeper.compare()
+    assert case_of(town, payment_id, "reversed").facts["marker"] == town.koha.tables.lines[int(line)].note
+
+
 def test_a_refund_whose_approval_was_forgotten_is_taken_up_where_the_provider_has_it(town, keeper):
     payment_id = settled_payment(town)
     asked = refund(town, payment_id)
