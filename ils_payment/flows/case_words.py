@@ -30,6 +30,10 @@ _WORDS: dict[str, dict[str, Any]] = {
                 "Diese Gebühren wurden schon mit einer anderen Zahlung bezahlt.",
                 "Bitte erstatten Sie diese Zahlung.",
             ),
+            "paid_late": (
+                "Das Geld kam, als die Zahlung schon aufgegeben war; ihre Gebühren hält eine andere Zahlung, die noch niemand bezahlt hat.",
+                "Bitte sehen Sie zuerst nach der anderen Zahlung, deren Nummer dabeisteht: Wird sie bezahlt, erstatten Sie diese. Endet sie unbezahlt, verbuchen Sie diese erneut.",
+            ),
             "fees_differ": (
                 "Bezahlt, aber eine Gebühr wurde inzwischen geändert oder beglichen, oft an der Theke.",
                 "Bitte vergleichen Sie im Bibliothekssystem; Geschuldetes verbuchen, doppelt Bezahltes erstatten.",
@@ -184,6 +188,10 @@ _WORDS: dict[str, dict[str, Any]] = {
             "paid_twice": (
                 "These fees have been paid by another payment already.",
                 "Please refund this payment.",
+            ),
+            "paid_late": (
+                "The money came when the payment had been given up already; its fees are held by another payment that nobody has paid yet.",
+                "Please look first at the other payment, whose number is named: if it is paid, refund this one; if it ends unpaid, settle this one again.",
             ),
             "fees_differ": (
                 "Paid, but a fee was changed or settled meanwhile, often at the desk.",

@@ -206,8 +206,17 @@ def learn(
             # The books have this sum, and its case was opened when it came.
             after = payment
         else:
-            condition = _condition(unit, payment, what, seen)
-            after = _take(unit, payment, what, condition=condition, facts=facts, void_reason=void_reason)
+            condition, refused, other = _condition(unit, payment, what, seen)
+            if other is not None:
+                facts["other"] = other
+            after = _take(
+                unit,
+                payment,
+                what,
+                refused="" if condition else refused,
+                facts=facts,
+                void_reason=void_reason,
+            )
         if seen.money_ref and attempts.learned_money(unit, payment.id, seen.money_ref):
             _offer_again(unit, desk, payment, seen.money_ref)
         if after.state not in UNPAID:
@@ -249,33 +258,41 @@ def _compare(desk: Desk, payment: Payment, seen: Observation) -> Input | None:
     return None
 
 
-def _condition(unit: Unit, payment: Payment, what: Input, seen: Observation) -> bool:
-    """Answer the condition that some cells of the state table have."""
+def _condition(unit: Unit, payment: Payment, what: Input, seen: Observation) -> tuple[bool, str, str | None]:
+    """Answer the condition that some cells of the state table have.
+
+    With it: the kind of case where it is not met, and the number of the other payment that has the fees.
+    """
     if payment.state is State.VOID and what in {Input.PENDING, Input.PAID_RIGHT}:
         try:
             keys = [line.claim_key for line in payment.lines]
             claims.take(unit, payment.id, payment.patron_id, keys)
-        except AlreadyClaimedError:
-            return False
+        except AlreadyClaimedError as held:
+            other = payments.load(unit, held.payment_id)
+            unpaid = other is not None and other.state in UNPAID
+            return False, "paid_late" if unpaid else "paid_twice", other.receipt_number if other else None
         # Asked with the claims in hand: taking them may have waited for a payment that was just being booked.
         if claims.booked_meanwhile(unit, payment):
             claims.free(unit, payment.id)
-            return False
-    return payment.state is not State.RESOLVED or seen.captured == payment.captured
+            return False, "paid_twice", None
+    return payment.state is not State.RESOLVED or seen.captured == payment.captured, "paid_twice", None
 
 
 def _take(
-    unit: Unit, payment: Payment, what: Input, *, condition: bool, facts: dict[str, Any], void_reason: str
+    unit: Unit, payment: Payment, what: Input, *, refused: str, facts: dict[str, Any], void_reason: str
 ) -> Payment:
-    """Write the move; an input that changes nothing and repeats what is known leaves no row."""
-    step = decide(payment.state, what, condition=condition)
+    """Write the move; an input that changes nothing and repeats what is known leaves no row.
+
+    *refused*: the kind of case where the state table's condition is not met; empty when it is.
+    """
+    step = decide(payment.state, what, condition=not refused)
     if step.to is None and not step.hold:
         return payment
     columns: dict[str, Any] = {}
     postings: list[ledger.Posting] = []
     case: str | None = None
     if step.hold:
-        case = "paid_wrong" if what is Input.PAID_WRONG else "paid_twice" if not condition else "unexpected"
+        case = "paid_wrong" if what is Input.PAID_WRONG else refused or "unexpected"
         # One open case of a kind says it all: seeing the same again adds nothing.
         if payment.held and step.to is None:
             return payment

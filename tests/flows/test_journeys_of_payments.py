@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import pytest
 
+from ils_payment.domain.decisions import Choice
 from ils_payment.flows import pay, see
 from ils_payment.flows.advance import advance
 from ils_payment.flows.views import Begun, NotBegun
 from ils_payment.model import State
 from ils_payment.store import installation
 from tests.conftest import Town
+from tests.flows.decisions import case_of, resolve
 from tests.flows.truths import (
     DUE,
     ending,
@@ -174,11 +176,34 @@ def test_a_late_success_while_another_payment_holds_the_fees_is_a_case(each_town
     other = each_town.started()
     each_town.stripe.pay_after_expiry(each_town.session_of(late))
     hear(each_town)
-    assert ending(each_town, late) == held("paid", "paid_twice", claims=0, void="expired")
+    assert ending(each_town, late) == held("paid", "paid_late", claims=0, void="expired")
+    assert case_of(each_town, late).facts["other"] == load(each_town, other).receipt_number
     assert pay_calls(each_town) == 0
     each_town.stripe.pay(each_town.session_of(other))
     hear(each_town)
     assert ending(each_town, other) == settled()
+
+
+def test_a_late_success_is_settled_by_a_person_when_the_other_payment_has_ended_unpaid(town):
+    late = _expired(town)
+    other = town.started()
+    town.stripe.pay_after_expiry(town.session_of(late))
+    hear(town)
+    pay.cancel(town.house, other)
+    assert resolve(town, case_of(town, late), Choice.SETTLE_AGAIN).ok
+    town.run()
+    assert ending(town, late) == {**settled(), "void": "expired"}
+
+
+def test_a_late_success_while_another_payment_that_is_paid_has_the_fees_is_paid_twice(town):
+    late = _expired(town)
+    other = paid(town)
+    town.world.remotes.pop("koha.test")
+    hear(town)
+    town.stripe.pay_after_expiry(town.session_of(late))
+    hear(town)
+    case = case_of(town, late)
+    assert (case.kind, case.facts["other"]) == ("paid_twice", load(town, other).receipt_number)
 
 
 def test_a_late_success_after_another_payment_settled_the_fees_is_a_case(town):
@@ -204,10 +229,10 @@ def test_money_that_comes_to_a_payment_that_is_held_already_belongs_to_the_case(
     session.update(status="open", expires_at=session["expires_at"] + 3600)
     town.stripe.pay_pending(session["id"])
     hear(town)
-    assert ending(town, late) == held("pending", "paid_twice", cents=0, claims=0, void="expired")
+    assert ending(town, late) == held("pending", "paid_late", cents=0, claims=0, void="expired")
     town.stripe.succeed_pending(session["id"])
     hear(town)
-    assert ending(town, late) == held("paid", "paid_twice", claims=0, void="expired")
+    assert ending(town, late) == held("paid", "paid_late", claims=0, void="expired")
     assert pay_calls(town) == 0
 
 

@@ -95,6 +95,7 @@ FACTS: Mapping[str, str] = {
     "reference": N_("Reference"),
     "marker": N_("Number"),
     "earlier": N_("Earlier"),
+    "other": N_("Other payment"),
     "credit": N_("Booking in the library system"),
     "charge": N_("Claim in the library system"),
     "session": N_("At the provider"),
