@@ -299,6 +299,8 @@ def _take(
     if step.to is State.PAID:
         columns = {"paid_at": unit.now, "captured": facts["captured"]}
         wrong = what is Input.PAID_WRONG
+        if wrong:
+            facts = {**facts, "cents": facts["captured"]}
         other = facts["currency"] if facts["currency"] != payment.currency else ""
         postings = ledger.paid_wrong(facts["captured"], other) if wrong else ledger.paid(payment.amounts())
     if step.to is State.VOID:
@@ -316,14 +318,15 @@ def _more_came(unit: Unit, payment: Payment, facts: dict[str, Any]) -> Payment:
 
     Each sum is a case of its own: another open question must not hide it.
     """
+    cents = facts["captured"] - payment.captured
     return payments.move(
         unit,
         payment,
         str(Input.PAID_WRONG),
         case="paid_wrong",
         subject=f"{payment.id}:{facts['captured']}",
-        facts=facts,
-        postings=ledger.paid_wrong(facts["captured"] - payment.captured, ""),
+        facts={**facts, "cents": cents},
+        postings=ledger.paid_wrong(cents, ""),
         captured=facts["captured"],
     )
 

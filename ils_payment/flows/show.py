@@ -222,7 +222,8 @@ def _case(unit: Unit, found: Case) -> CaseView:
         closed_by=found.closed_by,
         resolution=found.resolution,
         version=found.version,
-        cents=found.facts.get("cents", (held.captured or held.cents) if held else None),
+        # A sum that came on top is a case of its own, and says so.
+        cents=found.facts.get("cents", min(held.captured or held.cents, held.cents) if held else None),
         currency=held.currency if held else found.facts.get("currency"),
         state=held.state if held else None,
         facts={"number": held.receipt_number, **found.facts} if held else found.facts,

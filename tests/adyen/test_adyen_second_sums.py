@@ -59,6 +59,7 @@ def test_the_second_money_is_given_back_from_its_case(adyen_town):
     adyen_town.adyen.book.pay(adyen_town.session_of(payment_id), twice=True)
     adyen_town.hear()
     case = case_of(adyen_town, payment_id, "paid_wrong")
+    assert case.cents == DUE, "its own amount, not both"
     voucher = "voucher 7"
     assert resolve(adyen_town, case, Choice.REFUNDED_OUTSIDE, reference=voucher, lines=(None,)).ok
     assert books(adyen_town, payment_id) == {"provider": -2 * DUE, "library_system": DUE, "outside": DUE}
@@ -88,6 +89,8 @@ def test_the_second_money_is_a_case_while_the_first_waits_for_a_clerk(adyen_town
     adyen_town.adyen.book.pay(adyen_town.session_of(payment_id), twice=True)
     adyen_town.hear()
     assert sorted(kinds(adyen_town, payment_id)) == ["fees_differ", "paid_wrong"]
+    for kind in ("fees_differ", "paid_wrong"):
+        assert case_of(adyen_town, payment_id, kind).cents == line.cents
     assert books(adyen_town, payment_id) == {"provider": -2 * line.cents, "case": 2 * line.cents}
 
 
