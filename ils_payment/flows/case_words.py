@@ -72,7 +72,7 @@ _WORDS: dict[str, dict[str, Any]] = {
             ),
             "refund_failed": (
                 "Eine Erstattung ist nicht ausgeführt worden.",
-                "Bitte erstatten Sie noch einmal, oder lassen Sie die Kasse auszahlen. Steht eine Nummer dabei, so kann die Gebühr neu berechnet sein: Bitte sehen Sie nach, und nehmen Sie das zurück.",
+                "Bitte erstatten Sie noch einmal, oder lassen Sie die Kasse auszahlen. Kamen auf einer Bezahlseite zwei Beträge an, so gehen Erstattungen von hier nur vom ersten ab: Den anderen erstatten Sie beim Zahlungsdienst selbst. Steht eine Nummer dabei, so kann die Gebühr neu berechnet sein: Bitte sehen Sie nach, und nehmen Sie das zurück.",
             ),
             "treasury_pays": (
                 "Eine Erstattung ist verlangt, und der Zahlungsdienst kann nichts zurückgeben.",
@@ -231,7 +231,7 @@ _WORDS: dict[str, dict[str, Any]] = {
             ),
             "refund_failed": (
                 "A refund was not carried out.",
-                "Please refund again, or let the treasury pay it out. If a number is named, the fee may have been charged again: please look, and take that back.",
+                "Please refund again, or let the treasury pay it out. If two sums came on one payment page, refunds from here are taken from the first only: give the other one back at the provider itself. If a number is named, the fee may have been charged again: please look, and take that back.",
             ),
             "treasury_pays": (
                 "A refund was asked for, and the provider cannot give anything back.",

@@ -112,12 +112,24 @@ def payment_of(unit: Unit, notice: Any) -> str | None:  # noqa: ANN401 - a row o
             return str(found)
     if not notice.session_ref:
         return None
-    return unit.connection.execute(
+    found = unit.connection.execute(
         ours.join(attempts, attempts.c.payment_id == payments.c.id).where(
             attempts.c.provider == notice.provider,
             or_(attempts.c.session_ref == notice.session_ref, attempts.c.money_ref == notice.session_ref),
         )
     ).scalar()
+    if found is None:
+        # Money that came on top has an id of its own, which only the notice of its coming has told.
+        found = unit.connection.execute(
+            ours.join(notices, notices.c.reference == payments.c.id)
+            .where(
+                notices.c.library == notice.library,
+                notices.c.provider == notice.provider,
+                notices.c.session_ref == notice.session_ref,
+            )
+            .limit(1)
+        ).scalar()
+    return found
 
 
 def learned_money(unit: Unit, payment_id: str, money_ref: str) -> bool:

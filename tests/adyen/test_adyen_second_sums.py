@@ -123,6 +123,28 @@ def test_a_second_sum_that_went_back_is_no_case_at_the_next_look(adyen_town, way
     assert verify.verify(town.house).findings == []
 
 
+def test_both_sums_of_one_page_go_back_the_second_one_at_the_provider_itself(adyen_town):
+    """What is refunded from here is taken from the first money, and Adyen refuses once that is used up."""
+    town, payment_id = adyen_town, second_sum(adyen_town)
+    town.adyen.book.refund_seconds = 0
+    asked = resolve(
+        town, case_of(town, payment_id, "paid_wrong"), Choice.REFUND, meaning=Meaning.DOUBLE_PAYMENT
+    )
+    assert decide.approve(town.house, TREASURER, str(asked.refund_id)).ok
+    town.run_for(hours=1, rounds=5)
+    town.hear()
+    assert books(town, payment_id) == {"provider": -2 * DUE, "returned": DUE, "library_system": DUE}
+    approved(town, payment_id)
+    town.run_for(hours=1, rounds=5)
+    town.hear()
+    assert kinds(town, payment_id) == ["refund_failed"]
+    _first, second = town.adyen.book.payments
+    town.adyen.book.finish_refund(town.adyen.book.refund(second, DUE, ""))
+    town.hear()
+    assert books(town, payment_id) == {"provider": -2 * DUE, "returned": 2 * DUE}
+    assert sorted(kinds(town, payment_id)) == ["refund_failed", "reversed"]
+
+
 def test_a_fee_that_waits_is_settled_when_the_second_sum_was_given_back(adyen_town):
     town, payment_id = adyen_town, waiting(adyen_town)
     cents = load(town, payment_id).cents
