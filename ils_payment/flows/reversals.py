@@ -94,8 +94,12 @@ def _approved_before(unit: Unit, payment: Payment, refund: Refund, reversal: Rev
 
 def _external(unit: Unit, payment: Payment, reversal: Reversal, known: Sequence[Refund]) -> Payment:
     """Book money that left at the provider alone."""
-    if reversal.state is ReversalState.FAILED or reversal.cents <= 0:
+    number = marker.in_key(reversal.key)
+    if reversal.cents <= 0:
         return payment
+    if reversal.state is ReversalState.FAILED:
+        forgotten = number is not None and all(one.key != reversal.key for one in known)
+        return _forgotten_debit(unit, payment, reversal, str(number)) if forgotten else payment
     postings = chain.read_postings(unit, payment.id)
     parts = rules.take(rules.left(postings), reversal.cents)
     posted = sum(cents for _, _, cents in parts)
@@ -131,10 +135,27 @@ def _external(unit: Unit, payment: Payment, reversal: Reversal, known: Sequence[
             "promised": min(more, promised),
             "earlier": len(known),
             # A restored ledger has forgotten the refund, and the debit that may have followed it.
-            **({"marker": number} if (number := marker.in_key(reversal.key)) else {}),
+            **({"marker": number} if number else {}),
         },
         postings=rules.leave(parts, currency),
     )
+
+
+def _forgotten_debit(unit: Unit, payment: Payment, reversal: Reversal, number: str) -> Payment:
+    """Tell of a refund that a restored ledger has forgotten and that came back: its debit may still stand."""
+    refunds.add(
+        unit,
+        payment,
+        [],
+        kind=reversal.kind,
+        state=RefundState.FAILED,
+        cents=reversal.cents,
+        asked_by="provider",
+        provider_ref=reversal.ref,
+        ended_at=unit.now,
+    )
+    facts = {"at_provider": reversal.ref, "cents": reversal.cents, "marker": number}
+    return payments.move(unit, payment, "came_back", case="came_back", subject=reversal.ref, facts=facts)
 
 
 def _came_back(unit: Unit, payment: Payment, refund: Refund, reversal: Reversal) -> Payment:

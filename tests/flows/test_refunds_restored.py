@@ -7,12 +7,14 @@ import pytest
 from ils_payment.domain.decisions import Choice
 from ils_payment.domain.refunds import Meaning
 from ils_payment.flows import decide, show
+from ils_payment.flows.verify import verify
 from tests.flows.decisions import (
     CLERK,
     TREASURER,
     approved,
     books,
     case_of,
+    kinds,
     only_refund,
     refund,
     refunded,
@@ -98,16 +100,26 @@ def test_also_a_counter_debit_is_named_whose_refund_came_back_before_anybody_com
     assert case_of(town, payment_id, "refund_failed").facts["marker"] == marker
 
 
-def test_the_counter_debit_of_a_refund_that_was_forgotten_whole_is_named(town, keeper):
+@pytest.mark.parametrize(("back", "kind"), [(False, "reversed"), (True, "came_back")])
+def test_the_counter_debit_of_a_refund_that_was_forgotten_whole_is_named(town, keeper, back, kind):
     payment_id = settled_payment(town)
     keeper.keep()
     before = set(town.koha_account()["fees"])
     approved(town, payment_id, Meaning.FEE_STAYS)
     town.run()
     [line] = set(town.koha_account()["fees"]) - before
+    if back:
+        [ref] = town.stripe.truth()["refunds"]
+        town.stripe.finish_refund(ref, success=False)
     keeper.put_back()
     keeper.compare()
-    assert case_of(town, payment_id, "reversed").facts["marker"] == town.koha.tables.lines[int(line)].note
+    case = case_of(town, payment_id, kind)
+    assert (case.cents, case.facts["marker"]) == (DUE, town.koha.tables.lines[int(line)].note)
+    assert kinds(town, payment_id) == [kind], "once"
+    assert books(town, payment_id) == {"provider": -DUE, ("library_system" if back else "returned"): DUE}
+    assert verify(town.house).findings == []
+    if back:
+        assert resolve(town, case, Choice.NO_ACTION).ok
 
 
 def test_a_refund_whose_approval_was_forgotten_is_taken_up_where_the_provider_has_it(town, keeper):
