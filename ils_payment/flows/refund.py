@@ -123,7 +123,11 @@ def _send_one(house: House, desk: Desk, payment: Payment, refund: Refund) -> dat
 def _give_back(house: House, desk: Desk, payment: Payment, refund: Refund) -> datetime | None:
     """Look for the refund at the provider, and send it when it is not there and may be sent."""
     provider = desk.providers.get(payment.provider)
-    if provider is None or not isinstance(provider, Refunding):
+    if provider is None:
+        # The start refuses this; another host, with another configuration, may have it.
+        log.error("provider_not_configured", payment=payment.id, provider=payment.provider)
+        return house.world.now() + backoff(house, payment)
+    if not isinstance(provider, Refunding):
         _fail(house, payment, refund, "the provider cannot give money back")
         return None
     if refund.state is RefundState.PENDING:

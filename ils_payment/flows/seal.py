@@ -28,7 +28,7 @@ def seal_changes(house: House) -> None:
 
 
 def seal_hidden(house: House) -> None:
-    """Seal what the last seals have looked past, because a clock was ahead when one was made: a daily chore."""
+    """Seal what earlier seals have looked past because a clock was ahead when one was made: a daily chore."""
     with house.store.read() as unit:
         since = seals.through(seals.last(unit))
         oldest = next(iter(seals.new_heads(unit, None)), None)

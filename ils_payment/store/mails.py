@@ -54,7 +54,7 @@ def queue_reminder(unit: Unit, recipient: str, patron: str, language: str, facts
 
 
 def due(unit: Unit, limit: int = 20) -> list[Any]:
-    """Return mails that are due, the oldest first; but reminders, which may be thousands, after all others."""
+    """Return mails that are due, the oldest first; reminders, which may be thousands, after all others."""
     return list(
         unit.connection.execute(
             select(private_mails)

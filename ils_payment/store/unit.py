@@ -79,7 +79,7 @@ class Store:
     def _writing(self) -> Iterator[Connection]:
         if not self.is_sqlite:
             with self.engine.begin() as connection:
-                # For each transaction anew: a pooler such as PgBouncer may take options of a connection for none.
+                # For each transaction anew: poolers such as PgBouncer refuse a connection with such options.
                 connection.exec_driver_sql(
                     f"SET LOCAL lock_timeout = {BUSY_SECONDS * 1000:.0f}; "
                     f"SET LOCAL idle_in_transaction_session_timeout = {STANDING_SECONDS * 1000:.0f}"
@@ -190,7 +190,7 @@ def _busy() -> StoreBusyError:
     """Return the error for a lock that was not free in time."""
     return StoreBusyError(
         "The database was busy for too long.",
-        mend="It is tried again. If this stays, look for a program that locks it, or a host that stands still.",
+        mend="It is tried again. If this stays: look for a program that locks it, or a host that stands.",
     )
 
 

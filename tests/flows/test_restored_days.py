@@ -1,4 +1,4 @@
-"""From when on a restored ledger is compared: what it learns after it was put back hides nothing that was lost."""
+"""From when on a restored ledger is compared: what it learns then hides nothing that was lost."""
 
 from __future__ import annotations
 

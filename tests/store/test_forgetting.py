@@ -90,7 +90,7 @@ def test_what_was_committed_while_old_rows_were_looked_for_is_not_forgotten(
         gate.rollback()
         chore.result(30)
     with town.house.store.read() as unit:
-        assert patrons.patron_ref(unit, patron) == town.erika
+        assert patrons.patron_ref(unit, patron, town.desk.patrons) == town.erika
         assert asked == "private_patrons" or payments.fee_texts(unit, old)
     held.dispose()
     town.close()
