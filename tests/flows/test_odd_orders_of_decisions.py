@@ -170,9 +170,12 @@ def test_a_counter_debit_covers_what_was_settled_and_nothing_else(town):
     (ref,) = town.stripe.truth()["refunds"]
     town.stripe.finish_refund(ref, success=False)
     hear(town)
-    asked = resolve(town, case_of(town, payment_id, "came_back"), Choice.REFUND, meaning=Meaning.FEE_STAYS)
+    case, every = case_of(town, payment_id, "came_back"), show.line_ids(town.house, payment_id)
+    asked = resolve(town, case, Choice.REFUND, meaning=Meaning.FEE_STAYS, lines=every)
     decide.approve(town.house, TREASURER, str(asked.refund_id))
     _let_pass(town, hours=2)
+    told = case_of(town, payment_id, "charge_by_hand").facts
+    assert (told["cents"], told["marker"]) == (first.cents, case.facts["marker"])
     new = [fee["outstanding"] for line, fee in town.koha_account()["fees"].items() if line not in before]
     assert sum(new) == DUE
 
