@@ -10,6 +10,7 @@ from ils_payment.domain import refunds as rules
 from ils_payment.domain.decisions import TELLS, about
 from ils_payment.domain.ledger import Book
 from ils_payment.domain.states import PAID_UNSETTLED
+from ils_payment.model import State
 from ils_payment.store import cases, orders, renewals
 
 if TYPE_CHECKING:
@@ -85,12 +86,31 @@ def by_hand(
     not_begun = later | ({card} if card is not None else set())
     cents = {line: sum(one.cents for one in moved if one.line_id == line) for line in not_begun}
     goes_on = {line for line in not_begun if cents[line] == amounts[line]}
-    if payment.state not in PAID_UNSETTLED:
+    if payment.state not in PAID_UNSETTLED or not _paid_right(postings):
         goes_on = set()
     if card is not None and card not in goes_on:
         renewals.give_up(unit, payment)
     still = [replace(one, destination=Book.TO_SETTLE) if one.line_id in goes_on else one for one in moved]
     return still, bool(goes_on)
+
+
+def end_of(unit: Unit, payment: Payment, postings: Sequence[Posting]) -> State:
+    """Return the state of a payment of which nothing waits for settling, for a person or for a refund.
+
+    A free card is renewed all the same where the fees beside it were paid as they were asked for. Else it is
+    given up with them: nothing is lost, and the patron can begin anew.
+    """
+    if not renewals.free_waits(unit, payment):
+        return State.RESOLVED
+    if _paid_right(postings):
+        return State.PAID
+    renewals.give_up(unit, payment)
+    return State.RESOLVED
+
+
+def _paid_right(postings: Sequence[Posting]) -> bool:
+    """Tell whether the lines were paid as they were asked for; another sum belongs to none of them."""
+    return any(one.source is Book.PROVIDER and one.line_id is not None for one in postings)
 
 
 def _lines_of(

@@ -72,7 +72,7 @@ def write(
     waits = {book for book, _ in ledger.balances([*postings, *moved])} & _WAITING
     to = State.PAID if goes_on else None
     if to is None and payment.state in PAID_UNSETTLED and not waits:
-        to = State.PAID if renewals.free_waits(unit, payment) else State.RESOLVED
+        to = case_money.end_of(unit, payment, postings)
     closes = (
         to is not None
         or decision.choice is Choice.NO_ACTION

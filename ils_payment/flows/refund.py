@@ -20,7 +20,7 @@ from ils_payment.domain.ledger import Book, balances
 from ils_payment.domain.refunds import RefundState
 from ils_payment.domain.states import PAID_UNSETTLED
 from ils_payment.errors import InvariantError, RemoteAbsentError, RemoteError
-from ils_payment.flows import after_refund
+from ils_payment.flows import after_refund, case_money
 from ils_payment.flows.charge import charge
 from ils_payment.flows.hands import backoff
 from ils_payment.flows.renew_late import came_late, doubt_no_more
@@ -317,16 +317,18 @@ def _end(unit: Unit, payment: Payment, refund: Refund, ref: str) -> None:
     columns: dict[str, Any] = {}
     if ends or payment.state not in PAID_UNSETTLED:
         columns["held"] = bool(cases.open_of_payment(unit, payment.id))
-    end = State.PAID if renewals.free_waits(unit, payment) else State.RESOLVED
+    end = case_money.end_of(unit, payment, postings) if ends else None
     payments.move(
         unit,
         payment,
         "refunded",
-        to=end if ends else None,
+        to=end,
         facts={"refund": refund.id, "at_provider": ref, "cents": refund.cents},
         postings=moved,
         **columns,
     )
+    if end is State.PAID:
+        payments.make_due(unit, payment.id)
 
 
 def _fail(

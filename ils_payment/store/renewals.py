@@ -101,7 +101,7 @@ def waiting_line(unit: Unit, payment: Payment) -> str | None:
 
 
 def free_waits(unit: Unit, payment: Payment) -> bool:
-    """Tell whether a renewal that costs nothing waits: it is carried out, whatever becomes of the fees."""
+    """Tell whether a renewal that costs nothing waits to be carried out."""
     line = waiting_line(unit, payment)
     return line is not None and not dict(payment.amounts())[line]
 

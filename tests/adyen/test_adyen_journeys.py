@@ -493,7 +493,9 @@ def test_a_reversal_that_is_told_while_its_money_becomes_known_is_heard(
     payment_id = town.started()
     psp = town.adyen.book.pay(town.session_of(payment_id))
     [authorisation] = town.adyen.outbox.deliveries
-    soon, authorisation.due = authorisation.due, authorisation.due + timedelta(minutes=5)
+    soon = authorisation.due
+    assert soon is not None
+    authorisation.due = soon + timedelta(minutes=5)
     town.adyen.book.tell("REFUND", "REFUND1", psp, reference="typed by hand")
     town.deliver_webhooks()
     real, asked = attempts.payment_of, []

@@ -22,7 +22,7 @@ from tests.flows.decisions import (
 )
 from tests.flows.test_renewals import pay_for
 from tests.flows.test_renewals_rare_ways import once
-from tests.flows.truths import DUE, hear, load, paid
+from tests.flows.truths import DUE, ending, hear, load, paid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -157,6 +157,24 @@ def test_a_free_card_is_renewed_all_the_same_when_the_fee_beside_it_goes_back(re
     town.run_for(days=2, rounds=40)
     assert (town.expiry(), kinds(town, payment_id)) == (town.until.isoformat(), [])
     assert not load(town, payment_id).held
+
+
+@pytest.mark.parametrize("how", ["refund", "by hand"])
+def test_a_free_card_is_not_renewed_when_the_sum_beside_it_was_wrong(renewing_town, how):
+    town = renewing_town
+    town.with_tariff(0)
+    before = town.expiry()
+    payment_id = town.sold(fees=True)
+    town.stripe.pay_other_amount(town.session_of(payment_id), 77)
+    hear(town)
+    if how == "refund":
+        give_back(town, payment_id, Meaning.DOUBLE_PAYMENT, kind="paid_wrong")
+    else:
+        assert resolve(town, case_of(town, payment_id), Choice.BOOKED_BY_HAND, reference="K 7").ok
+    town.run()
+    end = ending(town, payment_id)
+    assert (end["state"], end["claims"], kinds(town, payment_id)) == ("resolved", 0, [])
+    assert (town.expiry(), town.renewal(payment_id).state) == (before, "given_up")
 
 
 # --- when a refund is stuck ---------------------------------------------------------------------------

@@ -69,7 +69,9 @@ class SettledIsCredited(Invariant):
     def _decided(self, payment: dict[str, Any], cents: list[int], booked: int, of: dict[str, int]) -> None:
         """What a person has booked by hand may be such a credit; all others are what the ledger says."""
         beyond = sum(cents) - booked
-        known = of.get("by_hand", 0)
+        # Also what was given back after a person had called it booked.
+        (ever,) = self.setting.query(_BY_HAND, payment["id"])
+        known = ever["cents"]
         if not booked and payment["any_case"]:
             # Its money leaves while a person has the unfit credit in view: who closed that case knows.
             known += of.get("to_return", 0) + of.get("returned", 0) + of.get("outside", 0)
@@ -81,6 +83,10 @@ class SettledIsCredited(Invariant):
             f"{payment['id']}: {cents} credited, {booked} booked as settled, books {of}",
         )
 
+
+_BY_HAND = """
+SELECT coalesce(sum(cents), 0) AS cents FROM postings WHERE payment_id = ? AND destination = 'by_hand'
+"""
 
 _CARD = """
 SELECT coalesce(sum(cents), 0) AS card FROM payment_lines
