@@ -24,6 +24,11 @@ def test_each_defect_says_in_a_sentence_what_is_broken():
         assert one.says.endswith("."), one.name
 
 
+@pytest.mark.parametrize("name", sorted(every_defect()))
+def test_each_defect_takes_away_what_is_there(name, monkeypatch):
+    every_defect()[name].plant(monkeypatch)
+
+
 @pytest.fixture(scope="module")
 def kit():
     made = Kit()

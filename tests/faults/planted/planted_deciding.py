@@ -59,7 +59,8 @@ def refund_not_looked_for_before_repeating(patch):
 def refund_without_waiting_for_settling(patch):
     """Money is given back while a settle call may still take effect."""
     patch.setattr(refund, "_wait_for_settling", lambda *_args: None)
-    patch.setattr(deciding, "_may_still_settle", lambda *_args: False)
+    for asked in (decide, deciding):
+        patch.setattr(asked, "may_still_settle", lambda *_args: False)
 
 
 @defect(*ASKED)
