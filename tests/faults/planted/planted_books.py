@@ -120,9 +120,9 @@ def rows_not_chained(patch):
 def personal_data_in_a_log_line(patch):
     """The log tells what a patron owes money for."""
 
-    def line(original, house, desk, fee, line_id):
+    def line(original, desk, fee, line_id, today):
         pay.log.info("frozen", text=fee.text)
-        return original(house, desk, fee, line_id)
+        return original(desk, fee, line_id, today)
 
     instead(patch, freeze, "_line", line)
 
