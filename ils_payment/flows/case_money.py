@@ -44,7 +44,9 @@ def waiting(unit: Unit, payment: Payment, case: Case | None, postings: Sequence[
     """Return the lines whose money waits for the answer to a case; without one, all that wait."""
     lines = {line for book, line in ledger.balances(postings) if book is Book.CASE}
     tells = case is not None and case.kind in TELLS and "lines" not in case.facts
-    return _lines_of(unit, payment, case, lines, named=set() if tells else None)
+    if tells and not _is_last(unit, payment):
+        return set()
+    return _lines_of(unit, payment, case, lines)
 
 
 def chosen(
@@ -113,23 +115,19 @@ def _paid_right(postings: Sequence[Posting]) -> bool:
     return any(one.source is Book.PROVIDER and one.line_id is not None for one in postings)
 
 
-def _lines_of(
-    unit: Unit,
-    payment: Payment,
-    case: Case | None,
-    lines: set[str | None],
-    *,
-    named: set[str | None] | None = None,
-) -> set[str | None]:
+def _is_last(unit: Unit, payment: Payment) -> bool:
+    return len(cases.open_of_payment(unit, payment.id)) <= 1
+
+
+def _lines_of(unit: Unit, payment: Payment, case: Case | None, lines: set[str | None]) -> set[str | None]:
     """Return which of *lines* a decision is about that names none: those of its case.
 
     All of them without a case, and where the case names none of them and no other one is open.
     """
     if case is None:
         return lines
-    if named is None:
-        named = about(case.kind, case.subject, case.facts, lines)
-    return named or (lines if len(cases.open_of_payment(unit, payment.id)) <= 1 else set())
+    named = about(case.kind, case.subject, case.facts, lines)
+    return named or (lines if _is_last(unit, payment) else set())
 
 
 def _not_tried(unit: Unit, payment: Payment, case: Case | None) -> set[str]:

@@ -26,6 +26,7 @@ def test_each_defect_says_in_a_sentence_what_is_broken():
 
 @pytest.mark.parametrize("name", sorted(every_defect()))
 def test_each_defect_takes_away_what_is_there(name, monkeypatch):
+    # What is replaced has to be there under its name: a patch of nothing raises.
     every_defect()[name].plant(monkeypatch)
 
 

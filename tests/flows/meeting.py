@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -20,8 +22,14 @@ _WAITING = text(
 )
 
 
-def hold_the_commit(patch: pytest.MonkeyPatch, url: str, payment_id: str) -> threading.Event:
-    """Let the payment's end commit once somebody waits for its claims; the event says that they are freed."""
+def meet_at_the_commit(
+    patch: pytest.MonkeyPatch,
+    url: str,
+    payment_id: str,
+    settle: Callable[[], object],
+    other: Callable[[], object],
+) -> None:
+    """Begin *other* once *settle* has freed the claims of the payment, and commit when it waits for them."""
     real, freed = claims.free, threading.Event()
 
     def free(unit: Any, one: str) -> None:
@@ -30,8 +38,15 @@ def hold_the_commit(patch: pytest.MonkeyPatch, url: str, payment_id: str) -> thr
             freed.set()
             wait_for_waiting(url)
 
+    def follow() -> None:
+        assert freed.wait(20)
+        other()
+
     patch.setattr(claims, "free", free)
-    return freed
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(follow)
+        settle()
+        following.result(30)
 
 
 def wait_for_waiting(url: str, seconds: float = 5) -> None:

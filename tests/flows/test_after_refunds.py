@@ -21,7 +21,7 @@ from tests.flows.decisions import (
     settled_payment,
 )
 from tests.flows.test_renewals import pay_for
-from tests.flows.test_renewals_rare_ways import once
+from tests.flows.test_renewals_rare_ways import credit_in_question
 from tests.flows.truths import DUE, ending, hear, load, paid
 
 if TYPE_CHECKING:
@@ -86,11 +86,7 @@ def test_a_counter_debit_that_may_have_been_taken_back_is_named_to_who_charges_a
 
 def test_a_fee_that_stays_is_charged_by_a_person_when_its_credit_was_in_question(town):
     payment_id = paid(town)
-    erika = town.koha.patron_ids["erika"]
-    other = town.koha.add_fee(erika, 300)
-    with once(town, "koha.settle.after", lambda: town.koha.pay_at_desk(erika, other, 300)):
-        hear(town)
-    assert kinds(town, payment_id) == ["read_back"]
+    credit_in_question(town, payment_id)
     town.world.pass_time(minutes=30)
     give_back(town, payment_id, Meaning.FEE_STAYS)
     assert (refunded(town), kinds(town, payment_id)) == (DUE, ["charge_by_hand"])

@@ -17,7 +17,7 @@ from ils_payment.store import orders
 from tests.conftest import Town
 from tests.flows.decisions import case_of, kinds, resolve
 from tests.flows.test_refunds_odd_answers import Answers, library_answers
-from tests.flows.test_renewals_rare_ways import once
+from tests.flows.test_renewals_rare_ways import credit_in_question
 from tests.flows.truths import DUE, ending, hear, load, of, paid, pay_calls, settled
 
 CREDIT = "credits.add"
@@ -95,11 +95,7 @@ def test_where_one_call_takes_one_line_the_payment_is_settled_with_its_last_one(
 def test_where_one_call_takes_one_line_a_line_that_was_called_booked_does_not_stop_the_others(town):
     can(town, batch=False)
     payment_id = paid(town)
-    erika = town.koha.patron_ids["erika"]
-    other = town.koha.add_fee(erika, 300)
-    with once(town, "koha.settle.after", lambda: town.koha.pay_at_desk(erika, other, 300)):
-        hear(town)
-    assert kinds(town, payment_id) == ["read_back"]
+    credit_in_question(town, payment_id)
     town.world.pass_time(minutes=5)
     assert resolve(town, case_of(town, payment_id), Choice.BOOKED_BY_HAND, reference="Kasse 7").ok
     town.run()

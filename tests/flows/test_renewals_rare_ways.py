@@ -19,7 +19,7 @@ from tests.flows.decisions import books, case_of, kinds, resolve
 from tests.flows.renewing import YEAR
 from tests.flows.test_refunds_odd_answers import library_answers
 from tests.flows.test_renewals import pay_for, renewed
-from tests.flows.truths import load, trail
+from tests.flows.truths import hear, load, trail
 
 
 @pytest.fixture
@@ -41,6 +41,15 @@ def once(town, where, action):
     yield
     town.world.on_failpoint = None
     assert passed
+
+
+def credit_in_question(town, payment_id):
+    """Our credit is booked, and in the same second the desk takes money for another fee of the patron."""
+    erika = town.koha.patron_ids["erika"]
+    other = town.koha.add_fee(erika, 300)
+    with once(town, "koha.settle.after", lambda: town.koha.pay_at_desk(erika, other, 300)):
+        hear(town)
+    assert kinds(town, payment_id) == ["read_back"]
 
 
 def leases(town):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -18,7 +17,7 @@ from ils_payment.model import PayState, State
 from ils_payment.store import orders
 from ils_payment.web.app import create_app
 from tests.flows.decisions import books, case_of, kinds, resolve
-from tests.flows.meeting import hold_the_commit, learn
+from tests.flows.meeting import learn, meet_at_the_commit
 from tests.flows.truths import load
 from tests.sip2.conftest import CARD, PIN
 from tests.sip2.sip2_town import SIP2Town
@@ -281,16 +280,11 @@ def test_late_money_that_meets_the_commit_of_another_payment_is_credited_nowhere
     town.world.pass_time(seconds=1)
     new = town.started()
     town.world.pass_time(seconds=1)
-    freed = hold_the_commit(monkeypatch, postgresql_url, new)
 
     def money_comes():
-        assert freed.wait(20)
         learn(town, late, PayState.PAID, load(town, late).cents)
 
-    with ThreadPoolExecutor(1) as pool:
-        other = pool.submit(money_comes)
-        town.pay(new)
-        other.result(30)
+    meet_at_the_commit(monkeypatch, postgresql_url, new, lambda: town.pay(new), money_comes)
     town.run_for(rounds=3, minutes=30)
     assert (len(town.booked()), kinds(town, late)) == (1, ["paid_twice"])
     town.close()
@@ -304,16 +298,11 @@ def test_a_second_tab_that_meets_the_commit_of_the_first_wants_the_pin_again(pos
     wish = choose.Wish(keys=frozenset({"account"}), method="card", expected_cents=1250, until=None)
     choice = choose.choose(town.house, town.desk, patron, wish)
     assert isinstance(choice, choose.Choice)
-    freed = hold_the_commit(monkeypatch, postgresql_url, first)
 
     def second_tab():
-        assert freed.wait(20)
         with pytest.raises(PinNeededError):
             freeze.freeze(town.house, town.desk, patron, choice, wish, "de")
 
-    with ThreadPoolExecutor(1) as pool:
-        other = pool.submit(second_tab)
-        town.pay(first)
-        other.result(30)
+    meet_at_the_commit(monkeypatch, postgresql_url, first, lambda: town.pay(first), second_tab)
     assert town.view(first).state is State.SETTLED
     town.close()

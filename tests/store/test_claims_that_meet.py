@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 
 import pytest
@@ -14,7 +13,7 @@ from ils_payment.model import PayState, State
 from ils_payment.store import claims as taking
 from ils_payment.store.tables import claims
 from tests.conftest import Town
-from tests.flows.meeting import hold_the_commit, learn
+from tests.flows.meeting import learn, meet_at_the_commit
 from tests.flows.truths import ending, hear, held, load, paid
 
 
@@ -26,17 +25,12 @@ def test_a_second_tab_that_meets_the_commit_of_the_first_does_not_pay_again(post
     choice = choose.choose(town.house, town.desk, town.erika, wish)
     assert isinstance(choice, choose.Choice)
     town.world.pass_time(seconds=1)
-    freed = hold_the_commit(monkeypatch, postgresql_url, first)
 
     def second_tab():
-        assert freed.wait(20)
         with pytest.raises(freeze.OutdatedError):
             freeze.freeze(town.house, town.desk, town.erika, choice, wish, "de")
 
-    with ThreadPoolExecutor(1) as pool:
-        other = pool.submit(second_tab)
-        hear(town)
-        other.result(30)
+    meet_at_the_commit(monkeypatch, postgresql_url, first, lambda: hear(town), second_tab)
     assert ending(town, first)["state"] == "settled"
     town.close()
 
@@ -50,16 +44,11 @@ def test_late_money_that_meets_the_commit_of_another_payment_is_a_case(postgresq
     town.world.pass_time(seconds=1)
     new = paid(town, only=1)
     town.world.pass_time(seconds=1)
-    freed = hold_the_commit(monkeypatch, postgresql_url, new)
 
     def money_comes():
-        assert freed.wait(20)
         learn(town, late, PayState.PAID, load(town, late).cents)
 
-    with ThreadPoolExecutor(1) as pool:
-        other = pool.submit(money_comes)
-        hear(town)
-        other.result(30)
+    meet_at_the_commit(monkeypatch, postgresql_url, new, lambda: hear(town), money_comes)
     assert ending(town, new)["state"] == "settled"
     cents = load(town, late).cents
     told = held("paid", "paid_twice", cents=cents, claims=0, void="expired", captured=0)

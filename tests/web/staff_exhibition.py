@@ -114,7 +114,7 @@ class Exhibition:
         found = show.case(self.house, case_id)
         assert found is not None
         assert found.payment_id is not None
-        file = inbox.payment_file(self.house, found.payment_id)
+        file = inbox.payment_file(self.house, found.payment_id, case_id)
         desk = self.house.libraries["lindental"]
         asked = side or inbox.library_side(self.house, desk, found.payment_id)
         return screens.case(request, found, file, asked, names=inbox.names(self.house), **more)

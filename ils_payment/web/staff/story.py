@@ -126,6 +126,11 @@ JOURNAL_FACTS: Mapping[str, str] = {
     "libraries": N_("Libraries"),
     "way": N_("Way"),
     "left": N_("Codes left"),
+    "since": N_("Compared from, or to be compared from"),
+    "until": N_("Compared until"),
+    "covered": N_("Compared without a gap until"),
+    "written": N_("Last entry of the backup"),
+    "payouts_since": N_("Payouts asked for from"),
     "found": N_("Found"),
 }
 """Facts of the journal."""
